@@ -1,0 +1,65 @@
+package lockstep.monitor.state;
+
+import java.util.Arrays;
+import java.util.HexFormat;
+
+/** An immutable sequence of bytes with value equality, so that state records compare by content. */
+public final class Bytes {
+  private static final Bytes EMPTY = new Bytes(new byte[0]);
+  private static final int SHOWN_BYTES = 32;
+
+  private final byte[] content;
+
+  private Bytes(byte[] content) {
+    this.content = content;
+  }
+
+  /** The empty sequence. */
+  public static Bytes empty() {
+    return EMPTY;
+  }
+
+  /** Copies the whole array. */
+  public static Bytes copyOf(byte[] source) {
+    return copyOf(source, 0, source.length);
+  }
+
+  /** Copies {@code length} bytes from {@code offset}. */
+  public static Bytes copyOf(byte[] source, int offset, int length) {
+    return length == 0 ? EMPTY : new Bytes(Arrays.copyOfRange(source, offset, offset + length));
+  }
+
+  /** The number of bytes. */
+  public int size() {
+    return content.length;
+  }
+
+  /** The byte at {@code index} as 0..255. */
+  public int at(int index) {
+    return content[index] & 0xff;
+  }
+
+  /** A fresh copy of the content. */
+  public byte[] toArray() {
+    return content.clone();
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Bytes that && Arrays.equals(content, that.content);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(content);
+  }
+
+  /** Hex of the first bytes, with the size where that is not all. */
+  @Override
+  public String toString() {
+    HexFormat hex = HexFormat.of();
+    return content.length <= SHOWN_BYTES
+        ? hex.formatHex(content)
+        : hex.formatHex(content, 0, SHOWN_BYTES) + "... (" + content.length + " bytes)";
+  }
+}
