@@ -13,8 +13,8 @@ public interface Device<S extends DeviceState> {
   S save();
 
   /**
-   * Takes over a saved state. Interrupt lines are driven to the levels the state implies and
-   * timers armed again; nothing else is emitted.
+   * Takes over a saved state. Interrupt lines are driven to the levels the state implies and timers
+   * armed again; nothing else is emitted.
    *
    * @throws IllegalArgumentException when the state could not have come from {@link #save}
    */

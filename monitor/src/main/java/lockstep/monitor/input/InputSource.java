@@ -43,7 +43,9 @@ public interface InputSource extends GuestClock {
   enum Action {
     /** Apply {@link InputSource#input()} to its device, then ask again. */
     APPLY,
-    /** Acknowledge the interrupt controller, inject the vector, call {@code delivered}, ask again. */
+    /**
+     * Acknowledge the interrupt controller, inject the vector, call {@code delivered}, ask again.
+     */
     DELIVER,
     /** Enter the guest. */
     RUN,

@@ -18,8 +18,8 @@ public interface VcpuPosition {
   boolean interruptPending();
 
   /**
-   * The vCPU would take an interrupt at this very instruction boundary. Completes a pending port
-   * or MMIO instruction first (KVM: docs/virt/kvm/api.rst, KVM_RUN with immediate_exit) where the
+   * The vCPU would take an interrupt at this very instruction boundary. Completes a pending port or
+   * MMIO instruction first (KVM: docs/virt/kvm/api.rst, KVM_RUN with immediate_exit) where the
    * answer would otherwise be of the instruction before.
    */
   boolean canTakeInterrupt();

@@ -3,7 +3,7 @@
  * the codec that turns a state record into bytes for digests, snapshots and state transfer.
  *
  * <p>Owning thread: all types are immutable. May import: nothing of the monitor. Start reading at
- * {@link lockstep.monitor.state.StateCodec}.
+ * {@code StateCodec}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.state;
