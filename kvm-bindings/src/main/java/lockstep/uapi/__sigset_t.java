@@ -15,51 +15,48 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class __sigset_t {
-
     __sigset_t() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(16, c_types.C_LONG).withName("__val")
-    ).withName("$anon$0");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(16, c_types.C_LONG).withName("__val")
+        ).withName("$anon$0");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout __val$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("__val"));
 
     public static final SequenceLayout __val$layout() {
-        return __val$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("__val"));
     }
 
-    private static final long __val$OFFSET = $LAYOUT.byteOffset(groupElement("__val"));
-
     public static final long __val$offset() {
-        return __val$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment __val(MemorySegment struct) {
-        return struct.asSlice(__val$OFFSET, __val$LAYOUT.byteSize());
+        return struct.asSlice(0L, 128L);
     }
 
     public static void __val(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __val$OFFSET, __val$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 128L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(128L * index, 128L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 128L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(128L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(128L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class cmsghdr {
-
     cmsghdr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("cmsg_len"),
-        c_types.C_INT.withName("cmsg_level"),
-        c_types.C_INT.withName("cmsg_type"),
-        MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("__cmsg_data")
-    ).withName("cmsghdr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("cmsg_len"),
+            c_types.C_INT.withName("cmsg_level"),
+            c_types.C_INT.withName("cmsg_type"),
+            MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("__cmsg_data")
+        ).withName("cmsghdr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong cmsg_len$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cmsg_len"));
 
     public static final OfLong cmsg_len$layout() {
-        return cmsg_len$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cmsg_len"));
     }
 
-    private static final long cmsg_len$OFFSET = $LAYOUT.byteOffset(groupElement("cmsg_len"));
-
     public static final long cmsg_len$offset() {
-        return cmsg_len$OFFSET;
+        return 0L;
     }
 
     public static long cmsg_len(MemorySegment struct) {
-        return struct.get(cmsg_len$LAYOUT, cmsg_len$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void cmsg_len(MemorySegment struct, long fieldValue) {
-        struct.set(cmsg_len$LAYOUT, cmsg_len$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt cmsg_level$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cmsg_level"));
 
     public static final OfInt cmsg_level$layout() {
-        return cmsg_level$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("cmsg_level"));
     }
 
-    private static final long cmsg_level$OFFSET = $LAYOUT.byteOffset(groupElement("cmsg_level"));
-
     public static final long cmsg_level$offset() {
-        return cmsg_level$OFFSET;
+        return 8L;
     }
 
     public static int cmsg_level(MemorySegment struct) {
-        return struct.get(cmsg_level$LAYOUT, cmsg_level$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void cmsg_level(MemorySegment struct, int fieldValue) {
-        struct.set(cmsg_level$LAYOUT, cmsg_level$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt cmsg_type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cmsg_type"));
 
     public static final OfInt cmsg_type$layout() {
-        return cmsg_type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("cmsg_type"));
     }
 
-    private static final long cmsg_type$OFFSET = $LAYOUT.byteOffset(groupElement("cmsg_type"));
-
     public static final long cmsg_type$offset() {
-        return cmsg_type$OFFSET;
+        return 12L;
     }
 
     public static int cmsg_type(MemorySegment struct) {
-        return struct.get(cmsg_type$LAYOUT, cmsg_type$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void cmsg_type(MemorySegment struct, int fieldValue) {
-        struct.set(cmsg_type$LAYOUT, cmsg_type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final SequenceLayout __cmsg_data$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("__cmsg_data"));
 
     public static final SequenceLayout __cmsg_data$layout() {
-        return __cmsg_data$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("__cmsg_data"));
     }
 
-    private static final long __cmsg_data$OFFSET = $LAYOUT.byteOffset(groupElement("__cmsg_data"));
-
     public static final long __cmsg_data$offset() {
-        return __cmsg_data$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment __cmsg_data(MemorySegment struct) {
-        return struct.asSlice(__cmsg_data$OFFSET, __cmsg_data$LAYOUT.byteSize());
+        return struct.asSlice(16L, 0L);
     }
 
     public static void __cmsg_data(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __cmsg_data$OFFSET, __cmsg_data$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class ethhdr {
-
     ethhdr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("h_dest"),
-        MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("h_source"),
-        c_types.C_SHORT.withByteAlignment(1).withName("h_proto")
-    ).withName("ethhdr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("h_dest"),
+            MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("h_source"),
+            c_types.C_SHORT.withByteAlignment(1).withName("h_proto")
+        ).withName("ethhdr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout h_dest$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("h_dest"));
 
     public static final SequenceLayout h_dest$layout() {
-        return h_dest$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("h_dest"));
     }
 
-    private static final long h_dest$OFFSET = $LAYOUT.byteOffset(groupElement("h_dest"));
-
     public static final long h_dest$offset() {
-        return h_dest$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment h_dest(MemorySegment struct) {
-        return struct.asSlice(h_dest$OFFSET, h_dest$LAYOUT.byteSize());
+        return struct.asSlice(0L, 6L);
     }
 
     public static void h_dest(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, h_dest$OFFSET, h_dest$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 6L);
     }
-
-    private static final SequenceLayout h_source$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("h_source"));
 
     public static final SequenceLayout h_source$layout() {
-        return h_source$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("h_source"));
     }
 
-    private static final long h_source$OFFSET = $LAYOUT.byteOffset(groupElement("h_source"));
-
     public static final long h_source$offset() {
-        return h_source$OFFSET;
+        return 6L;
     }
 
     public static MemorySegment h_source(MemorySegment struct) {
-        return struct.asSlice(h_source$OFFSET, h_source$LAYOUT.byteSize());
+        return struct.asSlice(6L, 6L);
     }
 
     public static void h_source(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, h_source$OFFSET, h_source$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 6L, 6L);
     }
-
-    private static final OfShort h_proto$LAYOUT = (OfShort)$LAYOUT.select(groupElement("h_proto"));
 
     public static final OfShort h_proto$layout() {
-        return h_proto$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("h_proto"));
     }
 
-    private static final long h_proto$OFFSET = $LAYOUT.byteOffset(groupElement("h_proto"));
-
     public static final long h_proto$offset() {
-        return h_proto$OFFSET;
+        return 12L;
     }
 
     public static short h_proto(MemorySegment struct) {
-        return struct.get(h_proto$LAYOUT, h_proto$OFFSET);
+        return struct.get(ValueLayout.JAVA_SHORT_UNALIGNED, 12L);
     }
 
     public static void h_proto(MemorySegment struct, short fieldValue) {
-        struct.set(h_proto$LAYOUT, h_proto$OFFSET, fieldValue);
+        struct.set(ValueLayout.JAVA_SHORT_UNALIGNED, 12L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(14L * index, 14L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 14L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(14L, 1L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(14L, elementCount), 1L);
     }
 }
 

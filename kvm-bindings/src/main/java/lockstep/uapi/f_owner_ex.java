@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class f_owner_ex {
-
     f_owner_ex() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        c_types.C_INT.withName("pid")
-    ).withName("f_owner_ex");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            c_types.C_INT.withName("pid")
+        ).withName("f_owner_ex");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt pid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pid"));
 
     public static final OfInt pid$layout() {
-        return pid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pid"));
     }
 
-    private static final long pid$OFFSET = $LAYOUT.byteOffset(groupElement("pid"));
-
     public static final long pid$offset() {
-        return pid$OFFSET;
+        return 4L;
     }
 
     public static int pid(MemorySegment struct) {
-        return struct.get(pid$LAYOUT, pid$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void pid(MemorySegment struct, int fieldValue) {
-        struct.set(pid$LAYOUT, pid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
     }
 }
 

@@ -19,137 +19,118 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class flock {
-
     flock() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_SHORT.withName("l_type"),
-        c_types.C_SHORT.withName("l_whence"),
-        MemoryLayout.paddingLayout(4),
-        c_types.C_LONG.withName("l_start"),
-        c_types.C_LONG.withName("l_len"),
-        c_types.C_INT.withName("l_pid"),
-        MemoryLayout.paddingLayout(4)
-    ).withName("flock");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_SHORT.withName("l_type"),
+            c_types.C_SHORT.withName("l_whence"),
+            MemoryLayout.paddingLayout(4),
+            c_types.C_LONG.withName("l_start"),
+            c_types.C_LONG.withName("l_len"),
+            c_types.C_INT.withName("l_pid"),
+            MemoryLayout.paddingLayout(4)
+        ).withName("flock");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfShort l_type$LAYOUT = (OfShort)$LAYOUT.select(groupElement("l_type"));
 
     public static final OfShort l_type$layout() {
-        return l_type$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("l_type"));
     }
 
-    private static final long l_type$OFFSET = $LAYOUT.byteOffset(groupElement("l_type"));
-
     public static final long l_type$offset() {
-        return l_type$OFFSET;
+        return 0L;
     }
 
     public static short l_type(MemorySegment struct) {
-        return struct.get(l_type$LAYOUT, l_type$OFFSET);
+        return struct.get(c_types.C_SHORT, 0L);
     }
 
     public static void l_type(MemorySegment struct, short fieldValue) {
-        struct.set(l_type$LAYOUT, l_type$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 0L, fieldValue);
     }
-
-    private static final OfShort l_whence$LAYOUT = (OfShort)$LAYOUT.select(groupElement("l_whence"));
 
     public static final OfShort l_whence$layout() {
-        return l_whence$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("l_whence"));
     }
 
-    private static final long l_whence$OFFSET = $LAYOUT.byteOffset(groupElement("l_whence"));
-
     public static final long l_whence$offset() {
-        return l_whence$OFFSET;
+        return 2L;
     }
 
     public static short l_whence(MemorySegment struct) {
-        return struct.get(l_whence$LAYOUT, l_whence$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void l_whence(MemorySegment struct, short fieldValue) {
-        struct.set(l_whence$LAYOUT, l_whence$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfLong l_start$LAYOUT = (OfLong)$LAYOUT.select(groupElement("l_start"));
 
     public static final OfLong l_start$layout() {
-        return l_start$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("l_start"));
     }
 
-    private static final long l_start$OFFSET = $LAYOUT.byteOffset(groupElement("l_start"));
-
     public static final long l_start$offset() {
-        return l_start$OFFSET;
+        return 8L;
     }
 
     public static long l_start(MemorySegment struct) {
-        return struct.get(l_start$LAYOUT, l_start$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void l_start(MemorySegment struct, long fieldValue) {
-        struct.set(l_start$LAYOUT, l_start$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong l_len$LAYOUT = (OfLong)$LAYOUT.select(groupElement("l_len"));
 
     public static final OfLong l_len$layout() {
-        return l_len$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("l_len"));
     }
 
-    private static final long l_len$OFFSET = $LAYOUT.byteOffset(groupElement("l_len"));
-
     public static final long l_len$offset() {
-        return l_len$OFFSET;
+        return 16L;
     }
 
     public static long l_len(MemorySegment struct) {
-        return struct.get(l_len$LAYOUT, l_len$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void l_len(MemorySegment struct, long fieldValue) {
-        struct.set(l_len$LAYOUT, l_len$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfInt l_pid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("l_pid"));
 
     public static final OfInt l_pid$layout() {
-        return l_pid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("l_pid"));
     }
 
-    private static final long l_pid$OFFSET = $LAYOUT.byteOffset(groupElement("l_pid"));
-
     public static final long l_pid$offset() {
-        return l_pid$OFFSET;
+        return 24L;
     }
 
     public static int l_pid(MemorySegment struct) {
-        return struct.get(l_pid$LAYOUT, l_pid$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void l_pid(MemorySegment struct, int fieldValue) {
-        struct.set(l_pid$LAYOUT, l_pid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
     }
 }
 

@@ -26,289 +26,247 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class if_settings {
-
     if_settings() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        c_types.C_INT.withName("size"),
-        if_settings.ifs_ifsu.layout().withName("ifs_ifsu")
-    ).withName("if_settings");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            c_types.C_INT.withName("size"),
+            if_settings.ifs_ifsu.layout().withName("ifs_ifsu")
+        ).withName("if_settings");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt size$LAYOUT = (OfInt)$LAYOUT.select(groupElement("size"));
 
     public static final OfInt size$layout() {
-        return size$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("size"));
     }
 
-    private static final long size$OFFSET = $LAYOUT.byteOffset(groupElement("size"));
-
     public static final long size$offset() {
-        return size$OFFSET;
+        return 4L;
     }
 
     public static int size(MemorySegment struct) {
-        return struct.get(size$LAYOUT, size$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void size(MemorySegment struct, int fieldValue) {
-        struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static class ifs_ifsu {
-
         ifs_ifsu() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            c_types.C_POINTER.withName("raw_hdlc"),
-            c_types.C_POINTER.withName("cisco"),
-            c_types.C_POINTER.withName("fr"),
-            c_types.C_POINTER.withName("fr_pvc"),
-            c_types.C_POINTER.withName("fr_pvc_info"),
-            c_types.C_POINTER.withName("x25"),
-            c_types.C_POINTER.withName("sync"),
-            c_types.C_POINTER.withName("te1")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                c_types.C_POINTER.withName("raw_hdlc"),
+                c_types.C_POINTER.withName("cisco"),
+                c_types.C_POINTER.withName("fr"),
+                c_types.C_POINTER.withName("fr_pvc"),
+                c_types.C_POINTER.withName("fr_pvc_info"),
+                c_types.C_POINTER.withName("x25"),
+                c_types.C_POINTER.withName("sync"),
+                c_types.C_POINTER.withName("te1")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final AddressLayout raw_hdlc$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("raw_hdlc"));
 
         public static final AddressLayout raw_hdlc$layout() {
-            return raw_hdlc$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("raw_hdlc"));
         }
 
-        private static final long raw_hdlc$OFFSET = $LAYOUT.byteOffset(groupElement("raw_hdlc"));
-
         public static final long raw_hdlc$offset() {
-            return raw_hdlc$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment raw_hdlc(MemorySegment union) {
-            return union.get(raw_hdlc$LAYOUT, raw_hdlc$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void raw_hdlc(MemorySegment union, MemorySegment fieldValue) {
-            union.set(raw_hdlc$LAYOUT, raw_hdlc$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout cisco$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("cisco"));
 
         public static final AddressLayout cisco$layout() {
-            return cisco$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("cisco"));
         }
 
-        private static final long cisco$OFFSET = $LAYOUT.byteOffset(groupElement("cisco"));
-
         public static final long cisco$offset() {
-            return cisco$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment cisco(MemorySegment union) {
-            return union.get(cisco$LAYOUT, cisco$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void cisco(MemorySegment union, MemorySegment fieldValue) {
-            union.set(cisco$LAYOUT, cisco$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout fr$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("fr"));
 
         public static final AddressLayout fr$layout() {
-            return fr$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("fr"));
         }
 
-        private static final long fr$OFFSET = $LAYOUT.byteOffset(groupElement("fr"));
-
         public static final long fr$offset() {
-            return fr$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment fr(MemorySegment union) {
-            return union.get(fr$LAYOUT, fr$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void fr(MemorySegment union, MemorySegment fieldValue) {
-            union.set(fr$LAYOUT, fr$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout fr_pvc$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("fr_pvc"));
 
         public static final AddressLayout fr_pvc$layout() {
-            return fr_pvc$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("fr_pvc"));
         }
 
-        private static final long fr_pvc$OFFSET = $LAYOUT.byteOffset(groupElement("fr_pvc"));
-
         public static final long fr_pvc$offset() {
-            return fr_pvc$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment fr_pvc(MemorySegment union) {
-            return union.get(fr_pvc$LAYOUT, fr_pvc$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void fr_pvc(MemorySegment union, MemorySegment fieldValue) {
-            union.set(fr_pvc$LAYOUT, fr_pvc$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout fr_pvc_info$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("fr_pvc_info"));
 
         public static final AddressLayout fr_pvc_info$layout() {
-            return fr_pvc_info$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("fr_pvc_info"));
         }
 
-        private static final long fr_pvc_info$OFFSET = $LAYOUT.byteOffset(groupElement("fr_pvc_info"));
-
         public static final long fr_pvc_info$offset() {
-            return fr_pvc_info$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment fr_pvc_info(MemorySegment union) {
-            return union.get(fr_pvc_info$LAYOUT, fr_pvc_info$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void fr_pvc_info(MemorySegment union, MemorySegment fieldValue) {
-            union.set(fr_pvc_info$LAYOUT, fr_pvc_info$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout x25$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("x25"));
 
         public static final AddressLayout x25$layout() {
-            return x25$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("x25"));
         }
 
-        private static final long x25$OFFSET = $LAYOUT.byteOffset(groupElement("x25"));
-
         public static final long x25$offset() {
-            return x25$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment x25(MemorySegment union) {
-            return union.get(x25$LAYOUT, x25$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void x25(MemorySegment union, MemorySegment fieldValue) {
-            union.set(x25$LAYOUT, x25$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout sync$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("sync"));
 
         public static final AddressLayout sync$layout() {
-            return sync$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("sync"));
         }
 
-        private static final long sync$OFFSET = $LAYOUT.byteOffset(groupElement("sync"));
-
         public static final long sync$offset() {
-            return sync$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment sync(MemorySegment union) {
-            return union.get(sync$LAYOUT, sync$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void sync(MemorySegment union, MemorySegment fieldValue) {
-            union.set(sync$LAYOUT, sync$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout te1$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("te1"));
 
         public static final AddressLayout te1$layout() {
-            return te1$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("te1"));
         }
 
-        private static final long te1$OFFSET = $LAYOUT.byteOffset(groupElement("te1"));
-
         public static final long te1$offset() {
-            return te1$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment te1(MemorySegment union) {
-            return union.get(te1$LAYOUT, te1$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void te1(MemorySegment union, MemorySegment fieldValue) {
-            union.set(te1$LAYOUT, te1$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout ifs_ifsu$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifs_ifsu"));
-
     public static final GroupLayout ifs_ifsu$layout() {
-        return ifs_ifsu$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifs_ifsu"));
     }
 
-    private static final long ifs_ifsu$OFFSET = $LAYOUT.byteOffset(groupElement("ifs_ifsu"));
-
     public static final long ifs_ifsu$offset() {
-        return ifs_ifsu$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment ifs_ifsu(MemorySegment struct) {
-        return struct.asSlice(ifs_ifsu$OFFSET, ifs_ifsu$LAYOUT.byteSize());
+        return struct.asSlice(8L, 8L);
     }
 
     public static void ifs_ifsu(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ifs_ifsu$OFFSET, ifs_ifsu$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 8L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

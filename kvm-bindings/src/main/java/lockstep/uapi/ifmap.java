@@ -20,157 +20,134 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class ifmap {
-
     ifmap() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("mem_start"),
-        c_types.C_LONG.withName("mem_end"),
-        c_types.C_SHORT.withName("base_addr"),
-        c_types.C_CHAR.withName("irq"),
-        c_types.C_CHAR.withName("dma"),
-        c_types.C_CHAR.withName("port"),
-        MemoryLayout.paddingLayout(3)
-    ).withName("ifmap");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("mem_start"),
+            c_types.C_LONG.withName("mem_end"),
+            c_types.C_SHORT.withName("base_addr"),
+            c_types.C_CHAR.withName("irq"),
+            c_types.C_CHAR.withName("dma"),
+            c_types.C_CHAR.withName("port"),
+            MemoryLayout.paddingLayout(3)
+        ).withName("ifmap");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong mem_start$LAYOUT = (OfLong)$LAYOUT.select(groupElement("mem_start"));
 
     public static final OfLong mem_start$layout() {
-        return mem_start$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("mem_start"));
     }
 
-    private static final long mem_start$OFFSET = $LAYOUT.byteOffset(groupElement("mem_start"));
-
     public static final long mem_start$offset() {
-        return mem_start$OFFSET;
+        return 0L;
     }
 
     public static long mem_start(MemorySegment struct) {
-        return struct.get(mem_start$LAYOUT, mem_start$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void mem_start(MemorySegment struct, long fieldValue) {
-        struct.set(mem_start$LAYOUT, mem_start$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong mem_end$LAYOUT = (OfLong)$LAYOUT.select(groupElement("mem_end"));
 
     public static final OfLong mem_end$layout() {
-        return mem_end$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("mem_end"));
     }
 
-    private static final long mem_end$OFFSET = $LAYOUT.byteOffset(groupElement("mem_end"));
-
     public static final long mem_end$offset() {
-        return mem_end$OFFSET;
+        return 8L;
     }
 
     public static long mem_end(MemorySegment struct) {
-        return struct.get(mem_end$LAYOUT, mem_end$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void mem_end(MemorySegment struct, long fieldValue) {
-        struct.set(mem_end$LAYOUT, mem_end$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfShort base_addr$LAYOUT = (OfShort)$LAYOUT.select(groupElement("base_addr"));
 
     public static final OfShort base_addr$layout() {
-        return base_addr$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("base_addr"));
     }
 
-    private static final long base_addr$OFFSET = $LAYOUT.byteOffset(groupElement("base_addr"));
-
     public static final long base_addr$offset() {
-        return base_addr$OFFSET;
+        return 16L;
     }
 
     public static short base_addr(MemorySegment struct) {
-        return struct.get(base_addr$LAYOUT, base_addr$OFFSET);
+        return struct.get(c_types.C_SHORT, 16L);
     }
 
     public static void base_addr(MemorySegment struct, short fieldValue) {
-        struct.set(base_addr$LAYOUT, base_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 16L, fieldValue);
     }
-
-    private static final OfByte irq$LAYOUT = (OfByte)$LAYOUT.select(groupElement("irq"));
 
     public static final OfByte irq$layout() {
-        return irq$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("irq"));
     }
 
-    private static final long irq$OFFSET = $LAYOUT.byteOffset(groupElement("irq"));
-
     public static final long irq$offset() {
-        return irq$OFFSET;
+        return 18L;
     }
 
     public static byte irq(MemorySegment struct) {
-        return struct.get(irq$LAYOUT, irq$OFFSET);
+        return struct.get(c_types.C_CHAR, 18L);
     }
 
     public static void irq(MemorySegment struct, byte fieldValue) {
-        struct.set(irq$LAYOUT, irq$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 18L, fieldValue);
     }
-
-    private static final OfByte dma$LAYOUT = (OfByte)$LAYOUT.select(groupElement("dma"));
 
     public static final OfByte dma$layout() {
-        return dma$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("dma"));
     }
 
-    private static final long dma$OFFSET = $LAYOUT.byteOffset(groupElement("dma"));
-
     public static final long dma$offset() {
-        return dma$OFFSET;
+        return 19L;
     }
 
     public static byte dma(MemorySegment struct) {
-        return struct.get(dma$LAYOUT, dma$OFFSET);
+        return struct.get(c_types.C_CHAR, 19L);
     }
 
     public static void dma(MemorySegment struct, byte fieldValue) {
-        struct.set(dma$LAYOUT, dma$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 19L, fieldValue);
     }
-
-    private static final OfByte port$LAYOUT = (OfByte)$LAYOUT.select(groupElement("port"));
 
     public static final OfByte port$layout() {
-        return port$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("port"));
     }
 
-    private static final long port$OFFSET = $LAYOUT.byteOffset(groupElement("port"));
-
     public static final long port$offset() {
-        return port$OFFSET;
+        return 20L;
     }
 
     public static byte port(MemorySegment struct) {
-        return struct.get(port$LAYOUT, port$OFFSET);
+        return struct.get(c_types.C_CHAR, 20L);
     }
 
     public static void port(MemorySegment struct, byte fieldValue) {
-        struct.set(port$LAYOUT, port$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 20L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

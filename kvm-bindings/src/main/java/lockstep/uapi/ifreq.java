@@ -32,422 +32,361 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class ifreq {
-
     ifreq() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        ifreq.ifr_ifrn.layout().withName("ifr_ifrn"),
-        ifreq.ifr_ifru.layout().withName("ifr_ifru")
-    ).withName("ifreq");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ifreq.ifr_ifrn.layout().withName("ifr_ifrn"),
+            ifreq.ifr_ifru.layout().withName("ifr_ifru")
+        ).withName("ifreq");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
 
     public static class ifr_ifrn {
-
         ifr_ifrn() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifrn_name")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifrn_name")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final SequenceLayout ifrn_name$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ifrn_name"));
 
         public static final SequenceLayout ifrn_name$layout() {
-            return ifrn_name$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ifrn_name"));
         }
 
-        private static final long ifrn_name$OFFSET = $LAYOUT.byteOffset(groupElement("ifrn_name"));
-
         public static final long ifrn_name$offset() {
-            return ifrn_name$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifrn_name(MemorySegment union) {
-            return union.asSlice(ifrn_name$OFFSET, ifrn_name$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifrn_name(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifrn_name$OFFSET, ifrn_name$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout ifr_ifrn$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifr_ifrn"));
-
     public static final GroupLayout ifr_ifrn$layout() {
-        return ifr_ifrn$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifr_ifrn"));
     }
 
-    private static final long ifr_ifrn$OFFSET = $LAYOUT.byteOffset(groupElement("ifr_ifrn"));
-
     public static final long ifr_ifrn$offset() {
-        return ifr_ifrn$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment ifr_ifrn(MemorySegment struct) {
-        return struct.asSlice(ifr_ifrn$OFFSET, ifr_ifrn$LAYOUT.byteSize());
+        return struct.asSlice(0L, 16L);
     }
 
     public static void ifr_ifrn(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ifr_ifrn$OFFSET, ifr_ifrn$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 16L);
     }
 
     public static class ifr_ifru {
-
         ifr_ifru() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            sockaddr.layout().withName("ifru_addr"),
-            sockaddr.layout().withName("ifru_dstaddr"),
-            sockaddr.layout().withName("ifru_broadaddr"),
-            sockaddr.layout().withName("ifru_netmask"),
-            sockaddr.layout().withName("ifru_hwaddr"),
-            c_types.C_SHORT.withName("ifru_flags"),
-            c_types.C_INT.withName("ifru_ivalue"),
-            c_types.C_INT.withName("ifru_mtu"),
-            ifmap.layout().withName("ifru_map"),
-            MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifru_slave"),
-            MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifru_newname"),
-            c_types.C_POINTER.withName("ifru_data"),
-            if_settings.layout().withName("ifru_settings")
-        ).withName("$anon$1");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                sockaddr.layout().withName("ifru_addr"),
+                sockaddr.layout().withName("ifru_dstaddr"),
+                sockaddr.layout().withName("ifru_broadaddr"),
+                sockaddr.layout().withName("ifru_netmask"),
+                sockaddr.layout().withName("ifru_hwaddr"),
+                c_types.C_SHORT.withName("ifru_flags"),
+                c_types.C_INT.withName("ifru_ivalue"),
+                c_types.C_INT.withName("ifru_mtu"),
+                ifmap.layout().withName("ifru_map"),
+                MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifru_slave"),
+                MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("ifru_newname"),
+                c_types.C_POINTER.withName("ifru_data"),
+                if_settings.layout().withName("ifru_settings")
+            ).withName("$anon$1");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final GroupLayout ifru_addr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_addr"));
 
         public static final GroupLayout ifru_addr$layout() {
-            return ifru_addr$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_addr"));
         }
 
-        private static final long ifru_addr$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_addr"));
-
         public static final long ifru_addr$offset() {
-            return ifru_addr$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_addr(MemorySegment union) {
-            return union.asSlice(ifru_addr$OFFSET, ifru_addr$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_addr(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_addr$OFFSET, ifru_addr$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final GroupLayout ifru_dstaddr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_dstaddr"));
 
         public static final GroupLayout ifru_dstaddr$layout() {
-            return ifru_dstaddr$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_dstaddr"));
         }
 
-        private static final long ifru_dstaddr$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_dstaddr"));
-
         public static final long ifru_dstaddr$offset() {
-            return ifru_dstaddr$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_dstaddr(MemorySegment union) {
-            return union.asSlice(ifru_dstaddr$OFFSET, ifru_dstaddr$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_dstaddr(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_dstaddr$OFFSET, ifru_dstaddr$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final GroupLayout ifru_broadaddr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_broadaddr"));
 
         public static final GroupLayout ifru_broadaddr$layout() {
-            return ifru_broadaddr$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_broadaddr"));
         }
 
-        private static final long ifru_broadaddr$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_broadaddr"));
-
         public static final long ifru_broadaddr$offset() {
-            return ifru_broadaddr$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_broadaddr(MemorySegment union) {
-            return union.asSlice(ifru_broadaddr$OFFSET, ifru_broadaddr$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_broadaddr(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_broadaddr$OFFSET, ifru_broadaddr$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final GroupLayout ifru_netmask$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_netmask"));
 
         public static final GroupLayout ifru_netmask$layout() {
-            return ifru_netmask$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_netmask"));
         }
 
-        private static final long ifru_netmask$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_netmask"));
-
         public static final long ifru_netmask$offset() {
-            return ifru_netmask$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_netmask(MemorySegment union) {
-            return union.asSlice(ifru_netmask$OFFSET, ifru_netmask$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_netmask(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_netmask$OFFSET, ifru_netmask$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final GroupLayout ifru_hwaddr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_hwaddr"));
 
         public static final GroupLayout ifru_hwaddr$layout() {
-            return ifru_hwaddr$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_hwaddr"));
         }
 
-        private static final long ifru_hwaddr$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_hwaddr"));
-
         public static final long ifru_hwaddr$offset() {
-            return ifru_hwaddr$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_hwaddr(MemorySegment union) {
-            return union.asSlice(ifru_hwaddr$OFFSET, ifru_hwaddr$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_hwaddr(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_hwaddr$OFFSET, ifru_hwaddr$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final OfShort ifru_flags$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ifru_flags"));
 
         public static final OfShort ifru_flags$layout() {
-            return ifru_flags$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("ifru_flags"));
         }
 
-        private static final long ifru_flags$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_flags"));
-
         public static final long ifru_flags$offset() {
-            return ifru_flags$OFFSET;
+            return 0L;
         }
 
         public static short ifru_flags(MemorySegment union) {
-            return union.get(ifru_flags$LAYOUT, ifru_flags$OFFSET);
+            return union.get(c_types.C_SHORT, 0L);
         }
 
         public static void ifru_flags(MemorySegment union, short fieldValue) {
-            union.set(ifru_flags$LAYOUT, ifru_flags$OFFSET, fieldValue);
+            union.set(c_types.C_SHORT, 0L, fieldValue);
         }
-
-        private static final OfInt ifru_ivalue$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ifru_ivalue"));
 
         public static final OfInt ifru_ivalue$layout() {
-            return ifru_ivalue$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ifru_ivalue"));
         }
 
-        private static final long ifru_ivalue$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_ivalue"));
-
         public static final long ifru_ivalue$offset() {
-            return ifru_ivalue$OFFSET;
+            return 0L;
         }
 
         public static int ifru_ivalue(MemorySegment union) {
-            return union.get(ifru_ivalue$LAYOUT, ifru_ivalue$OFFSET);
+            return union.get(c_types.C_INT, 0L);
         }
 
         public static void ifru_ivalue(MemorySegment union, int fieldValue) {
-            union.set(ifru_ivalue$LAYOUT, ifru_ivalue$OFFSET, fieldValue);
+            union.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt ifru_mtu$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ifru_mtu"));
 
         public static final OfInt ifru_mtu$layout() {
-            return ifru_mtu$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ifru_mtu"));
         }
 
-        private static final long ifru_mtu$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_mtu"));
-
         public static final long ifru_mtu$offset() {
-            return ifru_mtu$OFFSET;
+            return 0L;
         }
 
         public static int ifru_mtu(MemorySegment union) {
-            return union.get(ifru_mtu$LAYOUT, ifru_mtu$OFFSET);
+            return union.get(c_types.C_INT, 0L);
         }
 
         public static void ifru_mtu(MemorySegment union, int fieldValue) {
-            union.set(ifru_mtu$LAYOUT, ifru_mtu$OFFSET, fieldValue);
+            union.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final GroupLayout ifru_map$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_map"));
 
         public static final GroupLayout ifru_map$layout() {
-            return ifru_map$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_map"));
         }
 
-        private static final long ifru_map$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_map"));
-
         public static final long ifru_map$offset() {
-            return ifru_map$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_map(MemorySegment union) {
-            return union.asSlice(ifru_map$OFFSET, ifru_map$LAYOUT.byteSize());
+            return union.asSlice(0L, 24L);
         }
 
         public static void ifru_map(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_map$OFFSET, ifru_map$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 24L);
         }
-
-        private static final SequenceLayout ifru_slave$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ifru_slave"));
 
         public static final SequenceLayout ifru_slave$layout() {
-            return ifru_slave$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ifru_slave"));
         }
 
-        private static final long ifru_slave$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_slave"));
-
         public static final long ifru_slave$offset() {
-            return ifru_slave$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_slave(MemorySegment union) {
-            return union.asSlice(ifru_slave$OFFSET, ifru_slave$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_slave(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_slave$OFFSET, ifru_slave$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final SequenceLayout ifru_newname$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ifru_newname"));
 
         public static final SequenceLayout ifru_newname$layout() {
-            return ifru_newname$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ifru_newname"));
         }
 
-        private static final long ifru_newname$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_newname"));
-
         public static final long ifru_newname$offset() {
-            return ifru_newname$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_newname(MemorySegment union) {
-            return union.asSlice(ifru_newname$OFFSET, ifru_newname$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_newname(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_newname$OFFSET, ifru_newname$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
-
-        private static final AddressLayout ifru_data$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("ifru_data"));
 
         public static final AddressLayout ifru_data$layout() {
-            return ifru_data$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("ifru_data"));
         }
 
-        private static final long ifru_data$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_data"));
-
         public static final long ifru_data$offset() {
-            return ifru_data$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_data(MemorySegment union) {
-            return union.get(ifru_data$LAYOUT, ifru_data$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void ifru_data(MemorySegment union, MemorySegment fieldValue) {
-            union.set(ifru_data$LAYOUT, ifru_data$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final GroupLayout ifru_settings$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifru_settings"));
 
         public static final GroupLayout ifru_settings$layout() {
-            return ifru_settings$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifru_settings"));
         }
 
-        private static final long ifru_settings$OFFSET = $LAYOUT.byteOffset(groupElement("ifru_settings"));
-
         public static final long ifru_settings$offset() {
-            return ifru_settings$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment ifru_settings(MemorySegment union) {
-            return union.asSlice(ifru_settings$OFFSET, ifru_settings$LAYOUT.byteSize());
+            return union.asSlice(0L, 16L);
         }
 
         public static void ifru_settings(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, ifru_settings$OFFSET, ifru_settings$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 16L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(24L * index, 24L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 24L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(24L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout ifr_ifru$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ifr_ifru"));
-
     public static final GroupLayout ifr_ifru$layout() {
-        return ifr_ifru$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ifr_ifru"));
     }
 
-    private static final long ifr_ifru$OFFSET = $LAYOUT.byteOffset(groupElement("ifr_ifru"));
-
     public static final long ifr_ifru$offset() {
-        return ifr_ifru$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment ifr_ifru(MemorySegment struct) {
-        return struct.asSlice(ifr_ifru$OFFSET, ifr_ifru$LAYOUT.byteSize());
+        return struct.asSlice(16L, 24L);
     }
 
     public static void ifr_ifru(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ifr_ifru$OFFSET, ifr_ifru$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 24L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(40L * index, 40L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 40L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(40L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(40L, elementCount), 8L);
     }
 }
 

@@ -23,219 +23,184 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_cqring_offsets {
-
     io_cqring_offsets() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("head"),
-        c_types.C_INT.withName("tail"),
-        c_types.C_INT.withName("ring_mask"),
-        c_types.C_INT.withName("ring_entries"),
-        c_types.C_INT.withName("overflow"),
-        c_types.C_INT.withName("cqes"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("resv1"),
-        c_types.C_LONG_LONG.withName("resv2")
-    ).withName("io_cqring_offsets");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("head"),
+            c_types.C_INT.withName("tail"),
+            c_types.C_INT.withName("ring_mask"),
+            c_types.C_INT.withName("ring_entries"),
+            c_types.C_INT.withName("overflow"),
+            c_types.C_INT.withName("cqes"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("resv1"),
+            c_types.C_LONG_LONG.withName("resv2")
+        ).withName("io_cqring_offsets");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt head$LAYOUT = (OfInt)$LAYOUT.select(groupElement("head"));
 
     public static final OfInt head$layout() {
-        return head$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("head"));
     }
 
-    private static final long head$OFFSET = $LAYOUT.byteOffset(groupElement("head"));
-
     public static final long head$offset() {
-        return head$OFFSET;
+        return 0L;
     }
 
     public static int head(MemorySegment struct) {
-        return struct.get(head$LAYOUT, head$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void head(MemorySegment struct, int fieldValue) {
-        struct.set(head$LAYOUT, head$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt tail$LAYOUT = (OfInt)$LAYOUT.select(groupElement("tail"));
 
     public static final OfInt tail$layout() {
-        return tail$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("tail"));
     }
 
-    private static final long tail$OFFSET = $LAYOUT.byteOffset(groupElement("tail"));
-
     public static final long tail$offset() {
-        return tail$OFFSET;
+        return 4L;
     }
 
     public static int tail(MemorySegment struct) {
-        return struct.get(tail$LAYOUT, tail$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void tail(MemorySegment struct, int fieldValue) {
-        struct.set(tail$LAYOUT, tail$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt ring_mask$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ring_mask"));
 
     public static final OfInt ring_mask$layout() {
-        return ring_mask$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ring_mask"));
     }
 
-    private static final long ring_mask$OFFSET = $LAYOUT.byteOffset(groupElement("ring_mask"));
-
     public static final long ring_mask$offset() {
-        return ring_mask$OFFSET;
+        return 8L;
     }
 
     public static int ring_mask(MemorySegment struct) {
-        return struct.get(ring_mask$LAYOUT, ring_mask$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void ring_mask(MemorySegment struct, int fieldValue) {
-        struct.set(ring_mask$LAYOUT, ring_mask$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt ring_entries$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ring_entries"));
 
     public static final OfInt ring_entries$layout() {
-        return ring_entries$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ring_entries"));
     }
 
-    private static final long ring_entries$OFFSET = $LAYOUT.byteOffset(groupElement("ring_entries"));
-
     public static final long ring_entries$offset() {
-        return ring_entries$OFFSET;
+        return 12L;
     }
 
     public static int ring_entries(MemorySegment struct) {
-        return struct.get(ring_entries$LAYOUT, ring_entries$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void ring_entries(MemorySegment struct, int fieldValue) {
-        struct.set(ring_entries$LAYOUT, ring_entries$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfInt overflow$LAYOUT = (OfInt)$LAYOUT.select(groupElement("overflow"));
 
     public static final OfInt overflow$layout() {
-        return overflow$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("overflow"));
     }
 
-    private static final long overflow$OFFSET = $LAYOUT.byteOffset(groupElement("overflow"));
-
     public static final long overflow$offset() {
-        return overflow$OFFSET;
+        return 16L;
     }
 
     public static int overflow(MemorySegment struct) {
-        return struct.get(overflow$LAYOUT, overflow$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void overflow(MemorySegment struct, int fieldValue) {
-        struct.set(overflow$LAYOUT, overflow$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt cqes$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cqes"));
 
     public static final OfInt cqes$layout() {
-        return cqes$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("cqes"));
     }
 
-    private static final long cqes$OFFSET = $LAYOUT.byteOffset(groupElement("cqes"));
-
     public static final long cqes$offset() {
-        return cqes$OFFSET;
+        return 20L;
     }
 
     public static int cqes(MemorySegment struct) {
-        return struct.get(cqes$LAYOUT, cqes$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void cqes(MemorySegment struct, int fieldValue) {
-        struct.set(cqes$LAYOUT, cqes$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 24L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final OfInt resv1$LAYOUT = (OfInt)$LAYOUT.select(groupElement("resv1"));
 
     public static final OfInt resv1$layout() {
-        return resv1$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("resv1"));
     }
 
-    private static final long resv1$OFFSET = $LAYOUT.byteOffset(groupElement("resv1"));
-
     public static final long resv1$offset() {
-        return resv1$OFFSET;
+        return 28L;
     }
 
     public static int resv1(MemorySegment struct) {
-        return struct.get(resv1$LAYOUT, resv1$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void resv1(MemorySegment struct, int fieldValue) {
-        struct.set(resv1$LAYOUT, resv1$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfLong resv2$LAYOUT = (OfLong)$LAYOUT.select(groupElement("resv2"));
 
     public static final OfLong resv2$layout() {
-        return resv2$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("resv2"));
     }
 
-    private static final long resv2$OFFSET = $LAYOUT.byteOffset(groupElement("resv2"));
-
     public static final long resv2$offset() {
-        return resv2$OFFSET;
+        return 32L;
     }
 
     public static long resv2(MemorySegment struct) {
-        return struct.get(resv2$LAYOUT, resv2$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void resv2(MemorySegment struct, long fieldValue) {
-        struct.set(resv2$LAYOUT, resv2$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(40L * index, 40L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 40L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(40L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(40L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_cqe {
-
     io_uring_cqe() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("user_data"),
-        c_types.C_INT.withName("res"),
-        c_types.C_INT.withName("flags"),
-        MemoryLayout.sequenceLayout(0, c_types.C_LONG_LONG).withName("big_cqe")
-    ).withName("io_uring_cqe");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("user_data"),
+            c_types.C_INT.withName("res"),
+            c_types.C_INT.withName("flags"),
+            MemoryLayout.sequenceLayout(0, c_types.C_LONG_LONG).withName("big_cqe")
+        ).withName("io_uring_cqe");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong user_data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("user_data"));
 
     public static final OfLong user_data$layout() {
-        return user_data$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("user_data"));
     }
 
-    private static final long user_data$OFFSET = $LAYOUT.byteOffset(groupElement("user_data"));
-
     public static final long user_data$offset() {
-        return user_data$OFFSET;
+        return 0L;
     }
 
     public static long user_data(MemorySegment struct) {
-        return struct.get(user_data$LAYOUT, user_data$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void user_data(MemorySegment struct, long fieldValue) {
-        struct.set(user_data$LAYOUT, user_data$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt res$LAYOUT = (OfInt)$LAYOUT.select(groupElement("res"));
 
     public static final OfInt res$layout() {
-        return res$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("res"));
     }
 
-    private static final long res$OFFSET = $LAYOUT.byteOffset(groupElement("res"));
-
     public static final long res$offset() {
-        return res$OFFSET;
+        return 8L;
     }
 
     public static int res(MemorySegment struct) {
-        return struct.get(res$LAYOUT, res$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void res(MemorySegment struct, int fieldValue) {
-        struct.set(res$LAYOUT, res$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 12L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final SequenceLayout big_cqe$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("big_cqe"));
 
     public static final SequenceLayout big_cqe$layout() {
-        return big_cqe$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("big_cqe"));
     }
 
-    private static final long big_cqe$OFFSET = $LAYOUT.byteOffset(groupElement("big_cqe"));
-
     public static final long big_cqe$offset() {
-        return big_cqe$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment big_cqe(MemorySegment struct) {
-        return struct.asSlice(big_cqe$OFFSET, big_cqe$LAYOUT.byteSize());
+        return struct.asSlice(16L, 0L);
     }
 
     public static void big_cqe(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, big_cqe$OFFSET, big_cqe$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

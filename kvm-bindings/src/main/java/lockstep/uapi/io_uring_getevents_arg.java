@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_getevents_arg {
-
     io_uring_getevents_arg() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("sigmask"),
-        c_types.C_INT.withName("sigmask_sz"),
-        c_types.C_INT.withName("pad"),
-        c_types.C_LONG_LONG.withName("ts")
-    ).withName("io_uring_getevents_arg");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("sigmask"),
+            c_types.C_INT.withName("sigmask_sz"),
+            c_types.C_INT.withName("pad"),
+            c_types.C_LONG_LONG.withName("ts")
+        ).withName("io_uring_getevents_arg");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong sigmask$LAYOUT = (OfLong)$LAYOUT.select(groupElement("sigmask"));
 
     public static final OfLong sigmask$layout() {
-        return sigmask$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("sigmask"));
     }
 
-    private static final long sigmask$OFFSET = $LAYOUT.byteOffset(groupElement("sigmask"));
-
     public static final long sigmask$offset() {
-        return sigmask$OFFSET;
+        return 0L;
     }
 
     public static long sigmask(MemorySegment struct) {
-        return struct.get(sigmask$LAYOUT, sigmask$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void sigmask(MemorySegment struct, long fieldValue) {
-        struct.set(sigmask$LAYOUT, sigmask$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt sigmask_sz$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sigmask_sz"));
 
     public static final OfInt sigmask_sz$layout() {
-        return sigmask_sz$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sigmask_sz"));
     }
 
-    private static final long sigmask_sz$OFFSET = $LAYOUT.byteOffset(groupElement("sigmask_sz"));
-
     public static final long sigmask_sz$offset() {
-        return sigmask_sz$OFFSET;
+        return 8L;
     }
 
     public static int sigmask_sz(MemorySegment struct) {
-        return struct.get(sigmask_sz$LAYOUT, sigmask_sz$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void sigmask_sz(MemorySegment struct, int fieldValue) {
-        struct.set(sigmask_sz$LAYOUT, sigmask_sz$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
     public static final OfInt pad$layout() {
-        return pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 12L;
     }
 
     public static int pad(MemorySegment struct) {
-        return struct.get(pad$LAYOUT, pad$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void pad(MemorySegment struct, int fieldValue) {
-        struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfLong ts$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ts"));
 
     public static final OfLong ts$layout() {
-        return ts$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ts"));
     }
 
-    private static final long ts$OFFSET = $LAYOUT.byteOffset(groupElement("ts"));
-
     public static final long ts$offset() {
-        return ts$OFFSET;
+        return 16L;
     }
 
     public static long ts(MemorySegment struct) {
-        return struct.get(ts$LAYOUT, ts$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void ts(MemorySegment struct, long fieldValue) {
-        struct.set(ts$LAYOUT, ts$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -62,7 +62,6 @@ public final class io_uring_h {
     public static final int IORING_OP_ASYNC_CANCEL = 14;
     public static final int IORING_OP_FALLOCATE = 17;
     public static final int IORING_OP_FSYNC = 3;
-    public static final int IORING_OP_LAST = 49;
     public static final int IORING_OP_LINK_TIMEOUT = 15;
     public static final int IORING_OP_MSG_RING = 40;
     public static final int IORING_OP_NOP = 0;

@@ -24,240 +24,201 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_params {
-
     io_uring_params() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("sq_entries"),
-        c_types.C_INT.withName("cq_entries"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("sq_thread_cpu"),
-        c_types.C_INT.withName("sq_thread_idle"),
-        c_types.C_INT.withName("features"),
-        c_types.C_INT.withName("wq_fd"),
-        MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("resv"),
-        io_sqring_offsets.layout().withName("sq_off"),
-        io_cqring_offsets.layout().withName("cq_off")
-    ).withName("io_uring_params");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("sq_entries"),
+            c_types.C_INT.withName("cq_entries"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("sq_thread_cpu"),
+            c_types.C_INT.withName("sq_thread_idle"),
+            c_types.C_INT.withName("features"),
+            c_types.C_INT.withName("wq_fd"),
+            MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("resv"),
+            io_sqring_offsets.layout().withName("sq_off"),
+            io_cqring_offsets.layout().withName("cq_off")
+        ).withName("io_uring_params");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt sq_entries$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sq_entries"));
 
     public static final OfInt sq_entries$layout() {
-        return sq_entries$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sq_entries"));
     }
 
-    private static final long sq_entries$OFFSET = $LAYOUT.byteOffset(groupElement("sq_entries"));
-
     public static final long sq_entries$offset() {
-        return sq_entries$OFFSET;
+        return 0L;
     }
 
     public static int sq_entries(MemorySegment struct) {
-        return struct.get(sq_entries$LAYOUT, sq_entries$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void sq_entries(MemorySegment struct, int fieldValue) {
-        struct.set(sq_entries$LAYOUT, sq_entries$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt cq_entries$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cq_entries"));
 
     public static final OfInt cq_entries$layout() {
-        return cq_entries$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("cq_entries"));
     }
 
-    private static final long cq_entries$OFFSET = $LAYOUT.byteOffset(groupElement("cq_entries"));
-
     public static final long cq_entries$offset() {
-        return cq_entries$OFFSET;
+        return 4L;
     }
 
     public static int cq_entries(MemorySegment struct) {
-        return struct.get(cq_entries$LAYOUT, cq_entries$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void cq_entries(MemorySegment struct, int fieldValue) {
-        struct.set(cq_entries$LAYOUT, cq_entries$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 8L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt sq_thread_cpu$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sq_thread_cpu"));
 
     public static final OfInt sq_thread_cpu$layout() {
-        return sq_thread_cpu$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sq_thread_cpu"));
     }
 
-    private static final long sq_thread_cpu$OFFSET = $LAYOUT.byteOffset(groupElement("sq_thread_cpu"));
-
     public static final long sq_thread_cpu$offset() {
-        return sq_thread_cpu$OFFSET;
+        return 12L;
     }
 
     public static int sq_thread_cpu(MemorySegment struct) {
-        return struct.get(sq_thread_cpu$LAYOUT, sq_thread_cpu$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void sq_thread_cpu(MemorySegment struct, int fieldValue) {
-        struct.set(sq_thread_cpu$LAYOUT, sq_thread_cpu$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfInt sq_thread_idle$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sq_thread_idle"));
 
     public static final OfInt sq_thread_idle$layout() {
-        return sq_thread_idle$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sq_thread_idle"));
     }
 
-    private static final long sq_thread_idle$OFFSET = $LAYOUT.byteOffset(groupElement("sq_thread_idle"));
-
     public static final long sq_thread_idle$offset() {
-        return sq_thread_idle$OFFSET;
+        return 16L;
     }
 
     public static int sq_thread_idle(MemorySegment struct) {
-        return struct.get(sq_thread_idle$LAYOUT, sq_thread_idle$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void sq_thread_idle(MemorySegment struct, int fieldValue) {
-        struct.set(sq_thread_idle$LAYOUT, sq_thread_idle$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt features$LAYOUT = (OfInt)$LAYOUT.select(groupElement("features"));
 
     public static final OfInt features$layout() {
-        return features$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("features"));
     }
 
-    private static final long features$OFFSET = $LAYOUT.byteOffset(groupElement("features"));
-
     public static final long features$offset() {
-        return features$OFFSET;
+        return 20L;
     }
 
     public static int features(MemorySegment struct) {
-        return struct.get(features$LAYOUT, features$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void features(MemorySegment struct, int fieldValue) {
-        struct.set(features$LAYOUT, features$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
-
-    private static final OfInt wq_fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("wq_fd"));
 
     public static final OfInt wq_fd$layout() {
-        return wq_fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("wq_fd"));
     }
 
-    private static final long wq_fd$OFFSET = $LAYOUT.byteOffset(groupElement("wq_fd"));
-
     public static final long wq_fd$offset() {
-        return wq_fd$OFFSET;
+        return 24L;
     }
 
     public static int wq_fd(MemorySegment struct) {
-        return struct.get(wq_fd$LAYOUT, wq_fd$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void wq_fd(MemorySegment struct, int fieldValue) {
-        struct.set(wq_fd$LAYOUT, wq_fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final SequenceLayout resv$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("resv"));
 
     public static final SequenceLayout resv$layout() {
-        return resv$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("resv"));
     }
 
-    private static final long resv$OFFSET = $LAYOUT.byteOffset(groupElement("resv"));
-
     public static final long resv$offset() {
-        return resv$OFFSET;
+        return 28L;
     }
 
     public static MemorySegment resv(MemorySegment struct) {
-        return struct.asSlice(resv$OFFSET, resv$LAYOUT.byteSize());
+        return struct.asSlice(28L, 12L);
     }
 
     public static void resv(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, resv$OFFSET, resv$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 28L, 12L);
     }
-
-    private static final GroupLayout sq_off$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("sq_off"));
 
     public static final GroupLayout sq_off$layout() {
-        return sq_off$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("sq_off"));
     }
 
-    private static final long sq_off$OFFSET = $LAYOUT.byteOffset(groupElement("sq_off"));
-
     public static final long sq_off$offset() {
-        return sq_off$OFFSET;
+        return 40L;
     }
 
     public static MemorySegment sq_off(MemorySegment struct) {
-        return struct.asSlice(sq_off$OFFSET, sq_off$LAYOUT.byteSize());
+        return struct.asSlice(40L, 40L);
     }
 
     public static void sq_off(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sq_off$OFFSET, sq_off$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 40L, 40L);
     }
-
-    private static final GroupLayout cq_off$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("cq_off"));
 
     public static final GroupLayout cq_off$layout() {
-        return cq_off$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("cq_off"));
     }
 
-    private static final long cq_off$OFFSET = $LAYOUT.byteOffset(groupElement("cq_off"));
-
     public static final long cq_off$offset() {
-        return cq_off$OFFSET;
+        return 80L;
     }
 
     public static MemorySegment cq_off(MemorySegment struct) {
-        return struct.asSlice(cq_off$OFFSET, cq_off$LAYOUT.byteSize());
+        return struct.asSlice(80L, 40L);
     }
 
     public static void cq_off(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, cq_off$OFFSET, cq_off$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 80L, 40L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(120L * index, 120L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 120L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(120L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(120L, elementCount), 8L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_probe {
-
     io_uring_probe() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("last_op"),
-        c_types.C_CHAR.withName("ops_len"),
-        c_types.C_SHORT.withName("resv"),
-        MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("resv2"),
-        MemoryLayout.sequenceLayout(0, io_uring_probe_op.layout()).withName("ops")
-    ).withName("io_uring_probe");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("last_op"),
+            c_types.C_CHAR.withName("ops_len"),
+            c_types.C_SHORT.withName("resv"),
+            MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("resv2"),
+            MemoryLayout.sequenceLayout(0, io_uring_probe_op.layout()).withName("ops")
+        ).withName("io_uring_probe");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte last_op$LAYOUT = (OfByte)$LAYOUT.select(groupElement("last_op"));
 
     public static final OfByte last_op$layout() {
-        return last_op$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("last_op"));
     }
 
-    private static final long last_op$OFFSET = $LAYOUT.byteOffset(groupElement("last_op"));
-
     public static final long last_op$offset() {
-        return last_op$OFFSET;
+        return 0L;
     }
 
     public static byte last_op(MemorySegment struct) {
-        return struct.get(last_op$LAYOUT, last_op$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void last_op(MemorySegment struct, byte fieldValue) {
-        struct.set(last_op$LAYOUT, last_op$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte ops_len$LAYOUT = (OfByte)$LAYOUT.select(groupElement("ops_len"));
 
     public static final OfByte ops_len$layout() {
-        return ops_len$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("ops_len"));
     }
 
-    private static final long ops_len$OFFSET = $LAYOUT.byteOffset(groupElement("ops_len"));
-
     public static final long ops_len$offset() {
-        return ops_len$OFFSET;
+        return 1L;
     }
 
     public static byte ops_len(MemorySegment struct) {
-        return struct.get(ops_len$LAYOUT, ops_len$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void ops_len(MemorySegment struct, byte fieldValue) {
-        struct.set(ops_len$LAYOUT, ops_len$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final OfShort resv$LAYOUT = (OfShort)$LAYOUT.select(groupElement("resv"));
 
     public static final OfShort resv$layout() {
-        return resv$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("resv"));
     }
 
-    private static final long resv$OFFSET = $LAYOUT.byteOffset(groupElement("resv"));
-
     public static final long resv$offset() {
-        return resv$OFFSET;
+        return 2L;
     }
 
     public static short resv(MemorySegment struct) {
-        return struct.get(resv$LAYOUT, resv$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void resv(MemorySegment struct, short fieldValue) {
-        struct.set(resv$LAYOUT, resv$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final SequenceLayout resv2$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("resv2"));
 
     public static final SequenceLayout resv2$layout() {
-        return resv2$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("resv2"));
     }
 
-    private static final long resv2$OFFSET = $LAYOUT.byteOffset(groupElement("resv2"));
-
     public static final long resv2$offset() {
-        return resv2$OFFSET;
+        return 4L;
     }
 
     public static MemorySegment resv2(MemorySegment struct) {
-        return struct.asSlice(resv2$OFFSET, resv2$LAYOUT.byteSize());
+        return struct.asSlice(4L, 12L);
     }
 
     public static void resv2(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, resv2$OFFSET, resv2$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4L, 12L);
     }
-
-    private static final SequenceLayout ops$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ops"));
 
     public static final SequenceLayout ops$layout() {
-        return ops$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ops"));
     }
 
-    private static final long ops$OFFSET = $LAYOUT.byteOffset(groupElement("ops"));
-
     public static final long ops$offset() {
-        return ops$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment ops(MemorySegment struct) {
-        return struct.asSlice(ops$OFFSET, ops$LAYOUT.byteSize());
+        return struct.asSlice(16L, 0L);
     }
 
     public static void ops(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ops$OFFSET, ops$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 4L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_probe_op {
-
     io_uring_probe_op() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("op"),
-        c_types.C_CHAR.withName("resv"),
-        c_types.C_SHORT.withName("flags"),
-        c_types.C_INT.withName("resv2")
-    ).withName("io_uring_probe_op");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("op"),
+            c_types.C_CHAR.withName("resv"),
+            c_types.C_SHORT.withName("flags"),
+            c_types.C_INT.withName("resv2")
+        ).withName("io_uring_probe_op");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte op$LAYOUT = (OfByte)$LAYOUT.select(groupElement("op"));
 
     public static final OfByte op$layout() {
-        return op$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("op"));
     }
 
-    private static final long op$OFFSET = $LAYOUT.byteOffset(groupElement("op"));
-
     public static final long op$offset() {
-        return op$OFFSET;
+        return 0L;
     }
 
     public static byte op(MemorySegment struct) {
-        return struct.get(op$LAYOUT, op$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void op(MemorySegment struct, byte fieldValue) {
-        struct.set(op$LAYOUT, op$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte resv$LAYOUT = (OfByte)$LAYOUT.select(groupElement("resv"));
 
     public static final OfByte resv$layout() {
-        return resv$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("resv"));
     }
 
-    private static final long resv$OFFSET = $LAYOUT.byteOffset(groupElement("resv"));
-
     public static final long resv$offset() {
-        return resv$OFFSET;
+        return 1L;
     }
 
     public static byte resv(MemorySegment struct) {
-        return struct.get(resv$LAYOUT, resv$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void resv(MemorySegment struct, byte fieldValue) {
-        struct.set(resv$LAYOUT, resv$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final OfShort flags$LAYOUT = (OfShort)$LAYOUT.select(groupElement("flags"));
 
     public static final OfShort flags$layout() {
-        return flags$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 2L;
     }
 
     public static short flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void flags(MemorySegment struct, short fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfInt resv2$LAYOUT = (OfInt)$LAYOUT.select(groupElement("resv2"));
 
     public static final OfInt resv2$layout() {
-        return resv2$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("resv2"));
     }
 
-    private static final long resv2$OFFSET = $LAYOUT.byteOffset(groupElement("resv2"));
-
     public static final long resv2$offset() {
-        return resv2$OFFSET;
+        return 4L;
     }
 
     public static int resv2(MemorySegment struct) {
-        return struct.get(resv2$LAYOUT, resv2$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void resv2(MemorySegment struct, int fieldValue) {
-        struct.set(resv2$LAYOUT, resv2$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_rsrc_update {
-
     io_uring_rsrc_update() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("offset"),
-        c_types.C_INT.withName("resv"),
-        c_types.C_LONG_LONG.withName("data")
-    ).withName("io_uring_rsrc_update");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("offset"),
+            c_types.C_INT.withName("resv"),
+            c_types.C_LONG_LONG.withName("data")
+        ).withName("io_uring_rsrc_update");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt offset$LAYOUT = (OfInt)$LAYOUT.select(groupElement("offset"));
 
     public static final OfInt offset$layout() {
-        return offset$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("offset"));
     }
 
-    private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
-
     public static final long offset$offset() {
-        return offset$OFFSET;
+        return 0L;
     }
 
     public static int offset(MemorySegment struct) {
-        return struct.get(offset$LAYOUT, offset$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void offset(MemorySegment struct, int fieldValue) {
-        struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt resv$LAYOUT = (OfInt)$LAYOUT.select(groupElement("resv"));
 
     public static final OfInt resv$layout() {
-        return resv$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("resv"));
     }
 
-    private static final long resv$OFFSET = $LAYOUT.byteOffset(groupElement("resv"));
-
     public static final long resv$offset() {
-        return resv$OFFSET;
+        return 4L;
     }
 
     public static int resv(MemorySegment struct) {
-        return struct.get(resv$LAYOUT, resv$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void resv(MemorySegment struct, int fieldValue) {
-        struct.set(resv$LAYOUT, resv$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data"));
 
     public static final OfLong data$layout() {
-        return data$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data"));
     }
 
-    private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
     public static final long data$offset() {
-        return data$OFFSET;
+        return 8L;
     }
 
     public static long data(MemorySegment struct) {
-        return struct.get(data$LAYOUT, data$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void data(MemorySegment struct, long fieldValue) {
-        struct.set(data$LAYOUT, data$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -73,909 +73,746 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_sqe {
-
     io_uring_sqe() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("opcode"),
-        c_types.C_CHAR.withName("flags"),
-        c_types.C_SHORT.withName("ioprio"),
-        c_types.C_INT.withName("fd"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("off"),
-            c_types.C_LONG_LONG.withName("addr2"),
-            MemoryLayout.structLayout(
-                c_types.C_INT.withName("cmd_op"),
-                c_types.C_INT.withName("__pad1")
-            ).withName("$anon$0")
-        ).withName("$anon$1"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("addr"),
-            c_types.C_LONG_LONG.withName("splice_off_in")
-        ).withName("$anon$2"),
-        c_types.C_INT.withName("len"),
-        MemoryLayout.unionLayout(
-            c_types.C_INT.withName("rw_flags"),
-            c_types.C_INT.withName("fsync_flags"),
-            c_types.C_SHORT.withName("poll_events"),
-            c_types.C_INT.withName("poll32_events"),
-            c_types.C_INT.withName("sync_range_flags"),
-            c_types.C_INT.withName("msg_flags"),
-            c_types.C_INT.withName("timeout_flags"),
-            c_types.C_INT.withName("accept_flags"),
-            c_types.C_INT.withName("cancel_flags"),
-            c_types.C_INT.withName("open_flags"),
-            c_types.C_INT.withName("statx_flags"),
-            c_types.C_INT.withName("fadvise_advice"),
-            c_types.C_INT.withName("splice_flags"),
-            c_types.C_INT.withName("rename_flags"),
-            c_types.C_INT.withName("unlink_flags"),
-            c_types.C_INT.withName("hardlink_flags"),
-            c_types.C_INT.withName("xattr_flags"),
-            c_types.C_INT.withName("msg_ring_flags"),
-            c_types.C_INT.withName("uring_cmd_flags")
-        ).withName("$anon$3"),
-        c_types.C_LONG_LONG.withName("user_data"),
-        MemoryLayout.unionLayout(
-            c_types.C_SHORT.withByteAlignment(1).withName("buf_index"),
-            c_types.C_SHORT.withByteAlignment(1).withName("buf_group")
-        ).withName("$anon$4"),
-        c_types.C_SHORT.withName("personality"),
-        MemoryLayout.unionLayout(
-            c_types.C_INT.withName("splice_fd_in"),
-            c_types.C_INT.withName("file_index"),
-            MemoryLayout.structLayout(
-                c_types.C_SHORT.withName("addr_len"),
-                MemoryLayout.sequenceLayout(1, c_types.C_SHORT).withName("__pad3")
-            ).withName("$anon$5")
-        ).withName("$anon$6"),
-        MemoryLayout.unionLayout(
-            MemoryLayout.structLayout(
-                c_types.C_LONG_LONG.withName("addr3"),
-                MemoryLayout.sequenceLayout(1, c_types.C_LONG_LONG).withName("__pad2")
-            ).withName("$anon$7"),
-            MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("cmd")
-        ).withName("$anon$8")
-    ).withName("io_uring_sqe");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("opcode"),
+            c_types.C_CHAR.withName("flags"),
+            c_types.C_SHORT.withName("ioprio"),
+            c_types.C_INT.withName("fd"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("off"),
+                c_types.C_LONG_LONG.withName("addr2"),
+                MemoryLayout.structLayout(
+                    c_types.C_INT.withName("cmd_op"),
+                    c_types.C_INT.withName("__pad1")
+                ).withName("$anon$0")
+            ).withName("$anon$1"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("addr"),
+                c_types.C_LONG_LONG.withName("splice_off_in")
+            ).withName("$anon$2"),
+            c_types.C_INT.withName("len"),
+            MemoryLayout.unionLayout(
+                c_types.C_INT.withName("rw_flags"),
+                c_types.C_INT.withName("fsync_flags"),
+                c_types.C_SHORT.withName("poll_events"),
+                c_types.C_INT.withName("poll32_events"),
+                c_types.C_INT.withName("sync_range_flags"),
+                c_types.C_INT.withName("msg_flags"),
+                c_types.C_INT.withName("timeout_flags"),
+                c_types.C_INT.withName("accept_flags"),
+                c_types.C_INT.withName("cancel_flags"),
+                c_types.C_INT.withName("open_flags"),
+                c_types.C_INT.withName("statx_flags"),
+                c_types.C_INT.withName("fadvise_advice"),
+                c_types.C_INT.withName("splice_flags"),
+                c_types.C_INT.withName("rename_flags"),
+                c_types.C_INT.withName("unlink_flags"),
+                c_types.C_INT.withName("hardlink_flags"),
+                c_types.C_INT.withName("xattr_flags"),
+                c_types.C_INT.withName("msg_ring_flags"),
+                c_types.C_INT.withName("uring_cmd_flags")
+            ).withName("$anon$3"),
+            c_types.C_LONG_LONG.withName("user_data"),
+            MemoryLayout.unionLayout(
+                c_types.C_SHORT.withByteAlignment(1).withName("buf_index"),
+                c_types.C_SHORT.withByteAlignment(1).withName("buf_group")
+            ).withName("$anon$4"),
+            c_types.C_SHORT.withName("personality"),
+            MemoryLayout.unionLayout(
+                c_types.C_INT.withName("splice_fd_in"),
+                c_types.C_INT.withName("file_index"),
+                MemoryLayout.structLayout(
+                    c_types.C_SHORT.withName("addr_len"),
+                    MemoryLayout.sequenceLayout(1, c_types.C_SHORT).withName("__pad3")
+                ).withName("$anon$5")
+            ).withName("$anon$6"),
+            MemoryLayout.unionLayout(
+                MemoryLayout.structLayout(
+                    c_types.C_LONG_LONG.withName("addr3"),
+                    MemoryLayout.sequenceLayout(1, c_types.C_LONG_LONG).withName("__pad2")
+                ).withName("$anon$7"),
+                MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("cmd")
+            ).withName("$anon$8")
+        ).withName("io_uring_sqe");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte opcode$LAYOUT = (OfByte)$LAYOUT.select(groupElement("opcode"));
 
     public static final OfByte opcode$layout() {
-        return opcode$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("opcode"));
     }
 
-    private static final long opcode$OFFSET = $LAYOUT.byteOffset(groupElement("opcode"));
-
     public static final long opcode$offset() {
-        return opcode$OFFSET;
+        return 0L;
     }
 
     public static byte opcode(MemorySegment struct) {
-        return struct.get(opcode$LAYOUT, opcode$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void opcode(MemorySegment struct, byte fieldValue) {
-        struct.set(opcode$LAYOUT, opcode$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte flags$LAYOUT = (OfByte)$LAYOUT.select(groupElement("flags"));
 
     public static final OfByte flags$layout() {
-        return flags$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 1L;
     }
 
     public static byte flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void flags(MemorySegment struct, byte fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final OfShort ioprio$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ioprio"));
 
     public static final OfShort ioprio$layout() {
-        return ioprio$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ioprio"));
     }
 
-    private static final long ioprio$OFFSET = $LAYOUT.byteOffset(groupElement("ioprio"));
-
     public static final long ioprio$offset() {
-        return ioprio$OFFSET;
+        return 2L;
     }
 
     public static short ioprio(MemorySegment struct) {
-        return struct.get(ioprio$LAYOUT, ioprio$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void ioprio(MemorySegment struct, short fieldValue) {
-        struct.set(ioprio$LAYOUT, ioprio$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfInt fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fd"));
 
     public static final OfInt fd$layout() {
-        return fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("fd"));
     }
 
-    private static final long fd$OFFSET = $LAYOUT.byteOffset(groupElement("fd"));
-
     public static final long fd$offset() {
-        return fd$OFFSET;
+        return 4L;
     }
 
     public static int fd(MemorySegment struct) {
-        return struct.get(fd$LAYOUT, fd$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void fd(MemorySegment struct, int fieldValue) {
-        struct.set(fd$LAYOUT, fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong off$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$1"), groupElement("off"));
 
     public static final OfLong off$layout() {
-        return off$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("off"));
     }
 
-    private static final long off$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("off"));
-
     public static final long off$offset() {
-        return off$OFFSET;
+        return 8L;
     }
 
     public static long off(MemorySegment struct) {
-        return struct.get(off$LAYOUT, off$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void off(MemorySegment struct, long fieldValue) {
-        struct.set(off$LAYOUT, off$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong addr2$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$1"), groupElement("addr2"));
 
     public static final OfLong addr2$layout() {
-        return addr2$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("addr2"));
     }
 
-    private static final long addr2$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("addr2"));
-
     public static final long addr2$offset() {
-        return addr2$OFFSET;
+        return 8L;
     }
 
     public static long addr2(MemorySegment struct) {
-        return struct.get(addr2$LAYOUT, addr2$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void addr2(MemorySegment struct, long fieldValue) {
-        struct.set(addr2$LAYOUT, addr2$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfInt cmd_op$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("cmd_op"));
 
     public static final OfInt cmd_op$layout() {
-        return cmd_op$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("cmd_op"));
     }
 
-    private static final long cmd_op$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("cmd_op"));
-
     public static final long cmd_op$offset() {
-        return cmd_op$OFFSET;
+        return 8L;
     }
 
     public static int cmd_op(MemorySegment struct) {
-        return struct.get(cmd_op$LAYOUT, cmd_op$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void cmd_op(MemorySegment struct, int fieldValue) {
-        struct.set(cmd_op$LAYOUT, cmd_op$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt __pad1$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("__pad1"));
 
     public static final OfInt __pad1$layout() {
-        return __pad1$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("__pad1"));
     }
 
-    private static final long __pad1$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("__pad1"));
-
     public static final long __pad1$offset() {
-        return __pad1$OFFSET;
+        return 12L;
     }
 
     public static int __pad1(MemorySegment struct) {
-        return struct.get(__pad1$LAYOUT, __pad1$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void __pad1(MemorySegment struct, int fieldValue) {
-        struct.set(__pad1$LAYOUT, __pad1$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfLong addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("addr"));
 
     public static final OfLong addr$layout() {
-        return addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("addr"));
     }
 
-    private static final long addr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("addr"));
-
     public static final long addr$offset() {
-        return addr$OFFSET;
+        return 16L;
     }
 
     public static long addr(MemorySegment struct) {
-        return struct.get(addr$LAYOUT, addr$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void addr(MemorySegment struct, long fieldValue) {
-        struct.set(addr$LAYOUT, addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong splice_off_in$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("splice_off_in"));
 
     public static final OfLong splice_off_in$layout() {
-        return splice_off_in$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("splice_off_in"));
     }
 
-    private static final long splice_off_in$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("splice_off_in"));
-
     public static final long splice_off_in$offset() {
-        return splice_off_in$OFFSET;
+        return 16L;
     }
 
     public static long splice_off_in(MemorySegment struct) {
-        return struct.get(splice_off_in$LAYOUT, splice_off_in$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void splice_off_in(MemorySegment struct, long fieldValue) {
-        struct.set(splice_off_in$LAYOUT, splice_off_in$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfInt len$LAYOUT = (OfInt)$LAYOUT.select(groupElement("len"));
 
     public static final OfInt len$layout() {
-        return len$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("len"));
     }
 
-    private static final long len$OFFSET = $LAYOUT.byteOffset(groupElement("len"));
-
     public static final long len$offset() {
-        return len$OFFSET;
+        return 24L;
     }
 
     public static int len(MemorySegment struct) {
-        return struct.get(len$LAYOUT, len$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void len(MemorySegment struct, int fieldValue) {
-        struct.set(len$LAYOUT, len$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final OfInt rw_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("rw_flags"));
 
     public static final OfInt rw_flags$layout() {
-        return rw_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("rw_flags"));
     }
 
-    private static final long rw_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("rw_flags"));
-
     public static final long rw_flags$offset() {
-        return rw_flags$OFFSET;
+        return 28L;
     }
 
     public static int rw_flags(MemorySegment struct) {
-        return struct.get(rw_flags$LAYOUT, rw_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void rw_flags(MemorySegment struct, int fieldValue) {
-        struct.set(rw_flags$LAYOUT, rw_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt fsync_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("fsync_flags"));
 
     public static final OfInt fsync_flags$layout() {
-        return fsync_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("fsync_flags"));
     }
 
-    private static final long fsync_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("fsync_flags"));
-
     public static final long fsync_flags$offset() {
-        return fsync_flags$OFFSET;
+        return 28L;
     }
 
     public static int fsync_flags(MemorySegment struct) {
-        return struct.get(fsync_flags$LAYOUT, fsync_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void fsync_flags(MemorySegment struct, int fieldValue) {
-        struct.set(fsync_flags$LAYOUT, fsync_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfShort poll_events$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$3"), groupElement("poll_events"));
 
     public static final OfShort poll_events$layout() {
-        return poll_events$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("poll_events"));
     }
 
-    private static final long poll_events$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("poll_events"));
-
     public static final long poll_events$offset() {
-        return poll_events$OFFSET;
+        return 28L;
     }
 
     public static short poll_events(MemorySegment struct) {
-        return struct.get(poll_events$LAYOUT, poll_events$OFFSET);
+        return struct.get(c_types.C_SHORT, 28L);
     }
 
     public static void poll_events(MemorySegment struct, short fieldValue) {
-        struct.set(poll_events$LAYOUT, poll_events$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 28L, fieldValue);
     }
-
-    private static final OfInt poll32_events$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("poll32_events"));
 
     public static final OfInt poll32_events$layout() {
-        return poll32_events$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("poll32_events"));
     }
 
-    private static final long poll32_events$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("poll32_events"));
-
     public static final long poll32_events$offset() {
-        return poll32_events$OFFSET;
+        return 28L;
     }
 
     public static int poll32_events(MemorySegment struct) {
-        return struct.get(poll32_events$LAYOUT, poll32_events$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void poll32_events(MemorySegment struct, int fieldValue) {
-        struct.set(poll32_events$LAYOUT, poll32_events$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt sync_range_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("sync_range_flags"));
 
     public static final OfInt sync_range_flags$layout() {
-        return sync_range_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("sync_range_flags"));
     }
 
-    private static final long sync_range_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("sync_range_flags"));
-
     public static final long sync_range_flags$offset() {
-        return sync_range_flags$OFFSET;
+        return 28L;
     }
 
     public static int sync_range_flags(MemorySegment struct) {
-        return struct.get(sync_range_flags$LAYOUT, sync_range_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void sync_range_flags(MemorySegment struct, int fieldValue) {
-        struct.set(sync_range_flags$LAYOUT, sync_range_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt msg_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("msg_flags"));
 
     public static final OfInt msg_flags$layout() {
-        return msg_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("msg_flags"));
     }
 
-    private static final long msg_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("msg_flags"));
-
     public static final long msg_flags$offset() {
-        return msg_flags$OFFSET;
+        return 28L;
     }
 
     public static int msg_flags(MemorySegment struct) {
-        return struct.get(msg_flags$LAYOUT, msg_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void msg_flags(MemorySegment struct, int fieldValue) {
-        struct.set(msg_flags$LAYOUT, msg_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt timeout_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("timeout_flags"));
 
     public static final OfInt timeout_flags$layout() {
-        return timeout_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("timeout_flags"));
     }
 
-    private static final long timeout_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("timeout_flags"));
-
     public static final long timeout_flags$offset() {
-        return timeout_flags$OFFSET;
+        return 28L;
     }
 
     public static int timeout_flags(MemorySegment struct) {
-        return struct.get(timeout_flags$LAYOUT, timeout_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void timeout_flags(MemorySegment struct, int fieldValue) {
-        struct.set(timeout_flags$LAYOUT, timeout_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt accept_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("accept_flags"));
 
     public static final OfInt accept_flags$layout() {
-        return accept_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("accept_flags"));
     }
 
-    private static final long accept_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("accept_flags"));
-
     public static final long accept_flags$offset() {
-        return accept_flags$OFFSET;
+        return 28L;
     }
 
     public static int accept_flags(MemorySegment struct) {
-        return struct.get(accept_flags$LAYOUT, accept_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void accept_flags(MemorySegment struct, int fieldValue) {
-        struct.set(accept_flags$LAYOUT, accept_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt cancel_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("cancel_flags"));
 
     public static final OfInt cancel_flags$layout() {
-        return cancel_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("cancel_flags"));
     }
 
-    private static final long cancel_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("cancel_flags"));
-
     public static final long cancel_flags$offset() {
-        return cancel_flags$OFFSET;
+        return 28L;
     }
 
     public static int cancel_flags(MemorySegment struct) {
-        return struct.get(cancel_flags$LAYOUT, cancel_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void cancel_flags(MemorySegment struct, int fieldValue) {
-        struct.set(cancel_flags$LAYOUT, cancel_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt open_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("open_flags"));
 
     public static final OfInt open_flags$layout() {
-        return open_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("open_flags"));
     }
 
-    private static final long open_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("open_flags"));
-
     public static final long open_flags$offset() {
-        return open_flags$OFFSET;
+        return 28L;
     }
 
     public static int open_flags(MemorySegment struct) {
-        return struct.get(open_flags$LAYOUT, open_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void open_flags(MemorySegment struct, int fieldValue) {
-        struct.set(open_flags$LAYOUT, open_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt statx_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("statx_flags"));
 
     public static final OfInt statx_flags$layout() {
-        return statx_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("statx_flags"));
     }
 
-    private static final long statx_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("statx_flags"));
-
     public static final long statx_flags$offset() {
-        return statx_flags$OFFSET;
+        return 28L;
     }
 
     public static int statx_flags(MemorySegment struct) {
-        return struct.get(statx_flags$LAYOUT, statx_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void statx_flags(MemorySegment struct, int fieldValue) {
-        struct.set(statx_flags$LAYOUT, statx_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt fadvise_advice$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("fadvise_advice"));
 
     public static final OfInt fadvise_advice$layout() {
-        return fadvise_advice$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("fadvise_advice"));
     }
 
-    private static final long fadvise_advice$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("fadvise_advice"));
-
     public static final long fadvise_advice$offset() {
-        return fadvise_advice$OFFSET;
+        return 28L;
     }
 
     public static int fadvise_advice(MemorySegment struct) {
-        return struct.get(fadvise_advice$LAYOUT, fadvise_advice$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void fadvise_advice(MemorySegment struct, int fieldValue) {
-        struct.set(fadvise_advice$LAYOUT, fadvise_advice$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt splice_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("splice_flags"));
 
     public static final OfInt splice_flags$layout() {
-        return splice_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("splice_flags"));
     }
 
-    private static final long splice_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("splice_flags"));
-
     public static final long splice_flags$offset() {
-        return splice_flags$OFFSET;
+        return 28L;
     }
 
     public static int splice_flags(MemorySegment struct) {
-        return struct.get(splice_flags$LAYOUT, splice_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void splice_flags(MemorySegment struct, int fieldValue) {
-        struct.set(splice_flags$LAYOUT, splice_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt rename_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("rename_flags"));
 
     public static final OfInt rename_flags$layout() {
-        return rename_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("rename_flags"));
     }
 
-    private static final long rename_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("rename_flags"));
-
     public static final long rename_flags$offset() {
-        return rename_flags$OFFSET;
+        return 28L;
     }
 
     public static int rename_flags(MemorySegment struct) {
-        return struct.get(rename_flags$LAYOUT, rename_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void rename_flags(MemorySegment struct, int fieldValue) {
-        struct.set(rename_flags$LAYOUT, rename_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt unlink_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("unlink_flags"));
 
     public static final OfInt unlink_flags$layout() {
-        return unlink_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("unlink_flags"));
     }
 
-    private static final long unlink_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("unlink_flags"));
-
     public static final long unlink_flags$offset() {
-        return unlink_flags$OFFSET;
+        return 28L;
     }
 
     public static int unlink_flags(MemorySegment struct) {
-        return struct.get(unlink_flags$LAYOUT, unlink_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void unlink_flags(MemorySegment struct, int fieldValue) {
-        struct.set(unlink_flags$LAYOUT, unlink_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt hardlink_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("hardlink_flags"));
 
     public static final OfInt hardlink_flags$layout() {
-        return hardlink_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("hardlink_flags"));
     }
 
-    private static final long hardlink_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("hardlink_flags"));
-
     public static final long hardlink_flags$offset() {
-        return hardlink_flags$OFFSET;
+        return 28L;
     }
 
     public static int hardlink_flags(MemorySegment struct) {
-        return struct.get(hardlink_flags$LAYOUT, hardlink_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void hardlink_flags(MemorySegment struct, int fieldValue) {
-        struct.set(hardlink_flags$LAYOUT, hardlink_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt xattr_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("xattr_flags"));
 
     public static final OfInt xattr_flags$layout() {
-        return xattr_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("xattr_flags"));
     }
 
-    private static final long xattr_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("xattr_flags"));
-
     public static final long xattr_flags$offset() {
-        return xattr_flags$OFFSET;
+        return 28L;
     }
 
     public static int xattr_flags(MemorySegment struct) {
-        return struct.get(xattr_flags$LAYOUT, xattr_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void xattr_flags(MemorySegment struct, int fieldValue) {
-        struct.set(xattr_flags$LAYOUT, xattr_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt msg_ring_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("msg_ring_flags"));
 
     public static final OfInt msg_ring_flags$layout() {
-        return msg_ring_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("msg_ring_flags"));
     }
 
-    private static final long msg_ring_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("msg_ring_flags"));
-
     public static final long msg_ring_flags$offset() {
-        return msg_ring_flags$OFFSET;
+        return 28L;
     }
 
     public static int msg_ring_flags(MemorySegment struct) {
-        return struct.get(msg_ring_flags$LAYOUT, msg_ring_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void msg_ring_flags(MemorySegment struct, int fieldValue) {
-        struct.set(msg_ring_flags$LAYOUT, msg_ring_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt uring_cmd_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$3"), groupElement("uring_cmd_flags"));
 
     public static final OfInt uring_cmd_flags$layout() {
-        return uring_cmd_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("uring_cmd_flags"));
     }
 
-    private static final long uring_cmd_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("uring_cmd_flags"));
-
     public static final long uring_cmd_flags$offset() {
-        return uring_cmd_flags$OFFSET;
+        return 28L;
     }
 
     public static int uring_cmd_flags(MemorySegment struct) {
-        return struct.get(uring_cmd_flags$LAYOUT, uring_cmd_flags$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void uring_cmd_flags(MemorySegment struct, int fieldValue) {
-        struct.set(uring_cmd_flags$LAYOUT, uring_cmd_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfLong user_data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("user_data"));
 
     public static final OfLong user_data$layout() {
-        return user_data$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("user_data"));
     }
 
-    private static final long user_data$OFFSET = $LAYOUT.byteOffset(groupElement("user_data"));
-
     public static final long user_data$offset() {
-        return user_data$OFFSET;
+        return 32L;
     }
 
     public static long user_data(MemorySegment struct) {
-        return struct.get(user_data$LAYOUT, user_data$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void user_data(MemorySegment struct, long fieldValue) {
-        struct.set(user_data$LAYOUT, user_data$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfShort buf_index$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$4"), groupElement("buf_index"));
 
     public static final OfShort buf_index$layout() {
-        return buf_index$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$4"), groupElement("buf_index"));
     }
 
-    private static final long buf_index$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$4"), groupElement("buf_index"));
-
     public static final long buf_index$offset() {
-        return buf_index$OFFSET;
+        return 40L;
     }
 
     public static short buf_index(MemorySegment struct) {
-        return struct.get(buf_index$LAYOUT, buf_index$OFFSET);
+        return struct.get(ValueLayout.JAVA_SHORT_UNALIGNED, 40L);
     }
 
     public static void buf_index(MemorySegment struct, short fieldValue) {
-        struct.set(buf_index$LAYOUT, buf_index$OFFSET, fieldValue);
+        struct.set(ValueLayout.JAVA_SHORT_UNALIGNED, 40L, fieldValue);
     }
-
-    private static final OfShort buf_group$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$4"), groupElement("buf_group"));
 
     public static final OfShort buf_group$layout() {
-        return buf_group$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$4"), groupElement("buf_group"));
     }
 
-    private static final long buf_group$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$4"), groupElement("buf_group"));
-
     public static final long buf_group$offset() {
-        return buf_group$OFFSET;
+        return 40L;
     }
 
     public static short buf_group(MemorySegment struct) {
-        return struct.get(buf_group$LAYOUT, buf_group$OFFSET);
+        return struct.get(ValueLayout.JAVA_SHORT_UNALIGNED, 40L);
     }
 
     public static void buf_group(MemorySegment struct, short fieldValue) {
-        struct.set(buf_group$LAYOUT, buf_group$OFFSET, fieldValue);
+        struct.set(ValueLayout.JAVA_SHORT_UNALIGNED, 40L, fieldValue);
     }
-
-    private static final OfShort personality$LAYOUT = (OfShort)$LAYOUT.select(groupElement("personality"));
 
     public static final OfShort personality$layout() {
-        return personality$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("personality"));
     }
 
-    private static final long personality$OFFSET = $LAYOUT.byteOffset(groupElement("personality"));
-
     public static final long personality$offset() {
-        return personality$OFFSET;
+        return 42L;
     }
 
     public static short personality(MemorySegment struct) {
-        return struct.get(personality$LAYOUT, personality$OFFSET);
+        return struct.get(c_types.C_SHORT, 42L);
     }
 
     public static void personality(MemorySegment struct, short fieldValue) {
-        struct.set(personality$LAYOUT, personality$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 42L, fieldValue);
     }
-
-    private static final OfInt splice_fd_in$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$6"), groupElement("splice_fd_in"));
 
     public static final OfInt splice_fd_in$layout() {
-        return splice_fd_in$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("splice_fd_in"));
     }
 
-    private static final long splice_fd_in$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("splice_fd_in"));
-
     public static final long splice_fd_in$offset() {
-        return splice_fd_in$OFFSET;
+        return 44L;
     }
 
     public static int splice_fd_in(MemorySegment struct) {
-        return struct.get(splice_fd_in$LAYOUT, splice_fd_in$OFFSET);
+        return struct.get(c_types.C_INT, 44L);
     }
 
     public static void splice_fd_in(MemorySegment struct, int fieldValue) {
-        struct.set(splice_fd_in$LAYOUT, splice_fd_in$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 44L, fieldValue);
     }
-
-    private static final OfInt file_index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$6"), groupElement("file_index"));
 
     public static final OfInt file_index$layout() {
-        return file_index$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("file_index"));
     }
 
-    private static final long file_index$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("file_index"));
-
     public static final long file_index$offset() {
-        return file_index$OFFSET;
+        return 44L;
     }
 
     public static int file_index(MemorySegment struct) {
-        return struct.get(file_index$LAYOUT, file_index$OFFSET);
+        return struct.get(c_types.C_INT, 44L);
     }
 
     public static void file_index(MemorySegment struct, int fieldValue) {
-        struct.set(file_index$LAYOUT, file_index$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 44L, fieldValue);
     }
-
-    private static final OfShort addr_len$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("addr_len"));
 
     public static final OfShort addr_len$layout() {
-        return addr_len$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("addr_len"));
     }
 
-    private static final long addr_len$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("addr_len"));
-
     public static final long addr_len$offset() {
-        return addr_len$OFFSET;
+        return 44L;
     }
 
     public static short addr_len(MemorySegment struct) {
-        return struct.get(addr_len$LAYOUT, addr_len$OFFSET);
+        return struct.get(c_types.C_SHORT, 44L);
     }
 
     public static void addr_len(MemorySegment struct, short fieldValue) {
-        struct.set(addr_len$LAYOUT, addr_len$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 44L, fieldValue);
     }
-
-    private static final SequenceLayout __pad3$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("__pad3"));
 
     public static final SequenceLayout __pad3$layout() {
-        return __pad3$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("__pad3"));
     }
 
-    private static final long __pad3$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("$anon$5"), groupElement("__pad3"));
-
     public static final long __pad3$offset() {
-        return __pad3$OFFSET;
+        return 46L;
     }
 
     public static MemorySegment __pad3(MemorySegment struct) {
-        return struct.asSlice(__pad3$OFFSET, __pad3$LAYOUT.byteSize());
+        return struct.asSlice(46L, 2L);
     }
 
     public static void __pad3(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __pad3$OFFSET, __pad3$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 46L, 2L);
     }
-
-    private static final OfLong addr3$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("addr3"));
 
     public static final OfLong addr3$layout() {
-        return addr3$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("addr3"));
     }
 
-    private static final long addr3$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("addr3"));
-
     public static final long addr3$offset() {
-        return addr3$OFFSET;
+        return 48L;
     }
 
     public static long addr3(MemorySegment struct) {
-        return struct.get(addr3$LAYOUT, addr3$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void addr3(MemorySegment struct, long fieldValue) {
-        struct.set(addr3$LAYOUT, addr3$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final SequenceLayout __pad2$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("__pad2"));
 
     public static final SequenceLayout __pad2$layout() {
-        return __pad2$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("__pad2"));
     }
 
-    private static final long __pad2$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$8"), groupElement("$anon$7"), groupElement("__pad2"));
-
     public static final long __pad2$offset() {
-        return __pad2$OFFSET;
+        return 56L;
     }
 
     public static MemorySegment __pad2(MemorySegment struct) {
-        return struct.asSlice(__pad2$OFFSET, __pad2$LAYOUT.byteSize());
+        return struct.asSlice(56L, 8L);
     }
 
     public static void __pad2(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __pad2$OFFSET, __pad2$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 56L, 8L);
     }
-
-    private static final SequenceLayout cmd$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$8"), groupElement("cmd"));
 
     public static final SequenceLayout cmd$layout() {
-        return cmd$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$8"), groupElement("cmd"));
     }
 
-    private static final long cmd$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$8"), groupElement("cmd"));
-
     public static final long cmd$offset() {
-        return cmd$OFFSET;
+        return 48L;
     }
 
     public static MemorySegment cmd(MemorySegment struct) {
-        return struct.asSlice(cmd$OFFSET, cmd$LAYOUT.byteSize());
+        return struct.asSlice(48L, 0L);
     }
 
     public static void cmd(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, cmd$OFFSET, cmd$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 48L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(64L * index, 64L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 64L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(64L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(64L, elementCount), 8L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class io_uring_sync_cancel_reg {
-
     io_uring_sync_cancel_reg() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("addr"),
-        c_types.C_INT.withName("fd"),
-        c_types.C_INT.withName("flags"),
-        __kernel_timespec.layout().withName("timeout"),
-        MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("pad")
-    ).withName("io_uring_sync_cancel_reg");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("addr"),
+            c_types.C_INT.withName("fd"),
+            c_types.C_INT.withName("flags"),
+            __kernel_timespec.layout().withName("timeout"),
+            MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("pad")
+        ).withName("io_uring_sync_cancel_reg");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("addr"));
 
     public static final OfLong addr$layout() {
-        return addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("addr"));
     }
 
-    private static final long addr$OFFSET = $LAYOUT.byteOffset(groupElement("addr"));
-
     public static final long addr$offset() {
-        return addr$OFFSET;
+        return 0L;
     }
 
     public static long addr(MemorySegment struct) {
-        return struct.get(addr$LAYOUT, addr$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void addr(MemorySegment struct, long fieldValue) {
-        struct.set(addr$LAYOUT, addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fd"));
 
     public static final OfInt fd$layout() {
-        return fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("fd"));
     }
 
-    private static final long fd$OFFSET = $LAYOUT.byteOffset(groupElement("fd"));
-
     public static final long fd$offset() {
-        return fd$OFFSET;
+        return 8L;
     }
 
     public static int fd(MemorySegment struct) {
-        return struct.get(fd$LAYOUT, fd$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void fd(MemorySegment struct, int fieldValue) {
-        struct.set(fd$LAYOUT, fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 12L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final GroupLayout timeout$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("timeout"));
 
     public static final GroupLayout timeout$layout() {
-        return timeout$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("timeout"));
     }
 
-    private static final long timeout$OFFSET = $LAYOUT.byteOffset(groupElement("timeout"));
-
     public static final long timeout$offset() {
-        return timeout$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment timeout(MemorySegment struct) {
-        return struct.asSlice(timeout$OFFSET, timeout$LAYOUT.byteSize());
+        return struct.asSlice(16L, 16L);
     }
 
     public static void timeout(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, timeout$OFFSET, timeout$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(32L, 32L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 32L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(64L * index, 64L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 64L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(64L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(64L, elementCount), 8L);
     }
 }
 

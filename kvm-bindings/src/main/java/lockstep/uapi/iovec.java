@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class iovec {
-
     iovec() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_POINTER.withName("iov_base"),
-        c_types.C_LONG.withName("iov_len")
-    ).withName("iovec");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_POINTER.withName("iov_base"),
+            c_types.C_LONG.withName("iov_len")
+        ).withName("iovec");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final AddressLayout iov_base$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("iov_base"));
 
     public static final AddressLayout iov_base$layout() {
-        return iov_base$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("iov_base"));
     }
 
-    private static final long iov_base$OFFSET = $LAYOUT.byteOffset(groupElement("iov_base"));
-
     public static final long iov_base$offset() {
-        return iov_base$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment iov_base(MemorySegment struct) {
-        return struct.get(iov_base$LAYOUT, iov_base$OFFSET);
+        return struct.get(c_types.C_POINTER, 0L);
     }
 
     public static void iov_base(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(iov_base$LAYOUT, iov_base$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 0L, fieldValue);
     }
-
-    private static final OfLong iov_len$LAYOUT = (OfLong)$LAYOUT.select(groupElement("iov_len"));
 
     public static final OfLong iov_len$layout() {
-        return iov_len$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("iov_len"));
     }
 
-    private static final long iov_len$OFFSET = $LAYOUT.byteOffset(groupElement("iov_len"));
-
     public static final long iov_len$offset() {
-        return iov_len$OFFSET;
+        return 8L;
     }
 
     public static long iov_len(MemorySegment struct) {
-        return struct.get(iov_len$LAYOUT, iov_len$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void iov_len(MemorySegment struct, long fieldValue) {
-        struct.set(iov_len$LAYOUT, iov_len$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class itimerspec {
-
     itimerspec() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        timespec.layout().withName("it_interval"),
-        timespec.layout().withName("it_value")
-    ).withName("itimerspec");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            timespec.layout().withName("it_interval"),
+            timespec.layout().withName("it_value")
+        ).withName("itimerspec");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final GroupLayout it_interval$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("it_interval"));
 
     public static final GroupLayout it_interval$layout() {
-        return it_interval$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("it_interval"));
     }
 
-    private static final long it_interval$OFFSET = $LAYOUT.byteOffset(groupElement("it_interval"));
-
     public static final long it_interval$offset() {
-        return it_interval$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment it_interval(MemorySegment struct) {
-        return struct.asSlice(it_interval$OFFSET, it_interval$LAYOUT.byteSize());
+        return struct.asSlice(0L, 16L);
     }
 
     public static void it_interval(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, it_interval$OFFSET, it_interval$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 16L);
     }
-
-    private static final GroupLayout it_value$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("it_value"));
 
     public static final GroupLayout it_value$layout() {
-        return it_value$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("it_value"));
     }
 
-    private static final long it_value$OFFSET = $LAYOUT.byteOffset(groupElement("it_value"));
-
     public static final long it_value$offset() {
-        return it_value$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment it_value(MemorySegment struct) {
-        return struct.asSlice(it_value$OFFSET, it_value$LAYOUT.byteSize());
+        return struct.asSlice(16L, 16L);
     }
 
     public static void it_value(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, it_value$OFFSET, it_value$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
     }
 }
 

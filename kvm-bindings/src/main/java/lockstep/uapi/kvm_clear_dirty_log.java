@@ -21,137 +21,118 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_clear_dirty_log {
-
     kvm_clear_dirty_log() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("slot"),
-        c_types.C_INT.withName("num_pages"),
-        c_types.C_LONG_LONG.withName("first_page"),
-        MemoryLayout.unionLayout(
-            c_types.C_POINTER.withName("dirty_bitmap"),
-            c_types.C_LONG_LONG.withName("padding2")
-        ).withName("$anon$0")
-    ).withName("kvm_clear_dirty_log");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("slot"),
+            c_types.C_INT.withName("num_pages"),
+            c_types.C_LONG_LONG.withName("first_page"),
+            MemoryLayout.unionLayout(
+                c_types.C_POINTER.withName("dirty_bitmap"),
+                c_types.C_LONG_LONG.withName("padding2")
+            ).withName("$anon$0")
+        ).withName("kvm_clear_dirty_log");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt slot$LAYOUT = (OfInt)$LAYOUT.select(groupElement("slot"));
 
     public static final OfInt slot$layout() {
-        return slot$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("slot"));
     }
 
-    private static final long slot$OFFSET = $LAYOUT.byteOffset(groupElement("slot"));
-
     public static final long slot$offset() {
-        return slot$OFFSET;
+        return 0L;
     }
 
     public static int slot(MemorySegment struct) {
-        return struct.get(slot$LAYOUT, slot$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void slot(MemorySegment struct, int fieldValue) {
-        struct.set(slot$LAYOUT, slot$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt num_pages$LAYOUT = (OfInt)$LAYOUT.select(groupElement("num_pages"));
 
     public static final OfInt num_pages$layout() {
-        return num_pages$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("num_pages"));
     }
 
-    private static final long num_pages$OFFSET = $LAYOUT.byteOffset(groupElement("num_pages"));
-
     public static final long num_pages$offset() {
-        return num_pages$OFFSET;
+        return 4L;
     }
 
     public static int num_pages(MemorySegment struct) {
-        return struct.get(num_pages$LAYOUT, num_pages$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void num_pages(MemorySegment struct, int fieldValue) {
-        struct.set(num_pages$LAYOUT, num_pages$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong first_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("first_page"));
 
     public static final OfLong first_page$layout() {
-        return first_page$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("first_page"));
     }
 
-    private static final long first_page$OFFSET = $LAYOUT.byteOffset(groupElement("first_page"));
-
     public static final long first_page$offset() {
-        return first_page$OFFSET;
+        return 8L;
     }
 
     public static long first_page(MemorySegment struct) {
-        return struct.get(first_page$LAYOUT, first_page$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void first_page(MemorySegment struct, long fieldValue) {
-        struct.set(first_page$LAYOUT, first_page$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final AddressLayout dirty_bitmap$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("dirty_bitmap"));
 
     public static final AddressLayout dirty_bitmap$layout() {
-        return dirty_bitmap$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("dirty_bitmap"));
     }
 
-    private static final long dirty_bitmap$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("dirty_bitmap"));
-
     public static final long dirty_bitmap$offset() {
-        return dirty_bitmap$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment dirty_bitmap(MemorySegment struct) {
-        return struct.get(dirty_bitmap$LAYOUT, dirty_bitmap$OFFSET);
+        return struct.get(c_types.C_POINTER, 16L);
     }
 
     public static void dirty_bitmap(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(dirty_bitmap$LAYOUT, dirty_bitmap$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 16L, fieldValue);
     }
-
-    private static final OfLong padding2$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("padding2"));
 
     public static final OfLong padding2$layout() {
-        return padding2$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("padding2"));
     }
 
-    private static final long padding2$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("padding2"));
-
     public static final long padding2$offset() {
-        return padding2$OFFSET;
+        return 16L;
     }
 
     public static long padding2(MemorySegment struct) {
-        return struct.get(padding2$LAYOUT, padding2$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void padding2(MemorySegment struct, long fieldValue) {
-        struct.set(padding2$LAYOUT, padding2$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

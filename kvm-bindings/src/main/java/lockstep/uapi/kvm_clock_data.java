@@ -20,156 +20,133 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_clock_data {
-
     kvm_clock_data() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("clock"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("pad0"),
-        c_types.C_LONG_LONG.withName("realtime"),
-        c_types.C_LONG_LONG.withName("host_tsc"),
-        MemoryLayout.sequenceLayout(4, c_types.C_INT).withName("pad")
-    ).withName("kvm_clock_data");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("clock"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("pad0"),
+            c_types.C_LONG_LONG.withName("realtime"),
+            c_types.C_LONG_LONG.withName("host_tsc"),
+            MemoryLayout.sequenceLayout(4, c_types.C_INT).withName("pad")
+        ).withName("kvm_clock_data");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong clock$LAYOUT = (OfLong)$LAYOUT.select(groupElement("clock"));
 
     public static final OfLong clock$layout() {
-        return clock$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("clock"));
     }
 
-    private static final long clock$OFFSET = $LAYOUT.byteOffset(groupElement("clock"));
-
     public static final long clock$offset() {
-        return clock$OFFSET;
+        return 0L;
     }
 
     public static long clock(MemorySegment struct) {
-        return struct.get(clock$LAYOUT, clock$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void clock(MemorySegment struct, long fieldValue) {
-        struct.set(clock$LAYOUT, clock$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 8L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt pad0$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad0"));
 
     public static final OfInt pad0$layout() {
-        return pad0$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad0"));
     }
 
-    private static final long pad0$OFFSET = $LAYOUT.byteOffset(groupElement("pad0"));
-
     public static final long pad0$offset() {
-        return pad0$OFFSET;
+        return 12L;
     }
 
     public static int pad0(MemorySegment struct) {
-        return struct.get(pad0$LAYOUT, pad0$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void pad0(MemorySegment struct, int fieldValue) {
-        struct.set(pad0$LAYOUT, pad0$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfLong realtime$LAYOUT = (OfLong)$LAYOUT.select(groupElement("realtime"));
 
     public static final OfLong realtime$layout() {
-        return realtime$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("realtime"));
     }
 
-    private static final long realtime$OFFSET = $LAYOUT.byteOffset(groupElement("realtime"));
-
     public static final long realtime$offset() {
-        return realtime$OFFSET;
+        return 16L;
     }
 
     public static long realtime(MemorySegment struct) {
-        return struct.get(realtime$LAYOUT, realtime$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void realtime(MemorySegment struct, long fieldValue) {
-        struct.set(realtime$LAYOUT, realtime$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong host_tsc$LAYOUT = (OfLong)$LAYOUT.select(groupElement("host_tsc"));
 
     public static final OfLong host_tsc$layout() {
-        return host_tsc$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("host_tsc"));
     }
 
-    private static final long host_tsc$OFFSET = $LAYOUT.byteOffset(groupElement("host_tsc"));
-
     public static final long host_tsc$offset() {
-        return host_tsc$OFFSET;
+        return 24L;
     }
 
     public static long host_tsc(MemorySegment struct) {
-        return struct.get(host_tsc$LAYOUT, host_tsc$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void host_tsc(MemorySegment struct, long fieldValue) {
-        struct.set(host_tsc$LAYOUT, host_tsc$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(48L * index, 48L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 48L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(48L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(48L, elementCount), 8L);
     }
 }
 

@@ -21,145 +21,130 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_cpuid2 {
-
     kvm_cpuid2() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("nent"),
-        c_types.C_INT.withName("padding"),
-        MemoryLayout.structLayout(
-            kvm_cpuid2.__empty_entries.layout().withName("__empty_entries"),
-            MemoryLayout.sequenceLayout(0, kvm_cpuid_entry2.layout()).withName("entries")
-        ).withName("$anon$0")
-    ).withName("kvm_cpuid2");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("nent"),
+            c_types.C_INT.withName("padding"),
+            MemoryLayout.structLayout(
+                kvm_cpuid2.__empty_entries.layout().withName("__empty_entries"),
+                MemoryLayout.sequenceLayout(0, kvm_cpuid_entry2.layout()).withName("entries")
+            ).withName("$anon$0")
+        ).withName("kvm_cpuid2");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt nent$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nent"));
 
     public static final OfInt nent$layout() {
-        return nent$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nent"));
     }
 
-    private static final long nent$OFFSET = $LAYOUT.byteOffset(groupElement("nent"));
-
     public static final long nent$offset() {
-        return nent$OFFSET;
+        return 0L;
     }
 
     public static int nent(MemorySegment struct) {
-        return struct.get(nent$LAYOUT, nent$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void nent(MemorySegment struct, int fieldValue) {
-        struct.set(nent$LAYOUT, nent$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt padding$LAYOUT = (OfInt)$LAYOUT.select(groupElement("padding"));
 
     public static final OfInt padding$layout() {
-        return padding$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 4L;
     }
 
     public static int padding(MemorySegment struct) {
-        return struct.get(padding$LAYOUT, padding$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void padding(MemorySegment struct, int fieldValue) {
-        struct.set(padding$LAYOUT, padding$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static class __empty_entries {
-
         __empty_entries() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_entries$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_entries"));
-
     public static final GroupLayout __empty_entries$layout() {
-        return __empty_entries$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_entries"));
     }
 
-    private static final long __empty_entries$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_entries"));
-
     public static final long __empty_entries$offset() {
-        return __empty_entries$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment __empty_entries(MemorySegment struct) {
-        return struct.asSlice(__empty_entries$OFFSET, __empty_entries$LAYOUT.byteSize());
+        return struct.asSlice(8L, 0L);
     }
 
     public static void __empty_entries(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_entries$OFFSET, __empty_entries$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 0L);
     }
-
-    private static final SequenceLayout entries$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("entries"));
 
     public static final SequenceLayout entries$layout() {
-        return entries$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("entries"));
     }
 
-    private static final long entries$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("entries"));
-
     public static final long entries$offset() {
-        return entries$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment entries(MemorySegment struct) {
-        return struct.asSlice(entries$OFFSET, entries$LAYOUT.byteSize());
+        return struct.asSlice(8L, 0L);
     }
 
     public static void entries(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, entries$OFFSET, entries$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
     }
 }
 

@@ -22,198 +22,167 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_cpuid_entry2 {
-
     kvm_cpuid_entry2() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("function"),
-        c_types.C_INT.withName("index"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("eax"),
-        c_types.C_INT.withName("ebx"),
-        c_types.C_INT.withName("ecx"),
-        c_types.C_INT.withName("edx"),
-        MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("padding")
-    ).withName("kvm_cpuid_entry2");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("function"),
+            c_types.C_INT.withName("index"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("eax"),
+            c_types.C_INT.withName("ebx"),
+            c_types.C_INT.withName("ecx"),
+            c_types.C_INT.withName("edx"),
+            MemoryLayout.sequenceLayout(3, c_types.C_INT).withName("padding")
+        ).withName("kvm_cpuid_entry2");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt function$LAYOUT = (OfInt)$LAYOUT.select(groupElement("function"));
 
     public static final OfInt function$layout() {
-        return function$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("function"));
     }
 
-    private static final long function$OFFSET = $LAYOUT.byteOffset(groupElement("function"));
-
     public static final long function$offset() {
-        return function$OFFSET;
+        return 0L;
     }
 
     public static int function(MemorySegment struct) {
-        return struct.get(function$LAYOUT, function$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void function(MemorySegment struct, int fieldValue) {
-        struct.set(function$LAYOUT, function$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("index"));
 
     public static final OfInt index$layout() {
-        return index$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("index"));
     }
 
-    private static final long index$OFFSET = $LAYOUT.byteOffset(groupElement("index"));
-
     public static final long index$offset() {
-        return index$OFFSET;
+        return 4L;
     }
 
     public static int index(MemorySegment struct) {
-        return struct.get(index$LAYOUT, index$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void index(MemorySegment struct, int fieldValue) {
-        struct.set(index$LAYOUT, index$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 8L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt eax$LAYOUT = (OfInt)$LAYOUT.select(groupElement("eax"));
 
     public static final OfInt eax$layout() {
-        return eax$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("eax"));
     }
 
-    private static final long eax$OFFSET = $LAYOUT.byteOffset(groupElement("eax"));
-
     public static final long eax$offset() {
-        return eax$OFFSET;
+        return 12L;
     }
 
     public static int eax(MemorySegment struct) {
-        return struct.get(eax$LAYOUT, eax$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void eax(MemorySegment struct, int fieldValue) {
-        struct.set(eax$LAYOUT, eax$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfInt ebx$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ebx"));
 
     public static final OfInt ebx$layout() {
-        return ebx$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ebx"));
     }
 
-    private static final long ebx$OFFSET = $LAYOUT.byteOffset(groupElement("ebx"));
-
     public static final long ebx$offset() {
-        return ebx$OFFSET;
+        return 16L;
     }
 
     public static int ebx(MemorySegment struct) {
-        return struct.get(ebx$LAYOUT, ebx$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void ebx(MemorySegment struct, int fieldValue) {
-        struct.set(ebx$LAYOUT, ebx$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt ecx$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ecx"));
 
     public static final OfInt ecx$layout() {
-        return ecx$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ecx"));
     }
 
-    private static final long ecx$OFFSET = $LAYOUT.byteOffset(groupElement("ecx"));
-
     public static final long ecx$offset() {
-        return ecx$OFFSET;
+        return 20L;
     }
 
     public static int ecx(MemorySegment struct) {
-        return struct.get(ecx$LAYOUT, ecx$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void ecx(MemorySegment struct, int fieldValue) {
-        struct.set(ecx$LAYOUT, ecx$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
-
-    private static final OfInt edx$LAYOUT = (OfInt)$LAYOUT.select(groupElement("edx"));
 
     public static final OfInt edx$layout() {
-        return edx$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("edx"));
     }
 
-    private static final long edx$OFFSET = $LAYOUT.byteOffset(groupElement("edx"));
-
     public static final long edx$offset() {
-        return edx$OFFSET;
+        return 24L;
     }
 
     public static int edx(MemorySegment struct) {
-        return struct.get(edx$LAYOUT, edx$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void edx(MemorySegment struct, int fieldValue) {
-        struct.set(edx$LAYOUT, edx$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final SequenceLayout padding$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("padding"));
 
     public static final SequenceLayout padding$layout() {
-        return padding$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 28L;
     }
 
     public static MemorySegment padding(MemorySegment struct) {
-        return struct.asSlice(padding$OFFSET, padding$LAYOUT.byteSize());
+        return struct.asSlice(28L, 12L);
     }
 
     public static void padding(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, padding$OFFSET, padding$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 28L, 12L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(40L * index, 40L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 40L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(40L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(40L, elementCount), 4L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_debug_exit_arch {
-
     kvm_debug_exit_arch() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("exception"),
-        c_types.C_INT.withName("pad"),
-        c_types.C_LONG_LONG.withName("pc"),
-        c_types.C_LONG_LONG.withName("dr6"),
-        c_types.C_LONG_LONG.withName("dr7")
-    ).withName("kvm_debug_exit_arch");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("exception"),
+            c_types.C_INT.withName("pad"),
+            c_types.C_LONG_LONG.withName("pc"),
+            c_types.C_LONG_LONG.withName("dr6"),
+            c_types.C_LONG_LONG.withName("dr7")
+        ).withName("kvm_debug_exit_arch");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt exception$LAYOUT = (OfInt)$LAYOUT.select(groupElement("exception"));
 
     public static final OfInt exception$layout() {
-        return exception$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("exception"));
     }
 
-    private static final long exception$OFFSET = $LAYOUT.byteOffset(groupElement("exception"));
-
     public static final long exception$offset() {
-        return exception$OFFSET;
+        return 0L;
     }
 
     public static int exception(MemorySegment struct) {
-        return struct.get(exception$LAYOUT, exception$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void exception(MemorySegment struct, int fieldValue) {
-        struct.set(exception$LAYOUT, exception$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
     public static final OfInt pad$layout() {
-        return pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 4L;
     }
 
     public static int pad(MemorySegment struct) {
-        return struct.get(pad$LAYOUT, pad$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void pad(MemorySegment struct, int fieldValue) {
-        struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong pc$LAYOUT = (OfLong)$LAYOUT.select(groupElement("pc"));
 
     public static final OfLong pc$layout() {
-        return pc$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("pc"));
     }
 
-    private static final long pc$OFFSET = $LAYOUT.byteOffset(groupElement("pc"));
-
     public static final long pc$offset() {
-        return pc$OFFSET;
+        return 8L;
     }
 
     public static long pc(MemorySegment struct) {
-        return struct.get(pc$LAYOUT, pc$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void pc(MemorySegment struct, long fieldValue) {
-        struct.set(pc$LAYOUT, pc$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong dr6$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dr6"));
 
     public static final OfLong dr6$layout() {
-        return dr6$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("dr6"));
     }
 
-    private static final long dr6$OFFSET = $LAYOUT.byteOffset(groupElement("dr6"));
-
     public static final long dr6$offset() {
-        return dr6$OFFSET;
+        return 16L;
     }
 
     public static long dr6(MemorySegment struct) {
-        return struct.get(dr6$LAYOUT, dr6$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void dr6(MemorySegment struct, long fieldValue) {
-        struct.set(dr6$LAYOUT, dr6$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong dr7$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dr7"));
 
     public static final OfLong dr7$layout() {
-        return dr7$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("dr7"));
     }
 
-    private static final long dr7$OFFSET = $LAYOUT.byteOffset(groupElement("dr7"));
-
     public static final long dr7$offset() {
-        return dr7$OFFSET;
+        return 24L;
     }
 
     public static long dr7(MemorySegment struct) {
-        return struct.get(dr7$LAYOUT, dr7$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void dr7(MemorySegment struct, long fieldValue) {
-        struct.set(dr7$LAYOUT, dr7$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_debugregs {
-
     kvm_debugregs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("db"),
-        c_types.C_LONG_LONG.withName("dr6"),
-        c_types.C_LONG_LONG.withName("dr7"),
-        c_types.C_LONG_LONG.withName("flags"),
-        MemoryLayout.sequenceLayout(9, c_types.C_LONG_LONG).withName("reserved")
-    ).withName("kvm_debugregs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("db"),
+            c_types.C_LONG_LONG.withName("dr6"),
+            c_types.C_LONG_LONG.withName("dr7"),
+            c_types.C_LONG_LONG.withName("flags"),
+            MemoryLayout.sequenceLayout(9, c_types.C_LONG_LONG).withName("reserved")
+        ).withName("kvm_debugregs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout db$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("db"));
 
     public static final SequenceLayout db$layout() {
-        return db$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("db"));
     }
 
-    private static final long db$OFFSET = $LAYOUT.byteOffset(groupElement("db"));
-
     public static final long db$offset() {
-        return db$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment db(MemorySegment struct) {
-        return struct.asSlice(db$OFFSET, db$LAYOUT.byteSize());
+        return struct.asSlice(0L, 32L);
     }
 
     public static void db(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, db$OFFSET, db$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 32L);
     }
-
-    private static final OfLong dr6$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dr6"));
 
     public static final OfLong dr6$layout() {
-        return dr6$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("dr6"));
     }
 
-    private static final long dr6$OFFSET = $LAYOUT.byteOffset(groupElement("dr6"));
-
     public static final long dr6$offset() {
-        return dr6$OFFSET;
+        return 32L;
     }
 
     public static long dr6(MemorySegment struct) {
-        return struct.get(dr6$LAYOUT, dr6$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void dr6(MemorySegment struct, long fieldValue) {
-        struct.set(dr6$LAYOUT, dr6$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong dr7$LAYOUT = (OfLong)$LAYOUT.select(groupElement("dr7"));
 
     public static final OfLong dr7$layout() {
-        return dr7$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("dr7"));
     }
 
-    private static final long dr7$OFFSET = $LAYOUT.byteOffset(groupElement("dr7"));
-
     public static final long dr7$offset() {
-        return dr7$OFFSET;
+        return 40L;
     }
 
     public static long dr7(MemorySegment struct) {
-        return struct.get(dr7$LAYOUT, dr7$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void dr7(MemorySegment struct, long fieldValue) {
-        struct.set(dr7$LAYOUT, dr7$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong flags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("flags"));
 
     public static final OfLong flags$layout() {
-        return flags$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 48L;
     }
 
     public static long flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void flags(MemorySegment struct, long fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     public static final SequenceLayout reserved$layout() {
-        return reserved$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("reserved"));
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
     public static final long reserved$offset() {
-        return reserved$OFFSET;
+        return 56L;
     }
 
     public static MemorySegment reserved(MemorySegment struct) {
-        return struct.asSlice(reserved$OFFSET, reserved$LAYOUT.byteSize());
+        return struct.asSlice(56L, 72L);
     }
 
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 56L, 72L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(128L * index, 128L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 128L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(128L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(128L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_device_attr {
-
     kvm_device_attr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("group"),
-        c_types.C_LONG_LONG.withName("attr"),
-        c_types.C_LONG_LONG.withName("addr")
-    ).withName("kvm_device_attr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("group"),
+            c_types.C_LONG_LONG.withName("attr"),
+            c_types.C_LONG_LONG.withName("addr")
+        ).withName("kvm_device_attr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt group$LAYOUT = (OfInt)$LAYOUT.select(groupElement("group"));
 
     public static final OfInt group$layout() {
-        return group$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("group"));
     }
 
-    private static final long group$OFFSET = $LAYOUT.byteOffset(groupElement("group"));
-
     public static final long group$offset() {
-        return group$OFFSET;
+        return 4L;
     }
 
     public static int group(MemorySegment struct) {
-        return struct.get(group$LAYOUT, group$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void group(MemorySegment struct, int fieldValue) {
-        struct.set(group$LAYOUT, group$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong attr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("attr"));
 
     public static final OfLong attr$layout() {
-        return attr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("attr"));
     }
 
-    private static final long attr$OFFSET = $LAYOUT.byteOffset(groupElement("attr"));
-
     public static final long attr$offset() {
-        return attr$OFFSET;
+        return 8L;
     }
 
     public static long attr(MemorySegment struct) {
-        return struct.get(attr$LAYOUT, attr$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void attr(MemorySegment struct, long fieldValue) {
-        struct.set(attr$LAYOUT, attr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("addr"));
 
     public static final OfLong addr$layout() {
-        return addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("addr"));
     }
 
-    private static final long addr$OFFSET = $LAYOUT.byteOffset(groupElement("addr"));
-
     public static final long addr$offset() {
-        return addr$OFFSET;
+        return 16L;
     }
 
     public static long addr(MemorySegment struct) {
-        return struct.get(addr$LAYOUT, addr$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void addr(MemorySegment struct, long fieldValue) {
-        struct.set(addr$LAYOUT, addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_dirty_gfn {
-
     kvm_dirty_gfn() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("slot"),
-        c_types.C_LONG_LONG.withName("offset")
-    ).withName("kvm_dirty_gfn");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("slot"),
+            c_types.C_LONG_LONG.withName("offset")
+        ).withName("kvm_dirty_gfn");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt slot$LAYOUT = (OfInt)$LAYOUT.select(groupElement("slot"));
 
     public static final OfInt slot$layout() {
-        return slot$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("slot"));
     }
 
-    private static final long slot$OFFSET = $LAYOUT.byteOffset(groupElement("slot"));
-
     public static final long slot$offset() {
-        return slot$OFFSET;
+        return 4L;
     }
 
     public static int slot(MemorySegment struct) {
-        return struct.get(slot$LAYOUT, slot$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void slot(MemorySegment struct, int fieldValue) {
-        struct.set(slot$LAYOUT, slot$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("offset"));
 
     public static final OfLong offset$layout() {
-        return offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("offset"));
     }
 
-    private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
-
     public static final long offset$offset() {
-        return offset$OFFSET;
+        return 8L;
     }
 
     public static long offset(MemorySegment struct) {
-        return struct.get(offset$LAYOUT, offset$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void offset(MemorySegment struct, long fieldValue) {
-        struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_dtable {
-
     kvm_dtable() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("base"),
-        c_types.C_SHORT.withName("limit"),
-        MemoryLayout.sequenceLayout(3, c_types.C_SHORT).withName("padding")
-    ).withName("kvm_dtable");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("base"),
+            c_types.C_SHORT.withName("limit"),
+            MemoryLayout.sequenceLayout(3, c_types.C_SHORT).withName("padding")
+        ).withName("kvm_dtable");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong base$LAYOUT = (OfLong)$LAYOUT.select(groupElement("base"));
 
     public static final OfLong base$layout() {
-        return base$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("base"));
     }
 
-    private static final long base$OFFSET = $LAYOUT.byteOffset(groupElement("base"));
-
     public static final long base$offset() {
-        return base$OFFSET;
+        return 0L;
     }
 
     public static long base(MemorySegment struct) {
-        return struct.get(base$LAYOUT, base$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void base(MemorySegment struct, long fieldValue) {
-        struct.set(base$LAYOUT, base$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfShort limit$LAYOUT = (OfShort)$LAYOUT.select(groupElement("limit"));
 
     public static final OfShort limit$layout() {
-        return limit$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("limit"));
     }
 
-    private static final long limit$OFFSET = $LAYOUT.byteOffset(groupElement("limit"));
-
     public static final long limit$offset() {
-        return limit$OFFSET;
+        return 8L;
     }
 
     public static short limit(MemorySegment struct) {
-        return struct.get(limit$LAYOUT, limit$OFFSET);
+        return struct.get(c_types.C_SHORT, 8L);
     }
 
     public static void limit(MemorySegment struct, short fieldValue) {
-        struct.set(limit$LAYOUT, limit$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 8L, fieldValue);
     }
-
-    private static final SequenceLayout padding$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("padding"));
 
     public static final SequenceLayout padding$layout() {
-        return padding$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 10L;
     }
 
     public static MemorySegment padding(MemorySegment struct) {
-        return struct.asSlice(padding$OFFSET, padding$LAYOUT.byteSize());
+        return struct.asSlice(10L, 6L);
     }
 
     public static void padding(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, padding$OFFSET, padding$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 10L, 6L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_enable_cap {
-
     kvm_enable_cap() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("cap"),
-        c_types.C_INT.withName("flags"),
-        MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("args"),
-        MemoryLayout.sequenceLayout(64, c_types.C_CHAR).withName("pad")
-    ).withName("kvm_enable_cap");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("cap"),
+            c_types.C_INT.withName("flags"),
+            MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("args"),
+            MemoryLayout.sequenceLayout(64, c_types.C_CHAR).withName("pad")
+        ).withName("kvm_enable_cap");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt cap$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cap"));
 
     public static final OfInt cap$layout() {
-        return cap$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("cap"));
     }
 
-    private static final long cap$OFFSET = $LAYOUT.byteOffset(groupElement("cap"));
-
     public static final long cap$offset() {
-        return cap$OFFSET;
+        return 0L;
     }
 
     public static int cap(MemorySegment struct) {
-        return struct.get(cap$LAYOUT, cap$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void cap(MemorySegment struct, int fieldValue) {
-        struct.set(cap$LAYOUT, cap$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 4L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final SequenceLayout args$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("args"));
 
     public static final SequenceLayout args$layout() {
-        return args$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("args"));
     }
 
-    private static final long args$OFFSET = $LAYOUT.byteOffset(groupElement("args"));
-
     public static final long args$offset() {
-        return args$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment args(MemorySegment struct) {
-        return struct.asSlice(args$OFFSET, args$LAYOUT.byteSize());
+        return struct.asSlice(8L, 32L);
     }
 
     public static void args(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, args$OFFSET, args$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 32L);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 40L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(40L, 64L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 40L, 64L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(104L * index, 104L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 104L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(104L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(104L, elementCount), 8L);
     }
 }
 

@@ -25,261 +25,218 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_fpu {
-
     kvm_fpu() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(8, MemoryLayout.sequenceLayout(16, c_types.C_CHAR)).withName("fpr"),
-        c_types.C_SHORT.withName("fcw"),
-        c_types.C_SHORT.withName("fsw"),
-        c_types.C_CHAR.withName("ftwx"),
-        c_types.C_CHAR.withName("pad1"),
-        c_types.C_SHORT.withName("last_opcode"),
-        c_types.C_LONG_LONG.withName("last_ip"),
-        c_types.C_LONG_LONG.withName("last_dp"),
-        MemoryLayout.sequenceLayout(16, MemoryLayout.sequenceLayout(16, c_types.C_CHAR)).withName("xmm"),
-        c_types.C_INT.withName("mxcsr"),
-        c_types.C_INT.withName("pad2")
-    ).withName("kvm_fpu");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(8, MemoryLayout.sequenceLayout(16, c_types.C_CHAR)).withName("fpr"),
+            c_types.C_SHORT.withName("fcw"),
+            c_types.C_SHORT.withName("fsw"),
+            c_types.C_CHAR.withName("ftwx"),
+            c_types.C_CHAR.withName("pad1"),
+            c_types.C_SHORT.withName("last_opcode"),
+            c_types.C_LONG_LONG.withName("last_ip"),
+            c_types.C_LONG_LONG.withName("last_dp"),
+            MemoryLayout.sequenceLayout(16, MemoryLayout.sequenceLayout(16, c_types.C_CHAR)).withName("xmm"),
+            c_types.C_INT.withName("mxcsr"),
+            c_types.C_INT.withName("pad2")
+        ).withName("kvm_fpu");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout fpr$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("fpr"));
 
     public static final SequenceLayout fpr$layout() {
-        return fpr$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("fpr"));
     }
 
-    private static final long fpr$OFFSET = $LAYOUT.byteOffset(groupElement("fpr"));
-
     public static final long fpr$offset() {
-        return fpr$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment fpr(MemorySegment struct) {
-        return struct.asSlice(fpr$OFFSET, fpr$LAYOUT.byteSize());
+        return struct.asSlice(0L, 128L);
     }
 
     public static void fpr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, fpr$OFFSET, fpr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 128L);
     }
-
-    private static final OfShort fcw$LAYOUT = (OfShort)$LAYOUT.select(groupElement("fcw"));
 
     public static final OfShort fcw$layout() {
-        return fcw$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("fcw"));
     }
 
-    private static final long fcw$OFFSET = $LAYOUT.byteOffset(groupElement("fcw"));
-
     public static final long fcw$offset() {
-        return fcw$OFFSET;
+        return 128L;
     }
 
     public static short fcw(MemorySegment struct) {
-        return struct.get(fcw$LAYOUT, fcw$OFFSET);
+        return struct.get(c_types.C_SHORT, 128L);
     }
 
     public static void fcw(MemorySegment struct, short fieldValue) {
-        struct.set(fcw$LAYOUT, fcw$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 128L, fieldValue);
     }
-
-    private static final OfShort fsw$LAYOUT = (OfShort)$LAYOUT.select(groupElement("fsw"));
 
     public static final OfShort fsw$layout() {
-        return fsw$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("fsw"));
     }
 
-    private static final long fsw$OFFSET = $LAYOUT.byteOffset(groupElement("fsw"));
-
     public static final long fsw$offset() {
-        return fsw$OFFSET;
+        return 130L;
     }
 
     public static short fsw(MemorySegment struct) {
-        return struct.get(fsw$LAYOUT, fsw$OFFSET);
+        return struct.get(c_types.C_SHORT, 130L);
     }
 
     public static void fsw(MemorySegment struct, short fieldValue) {
-        struct.set(fsw$LAYOUT, fsw$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 130L, fieldValue);
     }
-
-    private static final OfByte ftwx$LAYOUT = (OfByte)$LAYOUT.select(groupElement("ftwx"));
 
     public static final OfByte ftwx$layout() {
-        return ftwx$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("ftwx"));
     }
 
-    private static final long ftwx$OFFSET = $LAYOUT.byteOffset(groupElement("ftwx"));
-
     public static final long ftwx$offset() {
-        return ftwx$OFFSET;
+        return 132L;
     }
 
     public static byte ftwx(MemorySegment struct) {
-        return struct.get(ftwx$LAYOUT, ftwx$OFFSET);
+        return struct.get(c_types.C_CHAR, 132L);
     }
 
     public static void ftwx(MemorySegment struct, byte fieldValue) {
-        struct.set(ftwx$LAYOUT, ftwx$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 132L, fieldValue);
     }
-
-    private static final OfByte pad1$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pad1"));
 
     public static final OfByte pad1$layout() {
-        return pad1$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("pad1"));
     }
 
-    private static final long pad1$OFFSET = $LAYOUT.byteOffset(groupElement("pad1"));
-
     public static final long pad1$offset() {
-        return pad1$OFFSET;
+        return 133L;
     }
 
     public static byte pad1(MemorySegment struct) {
-        return struct.get(pad1$LAYOUT, pad1$OFFSET);
+        return struct.get(c_types.C_CHAR, 133L);
     }
 
     public static void pad1(MemorySegment struct, byte fieldValue) {
-        struct.set(pad1$LAYOUT, pad1$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 133L, fieldValue);
     }
-
-    private static final OfShort last_opcode$LAYOUT = (OfShort)$LAYOUT.select(groupElement("last_opcode"));
 
     public static final OfShort last_opcode$layout() {
-        return last_opcode$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("last_opcode"));
     }
 
-    private static final long last_opcode$OFFSET = $LAYOUT.byteOffset(groupElement("last_opcode"));
-
     public static final long last_opcode$offset() {
-        return last_opcode$OFFSET;
+        return 134L;
     }
 
     public static short last_opcode(MemorySegment struct) {
-        return struct.get(last_opcode$LAYOUT, last_opcode$OFFSET);
+        return struct.get(c_types.C_SHORT, 134L);
     }
 
     public static void last_opcode(MemorySegment struct, short fieldValue) {
-        struct.set(last_opcode$LAYOUT, last_opcode$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 134L, fieldValue);
     }
-
-    private static final OfLong last_ip$LAYOUT = (OfLong)$LAYOUT.select(groupElement("last_ip"));
 
     public static final OfLong last_ip$layout() {
-        return last_ip$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("last_ip"));
     }
 
-    private static final long last_ip$OFFSET = $LAYOUT.byteOffset(groupElement("last_ip"));
-
     public static final long last_ip$offset() {
-        return last_ip$OFFSET;
+        return 136L;
     }
 
     public static long last_ip(MemorySegment struct) {
-        return struct.get(last_ip$LAYOUT, last_ip$OFFSET);
+        return struct.get(c_types.C_LONG, 136L);
     }
 
     public static void last_ip(MemorySegment struct, long fieldValue) {
-        struct.set(last_ip$LAYOUT, last_ip$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 136L, fieldValue);
     }
-
-    private static final OfLong last_dp$LAYOUT = (OfLong)$LAYOUT.select(groupElement("last_dp"));
 
     public static final OfLong last_dp$layout() {
-        return last_dp$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("last_dp"));
     }
 
-    private static final long last_dp$OFFSET = $LAYOUT.byteOffset(groupElement("last_dp"));
-
     public static final long last_dp$offset() {
-        return last_dp$OFFSET;
+        return 144L;
     }
 
     public static long last_dp(MemorySegment struct) {
-        return struct.get(last_dp$LAYOUT, last_dp$OFFSET);
+        return struct.get(c_types.C_LONG, 144L);
     }
 
     public static void last_dp(MemorySegment struct, long fieldValue) {
-        struct.set(last_dp$LAYOUT, last_dp$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 144L, fieldValue);
     }
-
-    private static final SequenceLayout xmm$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("xmm"));
 
     public static final SequenceLayout xmm$layout() {
-        return xmm$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("xmm"));
     }
 
-    private static final long xmm$OFFSET = $LAYOUT.byteOffset(groupElement("xmm"));
-
     public static final long xmm$offset() {
-        return xmm$OFFSET;
+        return 152L;
     }
 
     public static MemorySegment xmm(MemorySegment struct) {
-        return struct.asSlice(xmm$OFFSET, xmm$LAYOUT.byteSize());
+        return struct.asSlice(152L, 256L);
     }
 
     public static void xmm(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, xmm$OFFSET, xmm$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 152L, 256L);
     }
-
-    private static final OfInt mxcsr$LAYOUT = (OfInt)$LAYOUT.select(groupElement("mxcsr"));
 
     public static final OfInt mxcsr$layout() {
-        return mxcsr$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("mxcsr"));
     }
 
-    private static final long mxcsr$OFFSET = $LAYOUT.byteOffset(groupElement("mxcsr"));
-
     public static final long mxcsr$offset() {
-        return mxcsr$OFFSET;
+        return 408L;
     }
 
     public static int mxcsr(MemorySegment struct) {
-        return struct.get(mxcsr$LAYOUT, mxcsr$OFFSET);
+        return struct.get(c_types.C_INT, 408L);
     }
 
     public static void mxcsr(MemorySegment struct, int fieldValue) {
-        struct.set(mxcsr$LAYOUT, mxcsr$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 408L, fieldValue);
     }
-
-    private static final OfInt pad2$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad2"));
 
     public static final OfInt pad2$layout() {
-        return pad2$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad2"));
     }
 
-    private static final long pad2$OFFSET = $LAYOUT.byteOffset(groupElement("pad2"));
-
     public static final long pad2$offset() {
-        return pad2$OFFSET;
+        return 412L;
     }
 
     public static int pad2(MemorySegment struct) {
-        return struct.get(pad2$LAYOUT, pad2$OFFSET);
+        return struct.get(c_types.C_INT, 412L);
     }
 
     public static void pad2(MemorySegment struct, int fieldValue) {
-        struct.set(pad2$LAYOUT, pad2$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 412L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(416L * index, 416L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 416L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(416L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(416L, elementCount), 8L);
     }
 }
 

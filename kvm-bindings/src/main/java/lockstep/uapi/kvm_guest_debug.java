@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_guest_debug {
-
     kvm_guest_debug() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("control"),
-        c_types.C_INT.withName("pad"),
-        kvm_guest_debug_arch.layout().withName("arch")
-    ).withName("kvm_guest_debug");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("control"),
+            c_types.C_INT.withName("pad"),
+            kvm_guest_debug_arch.layout().withName("arch")
+        ).withName("kvm_guest_debug");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt control$LAYOUT = (OfInt)$LAYOUT.select(groupElement("control"));
 
     public static final OfInt control$layout() {
-        return control$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("control"));
     }
 
-    private static final long control$OFFSET = $LAYOUT.byteOffset(groupElement("control"));
-
     public static final long control$offset() {
-        return control$OFFSET;
+        return 0L;
     }
 
     public static int control(MemorySegment struct) {
-        return struct.get(control$LAYOUT, control$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void control(MemorySegment struct, int fieldValue) {
-        struct.set(control$LAYOUT, control$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
     public static final OfInt pad$layout() {
-        return pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 4L;
     }
 
     public static int pad(MemorySegment struct) {
-        return struct.get(pad$LAYOUT, pad$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void pad(MemorySegment struct, int fieldValue) {
-        struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final GroupLayout arch$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("arch"));
 
     public static final GroupLayout arch$layout() {
-        return arch$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("arch"));
     }
 
-    private static final long arch$OFFSET = $LAYOUT.byteOffset(groupElement("arch"));
-
     public static final long arch$offset() {
-        return arch$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment arch(MemorySegment struct) {
-        return struct.asSlice(arch$OFFSET, arch$LAYOUT.byteSize());
+        return struct.asSlice(8L, 64L);
     }
 
     public static void arch(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, arch$OFFSET, arch$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 64L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(72L * index, 72L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 72L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(72L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(72L, elementCount), 8L);
     }
 }
 

@@ -15,51 +15,48 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_guest_debug_arch {
-
     kvm_guest_debug_arch() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(8, c_types.C_LONG_LONG).withName("debugreg")
-    ).withName("kvm_guest_debug_arch");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(8, c_types.C_LONG_LONG).withName("debugreg")
+        ).withName("kvm_guest_debug_arch");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout debugreg$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("debugreg"));
 
     public static final SequenceLayout debugreg$layout() {
-        return debugreg$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("debugreg"));
     }
 
-    private static final long debugreg$OFFSET = $LAYOUT.byteOffset(groupElement("debugreg"));
-
     public static final long debugreg$offset() {
-        return debugreg$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment debugreg(MemorySegment struct) {
-        return struct.asSlice(debugreg$OFFSET, debugreg$LAYOUT.byteSize());
+        return struct.asSlice(0L, 64L);
     }
 
     public static void debugreg(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, debugreg$OFFSET, debugreg$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 64L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(64L * index, 64L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 64L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(64L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(64L, elementCount), 8L);
     }
 }
 

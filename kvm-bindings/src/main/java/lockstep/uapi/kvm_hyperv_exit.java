@@ -39,583 +39,504 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_hyperv_exit {
-
     kvm_hyperv_exit() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        c_types.C_INT.withName("pad1"),
-        kvm_hyperv_exit.u.layout().withName("u")
-    ).withName("kvm_hyperv_exit");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            c_types.C_INT.withName("pad1"),
+            kvm_hyperv_exit.u.layout().withName("u")
+        ).withName("kvm_hyperv_exit");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt pad1$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad1"));
 
     public static final OfInt pad1$layout() {
-        return pad1$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad1"));
     }
 
-    private static final long pad1$OFFSET = $LAYOUT.byteOffset(groupElement("pad1"));
-
     public static final long pad1$offset() {
-        return pad1$OFFSET;
+        return 4L;
     }
 
     public static int pad1(MemorySegment struct) {
-        return struct.get(pad1$LAYOUT, pad1$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void pad1(MemorySegment struct, int fieldValue) {
-        struct.set(pad1$LAYOUT, pad1$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static class u {
-
         u() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            kvm_hyperv_exit.u.synic.layout().withName("synic"),
-            kvm_hyperv_exit.u.hcall.layout().withName("hcall"),
-            kvm_hyperv_exit.u.syndbg.layout().withName("syndbg")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                kvm_hyperv_exit.u.synic.layout().withName("synic"),
+                kvm_hyperv_exit.u.hcall.layout().withName("hcall"),
+                kvm_hyperv_exit.u.syndbg.layout().withName("syndbg")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static class synic {
-
             synic() {
                 // Should not be called directly
             }
 
-            private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-                c_types.C_INT.withName("msr"),
-                c_types.C_INT.withName("pad2"),
-                c_types.C_LONG_LONG.withName("control"),
-                c_types.C_LONG_LONG.withName("evt_page"),
-                c_types.C_LONG_LONG.withName("msg_page")
-            ).withName("$anon$1");
+            private static final class $Layout {
+                static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                    c_types.C_INT.withName("msr"),
+                    c_types.C_INT.withName("pad2"),
+                    c_types.C_LONG_LONG.withName("control"),
+                    c_types.C_LONG_LONG.withName("evt_page"),
+                    c_types.C_LONG_LONG.withName("msg_page")
+                ).withName("$anon$1");
+            }
 
             public static final GroupLayout layout() {
-                return $LAYOUT;
+                return $Layout.LAYOUT;
             }
-
-            private static final OfInt msr$LAYOUT = (OfInt)$LAYOUT.select(groupElement("msr"));
 
             public static final OfInt msr$layout() {
-                return msr$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("msr"));
             }
 
-            private static final long msr$OFFSET = $LAYOUT.byteOffset(groupElement("msr"));
-
             public static final long msr$offset() {
-                return msr$OFFSET;
+                return 0L;
             }
 
             public static int msr(MemorySegment struct) {
-                return struct.get(msr$LAYOUT, msr$OFFSET);
+                return struct.get(c_types.C_INT, 0L);
             }
 
             public static void msr(MemorySegment struct, int fieldValue) {
-                struct.set(msr$LAYOUT, msr$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 0L, fieldValue);
             }
-
-            private static final OfInt pad2$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad2"));
 
             public static final OfInt pad2$layout() {
-                return pad2$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("pad2"));
             }
 
-            private static final long pad2$OFFSET = $LAYOUT.byteOffset(groupElement("pad2"));
-
             public static final long pad2$offset() {
-                return pad2$OFFSET;
+                return 4L;
             }
 
             public static int pad2(MemorySegment struct) {
-                return struct.get(pad2$LAYOUT, pad2$OFFSET);
+                return struct.get(c_types.C_INT, 4L);
             }
 
             public static void pad2(MemorySegment struct, int fieldValue) {
-                struct.set(pad2$LAYOUT, pad2$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 4L, fieldValue);
             }
-
-            private static final OfLong control$LAYOUT = (OfLong)$LAYOUT.select(groupElement("control"));
 
             public static final OfLong control$layout() {
-                return control$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("control"));
             }
 
-            private static final long control$OFFSET = $LAYOUT.byteOffset(groupElement("control"));
-
             public static final long control$offset() {
-                return control$OFFSET;
+                return 8L;
             }
 
             public static long control(MemorySegment struct) {
-                return struct.get(control$LAYOUT, control$OFFSET);
+                return struct.get(c_types.C_LONG, 8L);
             }
 
             public static void control(MemorySegment struct, long fieldValue) {
-                struct.set(control$LAYOUT, control$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 8L, fieldValue);
             }
-
-            private static final OfLong evt_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("evt_page"));
 
             public static final OfLong evt_page$layout() {
-                return evt_page$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("evt_page"));
             }
 
-            private static final long evt_page$OFFSET = $LAYOUT.byteOffset(groupElement("evt_page"));
-
             public static final long evt_page$offset() {
-                return evt_page$OFFSET;
+                return 16L;
             }
 
             public static long evt_page(MemorySegment struct) {
-                return struct.get(evt_page$LAYOUT, evt_page$OFFSET);
+                return struct.get(c_types.C_LONG, 16L);
             }
 
             public static void evt_page(MemorySegment struct, long fieldValue) {
-                struct.set(evt_page$LAYOUT, evt_page$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 16L, fieldValue);
             }
-
-            private static final OfLong msg_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("msg_page"));
 
             public static final OfLong msg_page$layout() {
-                return msg_page$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("msg_page"));
             }
 
-            private static final long msg_page$OFFSET = $LAYOUT.byteOffset(groupElement("msg_page"));
-
             public static final long msg_page$offset() {
-                return msg_page$OFFSET;
+                return 24L;
             }
 
             public static long msg_page(MemorySegment struct) {
-                return struct.get(msg_page$LAYOUT, msg_page$OFFSET);
+                return struct.get(c_types.C_LONG, 24L);
             }
 
             public static void msg_page(MemorySegment struct, long fieldValue) {
-                struct.set(msg_page$LAYOUT, msg_page$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 24L, fieldValue);
             }
 
             public static MemorySegment asSlice(MemorySegment array, long index) {
-                return array.asSlice(layout().byteSize() * index, layout().byteSize());
+                return array.asSlice(32L * index, 32L);
             }
 
-            public static long sizeof() { return layout().byteSize(); }
+            public static long sizeof() { return 32L; }
 
             public static MemorySegment allocate(SegmentAllocator allocator) {
-                return allocator.allocate(layout());
+                return allocator.allocate(32L, 8L);
             }
 
             public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-                return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+                return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
             }
         }
 
-        private static final GroupLayout synic$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("synic"));
-
         public static final GroupLayout synic$layout() {
-            return synic$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("synic"));
         }
 
-        private static final long synic$OFFSET = $LAYOUT.byteOffset(groupElement("synic"));
-
         public static final long synic$offset() {
-            return synic$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment synic(MemorySegment union) {
-            return union.asSlice(synic$OFFSET, synic$LAYOUT.byteSize());
+            return union.asSlice(0L, 32L);
         }
 
         public static void synic(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, synic$OFFSET, synic$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 32L);
         }
 
         public static class hcall {
-
             hcall() {
                 // Should not be called directly
             }
 
-            private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-                c_types.C_LONG_LONG.withName("input"),
-                c_types.C_LONG_LONG.withName("result"),
-                MemoryLayout.sequenceLayout(2, c_types.C_LONG_LONG).withName("params")
-            ).withName("$anon$2");
+            private static final class $Layout {
+                static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                    c_types.C_LONG_LONG.withName("input"),
+                    c_types.C_LONG_LONG.withName("result"),
+                    MemoryLayout.sequenceLayout(2, c_types.C_LONG_LONG).withName("params")
+                ).withName("$anon$2");
+            }
 
             public static final GroupLayout layout() {
-                return $LAYOUT;
+                return $Layout.LAYOUT;
             }
-
-            private static final OfLong input$LAYOUT = (OfLong)$LAYOUT.select(groupElement("input"));
 
             public static final OfLong input$layout() {
-                return input$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("input"));
             }
 
-            private static final long input$OFFSET = $LAYOUT.byteOffset(groupElement("input"));
-
             public static final long input$offset() {
-                return input$OFFSET;
+                return 0L;
             }
 
             public static long input(MemorySegment struct) {
-                return struct.get(input$LAYOUT, input$OFFSET);
+                return struct.get(c_types.C_LONG, 0L);
             }
 
             public static void input(MemorySegment struct, long fieldValue) {
-                struct.set(input$LAYOUT, input$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 0L, fieldValue);
             }
-
-            private static final OfLong result$LAYOUT = (OfLong)$LAYOUT.select(groupElement("result"));
 
             public static final OfLong result$layout() {
-                return result$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("result"));
             }
 
-            private static final long result$OFFSET = $LAYOUT.byteOffset(groupElement("result"));
-
             public static final long result$offset() {
-                return result$OFFSET;
+                return 8L;
             }
 
             public static long result(MemorySegment struct) {
-                return struct.get(result$LAYOUT, result$OFFSET);
+                return struct.get(c_types.C_LONG, 8L);
             }
 
             public static void result(MemorySegment struct, long fieldValue) {
-                struct.set(result$LAYOUT, result$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 8L, fieldValue);
             }
-
-            private static final SequenceLayout params$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("params"));
 
             public static final SequenceLayout params$layout() {
-                return params$LAYOUT;
+                return (SequenceLayout) $Layout.LAYOUT.select(groupElement("params"));
             }
 
-            private static final long params$OFFSET = $LAYOUT.byteOffset(groupElement("params"));
-
             public static final long params$offset() {
-                return params$OFFSET;
+                return 16L;
             }
 
             public static MemorySegment params(MemorySegment struct) {
-                return struct.asSlice(params$OFFSET, params$LAYOUT.byteSize());
+                return struct.asSlice(16L, 16L);
             }
 
             public static void params(MemorySegment struct, MemorySegment fieldValue) {
-                MemorySegment.copy(fieldValue, 0L, struct, params$OFFSET, params$LAYOUT.byteSize());
+                MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
             }
 
             public static MemorySegment asSlice(MemorySegment array, long index) {
-                return array.asSlice(layout().byteSize() * index, layout().byteSize());
+                return array.asSlice(32L * index, 32L);
             }
 
-            public static long sizeof() { return layout().byteSize(); }
+            public static long sizeof() { return 32L; }
 
             public static MemorySegment allocate(SegmentAllocator allocator) {
-                return allocator.allocate(layout());
+                return allocator.allocate(32L, 8L);
             }
 
             public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-                return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+                return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
             }
         }
 
-        private static final GroupLayout hcall$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("hcall"));
-
         public static final GroupLayout hcall$layout() {
-            return hcall$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("hcall"));
         }
 
-        private static final long hcall$OFFSET = $LAYOUT.byteOffset(groupElement("hcall"));
-
         public static final long hcall$offset() {
-            return hcall$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment hcall(MemorySegment union) {
-            return union.asSlice(hcall$OFFSET, hcall$LAYOUT.byteSize());
+            return union.asSlice(0L, 32L);
         }
 
         public static void hcall(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, hcall$OFFSET, hcall$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 32L);
         }
 
         public static class syndbg {
-
             syndbg() {
                 // Should not be called directly
             }
 
-            private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-                c_types.C_INT.withName("msr"),
-                c_types.C_INT.withName("pad2"),
-                c_types.C_LONG_LONG.withName("control"),
-                c_types.C_LONG_LONG.withName("status"),
-                c_types.C_LONG_LONG.withName("send_page"),
-                c_types.C_LONG_LONG.withName("recv_page"),
-                c_types.C_LONG_LONG.withName("pending_page")
-            ).withName("$anon$3");
+            private static final class $Layout {
+                static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                    c_types.C_INT.withName("msr"),
+                    c_types.C_INT.withName("pad2"),
+                    c_types.C_LONG_LONG.withName("control"),
+                    c_types.C_LONG_LONG.withName("status"),
+                    c_types.C_LONG_LONG.withName("send_page"),
+                    c_types.C_LONG_LONG.withName("recv_page"),
+                    c_types.C_LONG_LONG.withName("pending_page")
+                ).withName("$anon$3");
+            }
 
             public static final GroupLayout layout() {
-                return $LAYOUT;
+                return $Layout.LAYOUT;
             }
-
-            private static final OfInt msr$LAYOUT = (OfInt)$LAYOUT.select(groupElement("msr"));
 
             public static final OfInt msr$layout() {
-                return msr$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("msr"));
             }
 
-            private static final long msr$OFFSET = $LAYOUT.byteOffset(groupElement("msr"));
-
             public static final long msr$offset() {
-                return msr$OFFSET;
+                return 0L;
             }
 
             public static int msr(MemorySegment struct) {
-                return struct.get(msr$LAYOUT, msr$OFFSET);
+                return struct.get(c_types.C_INT, 0L);
             }
 
             public static void msr(MemorySegment struct, int fieldValue) {
-                struct.set(msr$LAYOUT, msr$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 0L, fieldValue);
             }
-
-            private static final OfInt pad2$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad2"));
 
             public static final OfInt pad2$layout() {
-                return pad2$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("pad2"));
             }
 
-            private static final long pad2$OFFSET = $LAYOUT.byteOffset(groupElement("pad2"));
-
             public static final long pad2$offset() {
-                return pad2$OFFSET;
+                return 4L;
             }
 
             public static int pad2(MemorySegment struct) {
-                return struct.get(pad2$LAYOUT, pad2$OFFSET);
+                return struct.get(c_types.C_INT, 4L);
             }
 
             public static void pad2(MemorySegment struct, int fieldValue) {
-                struct.set(pad2$LAYOUT, pad2$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 4L, fieldValue);
             }
-
-            private static final OfLong control$LAYOUT = (OfLong)$LAYOUT.select(groupElement("control"));
 
             public static final OfLong control$layout() {
-                return control$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("control"));
             }
 
-            private static final long control$OFFSET = $LAYOUT.byteOffset(groupElement("control"));
-
             public static final long control$offset() {
-                return control$OFFSET;
+                return 8L;
             }
 
             public static long control(MemorySegment struct) {
-                return struct.get(control$LAYOUT, control$OFFSET);
+                return struct.get(c_types.C_LONG, 8L);
             }
 
             public static void control(MemorySegment struct, long fieldValue) {
-                struct.set(control$LAYOUT, control$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 8L, fieldValue);
             }
-
-            private static final OfLong status$LAYOUT = (OfLong)$LAYOUT.select(groupElement("status"));
 
             public static final OfLong status$layout() {
-                return status$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("status"));
             }
 
-            private static final long status$OFFSET = $LAYOUT.byteOffset(groupElement("status"));
-
             public static final long status$offset() {
-                return status$OFFSET;
+                return 16L;
             }
 
             public static long status(MemorySegment struct) {
-                return struct.get(status$LAYOUT, status$OFFSET);
+                return struct.get(c_types.C_LONG, 16L);
             }
 
             public static void status(MemorySegment struct, long fieldValue) {
-                struct.set(status$LAYOUT, status$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 16L, fieldValue);
             }
-
-            private static final OfLong send_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("send_page"));
 
             public static final OfLong send_page$layout() {
-                return send_page$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("send_page"));
             }
 
-            private static final long send_page$OFFSET = $LAYOUT.byteOffset(groupElement("send_page"));
-
             public static final long send_page$offset() {
-                return send_page$OFFSET;
+                return 24L;
             }
 
             public static long send_page(MemorySegment struct) {
-                return struct.get(send_page$LAYOUT, send_page$OFFSET);
+                return struct.get(c_types.C_LONG, 24L);
             }
 
             public static void send_page(MemorySegment struct, long fieldValue) {
-                struct.set(send_page$LAYOUT, send_page$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 24L, fieldValue);
             }
-
-            private static final OfLong recv_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("recv_page"));
 
             public static final OfLong recv_page$layout() {
-                return recv_page$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("recv_page"));
             }
 
-            private static final long recv_page$OFFSET = $LAYOUT.byteOffset(groupElement("recv_page"));
-
             public static final long recv_page$offset() {
-                return recv_page$OFFSET;
+                return 32L;
             }
 
             public static long recv_page(MemorySegment struct) {
-                return struct.get(recv_page$LAYOUT, recv_page$OFFSET);
+                return struct.get(c_types.C_LONG, 32L);
             }
 
             public static void recv_page(MemorySegment struct, long fieldValue) {
-                struct.set(recv_page$LAYOUT, recv_page$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 32L, fieldValue);
             }
-
-            private static final OfLong pending_page$LAYOUT = (OfLong)$LAYOUT.select(groupElement("pending_page"));
 
             public static final OfLong pending_page$layout() {
-                return pending_page$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("pending_page"));
             }
 
-            private static final long pending_page$OFFSET = $LAYOUT.byteOffset(groupElement("pending_page"));
-
             public static final long pending_page$offset() {
-                return pending_page$OFFSET;
+                return 40L;
             }
 
             public static long pending_page(MemorySegment struct) {
-                return struct.get(pending_page$LAYOUT, pending_page$OFFSET);
+                return struct.get(c_types.C_LONG, 40L);
             }
 
             public static void pending_page(MemorySegment struct, long fieldValue) {
-                struct.set(pending_page$LAYOUT, pending_page$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 40L, fieldValue);
             }
 
             public static MemorySegment asSlice(MemorySegment array, long index) {
-                return array.asSlice(layout().byteSize() * index, layout().byteSize());
+                return array.asSlice(48L * index, 48L);
             }
 
-            public static long sizeof() { return layout().byteSize(); }
+            public static long sizeof() { return 48L; }
 
             public static MemorySegment allocate(SegmentAllocator allocator) {
-                return allocator.allocate(layout());
+                return allocator.allocate(48L, 8L);
             }
 
             public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-                return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+                return allocator.allocate(Math.multiplyExact(48L, elementCount), 8L);
             }
         }
 
-        private static final GroupLayout syndbg$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("syndbg"));
-
         public static final GroupLayout syndbg$layout() {
-            return syndbg$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("syndbg"));
         }
 
-        private static final long syndbg$OFFSET = $LAYOUT.byteOffset(groupElement("syndbg"));
-
         public static final long syndbg$offset() {
-            return syndbg$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment syndbg(MemorySegment union) {
-            return union.asSlice(syndbg$OFFSET, syndbg$LAYOUT.byteSize());
+            return union.asSlice(0L, 48L);
         }
 
         public static void syndbg(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, syndbg$OFFSET, syndbg$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 48L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(48L * index, 48L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 48L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(48L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(48L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout u$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("u"));
-
     public static final GroupLayout u$layout() {
-        return u$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("u"));
     }
 
-    private static final long u$OFFSET = $LAYOUT.byteOffset(groupElement("u"));
-
     public static final long u$offset() {
-        return u$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment u(MemorySegment struct) {
-        return struct.asSlice(u$OFFSET, u$LAYOUT.byteSize());
+        return struct.asSlice(8L, 48L);
     }
 
     public static void u(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, u$OFFSET, u$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 48L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(56L * index, 56L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 56L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(56L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(56L, elementCount), 8L);
     }
 }
 

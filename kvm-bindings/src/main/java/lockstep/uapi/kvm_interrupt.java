@@ -15,51 +15,48 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_interrupt {
-
     kvm_interrupt() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("irq")
-    ).withName("kvm_interrupt");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("irq")
+        ).withName("kvm_interrupt");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt irq$LAYOUT = (OfInt)$LAYOUT.select(groupElement("irq"));
 
     public static final OfInt irq$layout() {
-        return irq$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("irq"));
     }
 
-    private static final long irq$OFFSET = $LAYOUT.byteOffset(groupElement("irq"));
-
     public static final long irq$offset() {
-        return irq$OFFSET;
+        return 0L;
     }
 
     public static int irq(MemorySegment struct) {
-        return struct.get(irq$LAYOUT, irq$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void irq(MemorySegment struct, int fieldValue) {
-        struct.set(irq$LAYOUT, irq$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4L * index, 4L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_irqfd {
-
     kvm_irqfd() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("fd"),
-        c_types.C_INT.withName("gsi"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("resamplefd"),
-        MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("pad")
-    ).withName("kvm_irqfd");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("fd"),
+            c_types.C_INT.withName("gsi"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("resamplefd"),
+            MemoryLayout.sequenceLayout(16, c_types.C_CHAR).withName("pad")
+        ).withName("kvm_irqfd");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fd"));
 
     public static final OfInt fd$layout() {
-        return fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("fd"));
     }
 
-    private static final long fd$OFFSET = $LAYOUT.byteOffset(groupElement("fd"));
-
     public static final long fd$offset() {
-        return fd$OFFSET;
+        return 0L;
     }
 
     public static int fd(MemorySegment struct) {
-        return struct.get(fd$LAYOUT, fd$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void fd(MemorySegment struct, int fieldValue) {
-        struct.set(fd$LAYOUT, fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt gsi$LAYOUT = (OfInt)$LAYOUT.select(groupElement("gsi"));
 
     public static final OfInt gsi$layout() {
-        return gsi$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("gsi"));
     }
 
-    private static final long gsi$OFFSET = $LAYOUT.byteOffset(groupElement("gsi"));
-
     public static final long gsi$offset() {
-        return gsi$OFFSET;
+        return 4L;
     }
 
     public static int gsi(MemorySegment struct) {
-        return struct.get(gsi$LAYOUT, gsi$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void gsi(MemorySegment struct, int fieldValue) {
-        struct.set(gsi$LAYOUT, gsi$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 8L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt resamplefd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("resamplefd"));
 
     public static final OfInt resamplefd$layout() {
-        return resamplefd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("resamplefd"));
     }
 
-    private static final long resamplefd$OFFSET = $LAYOUT.byteOffset(groupElement("resamplefd"));
-
     public static final long resamplefd$offset() {
-        return resamplefd$OFFSET;
+        return 12L;
     }
 
     public static int resamplefd(MemorySegment struct) {
-        return struct.get(resamplefd$LAYOUT, resamplefd$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void resamplefd(MemorySegment struct, int fieldValue) {
-        struct.set(resamplefd$LAYOUT, resamplefd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(16L, 16L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 4L);
     }
 }
 

@@ -15,51 +15,48 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_mp_state {
-
     kvm_mp_state() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("mp_state")
-    ).withName("kvm_mp_state");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("mp_state")
+        ).withName("kvm_mp_state");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt mp_state$LAYOUT = (OfInt)$LAYOUT.select(groupElement("mp_state"));
 
     public static final OfInt mp_state$layout() {
-        return mp_state$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("mp_state"));
     }
 
-    private static final long mp_state$OFFSET = $LAYOUT.byteOffset(groupElement("mp_state"));
-
     public static final long mp_state$offset() {
-        return mp_state$OFFSET;
+        return 0L;
     }
 
     public static int mp_state(MemorySegment struct) {
-        return struct.get(mp_state$LAYOUT, mp_state$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void mp_state(MemorySegment struct, int fieldValue) {
-        struct.set(mp_state$LAYOUT, mp_state$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4L * index, 4L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
     }
 }
 

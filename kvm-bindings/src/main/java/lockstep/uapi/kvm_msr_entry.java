@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_msr_entry {
-
     kvm_msr_entry() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("index"),
-        c_types.C_INT.withName("reserved"),
-        c_types.C_LONG_LONG.withName("data")
-    ).withName("kvm_msr_entry");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("index"),
+            c_types.C_INT.withName("reserved"),
+            c_types.C_LONG_LONG.withName("data")
+        ).withName("kvm_msr_entry");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("index"));
 
     public static final OfInt index$layout() {
-        return index$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("index"));
     }
 
-    private static final long index$OFFSET = $LAYOUT.byteOffset(groupElement("index"));
-
     public static final long index$offset() {
-        return index$OFFSET;
+        return 0L;
     }
 
     public static int index(MemorySegment struct) {
-        return struct.get(index$LAYOUT, index$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void index(MemorySegment struct, int fieldValue) {
-        struct.set(index$LAYOUT, index$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
 
     public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("reserved"));
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
     public static final long reserved$offset() {
-        return reserved$OFFSET;
+        return 4L;
     }
 
     public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data"));
 
     public static final OfLong data$layout() {
-        return data$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data"));
     }
 
-    private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
     public static final long data$offset() {
-        return data$OFFSET;
+        return 8L;
     }
 
     public static long data(MemorySegment struct) {
-        return struct.get(data$LAYOUT, data$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void data(MemorySegment struct, long fieldValue) {
-        struct.set(data$LAYOUT, data$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -16,73 +16,66 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_msr_filter {
-
     kvm_msr_filter() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("flags"),
-        MemoryLayout.paddingLayout(4),
-        MemoryLayout.sequenceLayout(16, kvm_msr_filter_range.layout()).withName("ranges")
-    ).withName("kvm_msr_filter");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("flags"),
+            MemoryLayout.paddingLayout(4),
+            MemoryLayout.sequenceLayout(16, kvm_msr_filter_range.layout()).withName("ranges")
+        ).withName("kvm_msr_filter");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final SequenceLayout ranges$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ranges"));
 
     public static final SequenceLayout ranges$layout() {
-        return ranges$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ranges"));
     }
 
-    private static final long ranges$OFFSET = $LAYOUT.byteOffset(groupElement("ranges"));
-
     public static final long ranges$offset() {
-        return ranges$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment ranges(MemorySegment struct) {
-        return struct.asSlice(ranges$OFFSET, ranges$LAYOUT.byteSize());
+        return struct.asSlice(8L, 384L);
     }
 
     public static void ranges(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ranges$OFFSET, ranges$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 384L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(392L * index, 392L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 392L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(392L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(392L, elementCount), 8L);
     }
 }
 

@@ -18,115 +18,100 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_msr_filter_range {
-
     kvm_msr_filter_range() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("nmsrs"),
-        c_types.C_INT.withName("base"),
-        MemoryLayout.paddingLayout(4),
-        c_types.C_POINTER.withName("bitmap")
-    ).withName("kvm_msr_filter_range");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("nmsrs"),
+            c_types.C_INT.withName("base"),
+            MemoryLayout.paddingLayout(4),
+            c_types.C_POINTER.withName("bitmap")
+        ).withName("kvm_msr_filter_range");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt nmsrs$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nmsrs"));
 
     public static final OfInt nmsrs$layout() {
-        return nmsrs$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nmsrs"));
     }
 
-    private static final long nmsrs$OFFSET = $LAYOUT.byteOffset(groupElement("nmsrs"));
-
     public static final long nmsrs$offset() {
-        return nmsrs$OFFSET;
+        return 4L;
     }
 
     public static int nmsrs(MemorySegment struct) {
-        return struct.get(nmsrs$LAYOUT, nmsrs$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void nmsrs(MemorySegment struct, int fieldValue) {
-        struct.set(nmsrs$LAYOUT, nmsrs$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt base$LAYOUT = (OfInt)$LAYOUT.select(groupElement("base"));
 
     public static final OfInt base$layout() {
-        return base$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("base"));
     }
 
-    private static final long base$OFFSET = $LAYOUT.byteOffset(groupElement("base"));
-
     public static final long base$offset() {
-        return base$OFFSET;
+        return 8L;
     }
 
     public static int base(MemorySegment struct) {
-        return struct.get(base$LAYOUT, base$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void base(MemorySegment struct, int fieldValue) {
-        struct.set(base$LAYOUT, base$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final AddressLayout bitmap$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("bitmap"));
 
     public static final AddressLayout bitmap$layout() {
-        return bitmap$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("bitmap"));
     }
 
-    private static final long bitmap$OFFSET = $LAYOUT.byteOffset(groupElement("bitmap"));
-
     public static final long bitmap$offset() {
-        return bitmap$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment bitmap(MemorySegment struct) {
-        return struct.get(bitmap$LAYOUT, bitmap$OFFSET);
+        return struct.get(c_types.C_POINTER, 16L);
     }
 
     public static void bitmap(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(bitmap$LAYOUT, bitmap$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 16L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -20,124 +20,113 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_msr_list {
-
     kvm_msr_list() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("nmsrs"),
-        MemoryLayout.structLayout(
-            kvm_msr_list.__empty_indices.layout().withName("__empty_indices"),
-            MemoryLayout.sequenceLayout(0, c_types.C_INT).withName("indices")
-        ).withName("$anon$0")
-    ).withName("kvm_msr_list");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("nmsrs"),
+            MemoryLayout.structLayout(
+                kvm_msr_list.__empty_indices.layout().withName("__empty_indices"),
+                MemoryLayout.sequenceLayout(0, c_types.C_INT).withName("indices")
+            ).withName("$anon$0")
+        ).withName("kvm_msr_list");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt nmsrs$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nmsrs"));
 
     public static final OfInt nmsrs$layout() {
-        return nmsrs$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nmsrs"));
     }
 
-    private static final long nmsrs$OFFSET = $LAYOUT.byteOffset(groupElement("nmsrs"));
-
     public static final long nmsrs$offset() {
-        return nmsrs$OFFSET;
+        return 0L;
     }
 
     public static int nmsrs(MemorySegment struct) {
-        return struct.get(nmsrs$LAYOUT, nmsrs$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void nmsrs(MemorySegment struct, int fieldValue) {
-        struct.set(nmsrs$LAYOUT, nmsrs$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
 
     public static class __empty_indices {
-
         __empty_indices() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_indices$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_indices"));
-
     public static final GroupLayout __empty_indices$layout() {
-        return __empty_indices$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_indices"));
     }
 
-    private static final long __empty_indices$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_indices"));
-
     public static final long __empty_indices$offset() {
-        return __empty_indices$OFFSET;
+        return 4L;
     }
 
     public static MemorySegment __empty_indices(MemorySegment struct) {
-        return struct.asSlice(__empty_indices$OFFSET, __empty_indices$LAYOUT.byteSize());
+        return struct.asSlice(4L, 0L);
     }
 
     public static void __empty_indices(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_indices$OFFSET, __empty_indices$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4L, 0L);
     }
-
-    private static final SequenceLayout indices$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("indices"));
 
     public static final SequenceLayout indices$layout() {
-        return indices$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("indices"));
     }
 
-    private static final long indices$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("indices"));
-
     public static final long indices$offset() {
-        return indices$OFFSET;
+        return 4L;
     }
 
     public static MemorySegment indices(MemorySegment struct) {
-        return struct.asSlice(indices$OFFSET, indices$LAYOUT.byteSize());
+        return struct.asSlice(4L, 0L);
     }
 
     public static void indices(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, indices$OFFSET, indices$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4L * index, 4L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
     }
 }
 

@@ -21,145 +21,130 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_msrs {
-
     kvm_msrs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("nmsrs"),
-        c_types.C_INT.withName("pad"),
-        MemoryLayout.structLayout(
-            kvm_msrs.__empty_entries.layout().withName("__empty_entries"),
-            MemoryLayout.sequenceLayout(0, kvm_msr_entry.layout()).withName("entries")
-        ).withName("$anon$0")
-    ).withName("kvm_msrs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("nmsrs"),
+            c_types.C_INT.withName("pad"),
+            MemoryLayout.structLayout(
+                kvm_msrs.__empty_entries.layout().withName("__empty_entries"),
+                MemoryLayout.sequenceLayout(0, kvm_msr_entry.layout()).withName("entries")
+            ).withName("$anon$0")
+        ).withName("kvm_msrs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt nmsrs$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nmsrs"));
 
     public static final OfInt nmsrs$layout() {
-        return nmsrs$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nmsrs"));
     }
 
-    private static final long nmsrs$OFFSET = $LAYOUT.byteOffset(groupElement("nmsrs"));
-
     public static final long nmsrs$offset() {
-        return nmsrs$OFFSET;
+        return 0L;
     }
 
     public static int nmsrs(MemorySegment struct) {
-        return struct.get(nmsrs$LAYOUT, nmsrs$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void nmsrs(MemorySegment struct, int fieldValue) {
-        struct.set(nmsrs$LAYOUT, nmsrs$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
     public static final OfInt pad$layout() {
-        return pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 4L;
     }
 
     public static int pad(MemorySegment struct) {
-        return struct.get(pad$LAYOUT, pad$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void pad(MemorySegment struct, int fieldValue) {
-        struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
 
     public static class __empty_entries {
-
         __empty_entries() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_entries$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_entries"));
-
     public static final GroupLayout __empty_entries$layout() {
-        return __empty_entries$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_entries"));
     }
 
-    private static final long __empty_entries$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_entries"));
-
     public static final long __empty_entries$offset() {
-        return __empty_entries$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment __empty_entries(MemorySegment struct) {
-        return struct.asSlice(__empty_entries$OFFSET, __empty_entries$LAYOUT.byteSize());
+        return struct.asSlice(8L, 0L);
     }
 
     public static void __empty_entries(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_entries$OFFSET, __empty_entries$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 0L);
     }
-
-    private static final SequenceLayout entries$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("entries"));
 
     public static final SequenceLayout entries$layout() {
-        return entries$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("entries"));
     }
 
-    private static final long entries$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("entries"));
-
     public static final long entries$offset() {
-        return entries$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment entries(MemorySegment struct) {
-        return struct.asSlice(entries$OFFSET, entries$LAYOUT.byteSize());
+        return struct.asSlice(8L, 0L);
     }
 
     public static void entries(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, entries$OFFSET, entries$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 8L);
     }
 }
 

@@ -24,208 +24,181 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_pmu_event_filter {
-
     kvm_pmu_event_filter() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("action"),
-        c_types.C_INT.withName("nevents"),
-        c_types.C_INT.withName("fixed_counter_bitmap"),
-        c_types.C_INT.withName("flags"),
-        MemoryLayout.sequenceLayout(4, c_types.C_INT).withName("pad"),
-        MemoryLayout.structLayout(
-            kvm_pmu_event_filter.__empty_events.layout().withName("__empty_events"),
-            MemoryLayout.sequenceLayout(0, c_types.C_LONG_LONG).withName("events")
-        ).withName("$anon$0")
-    ).withName("kvm_pmu_event_filter");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("action"),
+            c_types.C_INT.withName("nevents"),
+            c_types.C_INT.withName("fixed_counter_bitmap"),
+            c_types.C_INT.withName("flags"),
+            MemoryLayout.sequenceLayout(4, c_types.C_INT).withName("pad"),
+            MemoryLayout.structLayout(
+                kvm_pmu_event_filter.__empty_events.layout().withName("__empty_events"),
+                MemoryLayout.sequenceLayout(0, c_types.C_LONG_LONG).withName("events")
+            ).withName("$anon$0")
+        ).withName("kvm_pmu_event_filter");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt action$LAYOUT = (OfInt)$LAYOUT.select(groupElement("action"));
 
     public static final OfInt action$layout() {
-        return action$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("action"));
     }
 
-    private static final long action$OFFSET = $LAYOUT.byteOffset(groupElement("action"));
-
     public static final long action$offset() {
-        return action$OFFSET;
+        return 0L;
     }
 
     public static int action(MemorySegment struct) {
-        return struct.get(action$LAYOUT, action$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void action(MemorySegment struct, int fieldValue) {
-        struct.set(action$LAYOUT, action$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt nevents$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nevents"));
 
     public static final OfInt nevents$layout() {
-        return nevents$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nevents"));
     }
 
-    private static final long nevents$OFFSET = $LAYOUT.byteOffset(groupElement("nevents"));
-
     public static final long nevents$offset() {
-        return nevents$OFFSET;
+        return 4L;
     }
 
     public static int nevents(MemorySegment struct) {
-        return struct.get(nevents$LAYOUT, nevents$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void nevents(MemorySegment struct, int fieldValue) {
-        struct.set(nevents$LAYOUT, nevents$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt fixed_counter_bitmap$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fixed_counter_bitmap"));
 
     public static final OfInt fixed_counter_bitmap$layout() {
-        return fixed_counter_bitmap$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("fixed_counter_bitmap"));
     }
 
-    private static final long fixed_counter_bitmap$OFFSET = $LAYOUT.byteOffset(groupElement("fixed_counter_bitmap"));
-
     public static final long fixed_counter_bitmap$offset() {
-        return fixed_counter_bitmap$OFFSET;
+        return 8L;
     }
 
     public static int fixed_counter_bitmap(MemorySegment struct) {
-        return struct.get(fixed_counter_bitmap$LAYOUT, fixed_counter_bitmap$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void fixed_counter_bitmap(MemorySegment struct, int fieldValue) {
-        struct.set(fixed_counter_bitmap$LAYOUT, fixed_counter_bitmap$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 12L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(16L, 16L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
     }
 
     public static class __empty_events {
-
         __empty_events() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_events$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_events"));
-
     public static final GroupLayout __empty_events$layout() {
-        return __empty_events$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_events"));
     }
 
-    private static final long __empty_events$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_events"));
-
     public static final long __empty_events$offset() {
-        return __empty_events$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment __empty_events(MemorySegment struct) {
-        return struct.asSlice(__empty_events$OFFSET, __empty_events$LAYOUT.byteSize());
+        return struct.asSlice(32L, 0L);
     }
 
     public static void __empty_events(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_events$OFFSET, __empty_events$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 0L);
     }
-
-    private static final SequenceLayout events$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("events"));
 
     public static final SequenceLayout events$layout() {
-        return events$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("events"));
     }
 
-    private static final long events$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("events"));
-
     public static final long events$offset() {
-        return events$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment events(MemorySegment struct) {
-        return struct.asSlice(events$OFFSET, events$LAYOUT.byteSize());
+        return struct.asSlice(32L, 0L);
     }
 
     public static void events(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, events$OFFSET, events$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
     }
 }
 

@@ -32,408 +32,337 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_regs {
-
     kvm_regs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("rax"),
-        c_types.C_LONG_LONG.withName("rbx"),
-        c_types.C_LONG_LONG.withName("rcx"),
-        c_types.C_LONG_LONG.withName("rdx"),
-        c_types.C_LONG_LONG.withName("rsi"),
-        c_types.C_LONG_LONG.withName("rdi"),
-        c_types.C_LONG_LONG.withName("rsp"),
-        c_types.C_LONG_LONG.withName("rbp"),
-        c_types.C_LONG_LONG.withName("r8"),
-        c_types.C_LONG_LONG.withName("r9"),
-        c_types.C_LONG_LONG.withName("r10"),
-        c_types.C_LONG_LONG.withName("r11"),
-        c_types.C_LONG_LONG.withName("r12"),
-        c_types.C_LONG_LONG.withName("r13"),
-        c_types.C_LONG_LONG.withName("r14"),
-        c_types.C_LONG_LONG.withName("r15"),
-        c_types.C_LONG_LONG.withName("rip"),
-        c_types.C_LONG_LONG.withName("rflags")
-    ).withName("kvm_regs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("rax"),
+            c_types.C_LONG_LONG.withName("rbx"),
+            c_types.C_LONG_LONG.withName("rcx"),
+            c_types.C_LONG_LONG.withName("rdx"),
+            c_types.C_LONG_LONG.withName("rsi"),
+            c_types.C_LONG_LONG.withName("rdi"),
+            c_types.C_LONG_LONG.withName("rsp"),
+            c_types.C_LONG_LONG.withName("rbp"),
+            c_types.C_LONG_LONG.withName("r8"),
+            c_types.C_LONG_LONG.withName("r9"),
+            c_types.C_LONG_LONG.withName("r10"),
+            c_types.C_LONG_LONG.withName("r11"),
+            c_types.C_LONG_LONG.withName("r12"),
+            c_types.C_LONG_LONG.withName("r13"),
+            c_types.C_LONG_LONG.withName("r14"),
+            c_types.C_LONG_LONG.withName("r15"),
+            c_types.C_LONG_LONG.withName("rip"),
+            c_types.C_LONG_LONG.withName("rflags")
+        ).withName("kvm_regs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong rax$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rax"));
 
     public static final OfLong rax$layout() {
-        return rax$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rax"));
     }
 
-    private static final long rax$OFFSET = $LAYOUT.byteOffset(groupElement("rax"));
-
     public static final long rax$offset() {
-        return rax$OFFSET;
+        return 0L;
     }
 
     public static long rax(MemorySegment struct) {
-        return struct.get(rax$LAYOUT, rax$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void rax(MemorySegment struct, long fieldValue) {
-        struct.set(rax$LAYOUT, rax$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong rbx$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rbx"));
 
     public static final OfLong rbx$layout() {
-        return rbx$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rbx"));
     }
 
-    private static final long rbx$OFFSET = $LAYOUT.byteOffset(groupElement("rbx"));
-
     public static final long rbx$offset() {
-        return rbx$OFFSET;
+        return 8L;
     }
 
     public static long rbx(MemorySegment struct) {
-        return struct.get(rbx$LAYOUT, rbx$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void rbx(MemorySegment struct, long fieldValue) {
-        struct.set(rbx$LAYOUT, rbx$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong rcx$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rcx"));
 
     public static final OfLong rcx$layout() {
-        return rcx$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rcx"));
     }
 
-    private static final long rcx$OFFSET = $LAYOUT.byteOffset(groupElement("rcx"));
-
     public static final long rcx$offset() {
-        return rcx$OFFSET;
+        return 16L;
     }
 
     public static long rcx(MemorySegment struct) {
-        return struct.get(rcx$LAYOUT, rcx$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void rcx(MemorySegment struct, long fieldValue) {
-        struct.set(rcx$LAYOUT, rcx$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong rdx$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rdx"));
 
     public static final OfLong rdx$layout() {
-        return rdx$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rdx"));
     }
 
-    private static final long rdx$OFFSET = $LAYOUT.byteOffset(groupElement("rdx"));
-
     public static final long rdx$offset() {
-        return rdx$OFFSET;
+        return 24L;
     }
 
     public static long rdx(MemorySegment struct) {
-        return struct.get(rdx$LAYOUT, rdx$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void rdx(MemorySegment struct, long fieldValue) {
-        struct.set(rdx$LAYOUT, rdx$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final OfLong rsi$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rsi"));
 
     public static final OfLong rsi$layout() {
-        return rsi$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rsi"));
     }
 
-    private static final long rsi$OFFSET = $LAYOUT.byteOffset(groupElement("rsi"));
-
     public static final long rsi$offset() {
-        return rsi$OFFSET;
+        return 32L;
     }
 
     public static long rsi(MemorySegment struct) {
-        return struct.get(rsi$LAYOUT, rsi$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void rsi(MemorySegment struct, long fieldValue) {
-        struct.set(rsi$LAYOUT, rsi$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong rdi$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rdi"));
 
     public static final OfLong rdi$layout() {
-        return rdi$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rdi"));
     }
 
-    private static final long rdi$OFFSET = $LAYOUT.byteOffset(groupElement("rdi"));
-
     public static final long rdi$offset() {
-        return rdi$OFFSET;
+        return 40L;
     }
 
     public static long rdi(MemorySegment struct) {
-        return struct.get(rdi$LAYOUT, rdi$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void rdi(MemorySegment struct, long fieldValue) {
-        struct.set(rdi$LAYOUT, rdi$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong rsp$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rsp"));
 
     public static final OfLong rsp$layout() {
-        return rsp$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rsp"));
     }
 
-    private static final long rsp$OFFSET = $LAYOUT.byteOffset(groupElement("rsp"));
-
     public static final long rsp$offset() {
-        return rsp$OFFSET;
+        return 48L;
     }
 
     public static long rsp(MemorySegment struct) {
-        return struct.get(rsp$LAYOUT, rsp$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void rsp(MemorySegment struct, long fieldValue) {
-        struct.set(rsp$LAYOUT, rsp$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final OfLong rbp$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rbp"));
 
     public static final OfLong rbp$layout() {
-        return rbp$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rbp"));
     }
 
-    private static final long rbp$OFFSET = $LAYOUT.byteOffset(groupElement("rbp"));
-
     public static final long rbp$offset() {
-        return rbp$OFFSET;
+        return 56L;
     }
 
     public static long rbp(MemorySegment struct) {
-        return struct.get(rbp$LAYOUT, rbp$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void rbp(MemorySegment struct, long fieldValue) {
-        struct.set(rbp$LAYOUT, rbp$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong r8$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r8"));
 
     public static final OfLong r8$layout() {
-        return r8$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r8"));
     }
 
-    private static final long r8$OFFSET = $LAYOUT.byteOffset(groupElement("r8"));
-
     public static final long r8$offset() {
-        return r8$OFFSET;
+        return 64L;
     }
 
     public static long r8(MemorySegment struct) {
-        return struct.get(r8$LAYOUT, r8$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void r8(MemorySegment struct, long fieldValue) {
-        struct.set(r8$LAYOUT, r8$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong r9$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r9"));
 
     public static final OfLong r9$layout() {
-        return r9$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r9"));
     }
 
-    private static final long r9$OFFSET = $LAYOUT.byteOffset(groupElement("r9"));
-
     public static final long r9$offset() {
-        return r9$OFFSET;
+        return 72L;
     }
 
     public static long r9(MemorySegment struct) {
-        return struct.get(r9$LAYOUT, r9$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void r9(MemorySegment struct, long fieldValue) {
-        struct.set(r9$LAYOUT, r9$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfLong r10$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r10"));
 
     public static final OfLong r10$layout() {
-        return r10$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r10"));
     }
 
-    private static final long r10$OFFSET = $LAYOUT.byteOffset(groupElement("r10"));
-
     public static final long r10$offset() {
-        return r10$OFFSET;
+        return 80L;
     }
 
     public static long r10(MemorySegment struct) {
-        return struct.get(r10$LAYOUT, r10$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void r10(MemorySegment struct, long fieldValue) {
-        struct.set(r10$LAYOUT, r10$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final OfLong r11$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r11"));
 
     public static final OfLong r11$layout() {
-        return r11$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r11"));
     }
 
-    private static final long r11$OFFSET = $LAYOUT.byteOffset(groupElement("r11"));
-
     public static final long r11$offset() {
-        return r11$OFFSET;
+        return 88L;
     }
 
     public static long r11(MemorySegment struct) {
-        return struct.get(r11$LAYOUT, r11$OFFSET);
+        return struct.get(c_types.C_LONG, 88L);
     }
 
     public static void r11(MemorySegment struct, long fieldValue) {
-        struct.set(r11$LAYOUT, r11$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 88L, fieldValue);
     }
-
-    private static final OfLong r12$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r12"));
 
     public static final OfLong r12$layout() {
-        return r12$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r12"));
     }
 
-    private static final long r12$OFFSET = $LAYOUT.byteOffset(groupElement("r12"));
-
     public static final long r12$offset() {
-        return r12$OFFSET;
+        return 96L;
     }
 
     public static long r12(MemorySegment struct) {
-        return struct.get(r12$LAYOUT, r12$OFFSET);
+        return struct.get(c_types.C_LONG, 96L);
     }
 
     public static void r12(MemorySegment struct, long fieldValue) {
-        struct.set(r12$LAYOUT, r12$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 96L, fieldValue);
     }
-
-    private static final OfLong r13$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r13"));
 
     public static final OfLong r13$layout() {
-        return r13$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r13"));
     }
 
-    private static final long r13$OFFSET = $LAYOUT.byteOffset(groupElement("r13"));
-
     public static final long r13$offset() {
-        return r13$OFFSET;
+        return 104L;
     }
 
     public static long r13(MemorySegment struct) {
-        return struct.get(r13$LAYOUT, r13$OFFSET);
+        return struct.get(c_types.C_LONG, 104L);
     }
 
     public static void r13(MemorySegment struct, long fieldValue) {
-        struct.set(r13$LAYOUT, r13$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 104L, fieldValue);
     }
-
-    private static final OfLong r14$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r14"));
 
     public static final OfLong r14$layout() {
-        return r14$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r14"));
     }
 
-    private static final long r14$OFFSET = $LAYOUT.byteOffset(groupElement("r14"));
-
     public static final long r14$offset() {
-        return r14$OFFSET;
+        return 112L;
     }
 
     public static long r14(MemorySegment struct) {
-        return struct.get(r14$LAYOUT, r14$OFFSET);
+        return struct.get(c_types.C_LONG, 112L);
     }
 
     public static void r14(MemorySegment struct, long fieldValue) {
-        struct.set(r14$LAYOUT, r14$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 112L, fieldValue);
     }
-
-    private static final OfLong r15$LAYOUT = (OfLong)$LAYOUT.select(groupElement("r15"));
 
     public static final OfLong r15$layout() {
-        return r15$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("r15"));
     }
 
-    private static final long r15$OFFSET = $LAYOUT.byteOffset(groupElement("r15"));
-
     public static final long r15$offset() {
-        return r15$OFFSET;
+        return 120L;
     }
 
     public static long r15(MemorySegment struct) {
-        return struct.get(r15$LAYOUT, r15$OFFSET);
+        return struct.get(c_types.C_LONG, 120L);
     }
 
     public static void r15(MemorySegment struct, long fieldValue) {
-        struct.set(r15$LAYOUT, r15$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 120L, fieldValue);
     }
-
-    private static final OfLong rip$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rip"));
 
     public static final OfLong rip$layout() {
-        return rip$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rip"));
     }
 
-    private static final long rip$OFFSET = $LAYOUT.byteOffset(groupElement("rip"));
-
     public static final long rip$offset() {
-        return rip$OFFSET;
+        return 128L;
     }
 
     public static long rip(MemorySegment struct) {
-        return struct.get(rip$LAYOUT, rip$OFFSET);
+        return struct.get(c_types.C_LONG, 128L);
     }
 
     public static void rip(MemorySegment struct, long fieldValue) {
-        struct.set(rip$LAYOUT, rip$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 128L, fieldValue);
     }
-
-    private static final OfLong rflags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rflags"));
 
     public static final OfLong rflags$layout() {
-        return rflags$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rflags"));
     }
 
-    private static final long rflags$OFFSET = $LAYOUT.byteOffset(groupElement("rflags"));
-
     public static final long rflags$offset() {
-        return rflags$OFFSET;
+        return 136L;
     }
 
     public static long rflags(MemorySegment struct) {
-        return struct.get(rflags$LAYOUT, rflags$OFFSET);
+        return struct.get(c_types.C_LONG, 136L);
     }
 
     public static void rflags(MemorySegment struct, long fieldValue) {
-        struct.set(rflags$LAYOUT, rflags$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 136L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(144L * index, 144L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 144L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(144L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(144L, elementCount), 8L);
     }
 }
 

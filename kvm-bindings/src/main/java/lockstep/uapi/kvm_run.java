@@ -168,3293 +168,2840 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_run {
-
     kvm_run() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("request_interrupt_window"),
-        c_types.C_CHAR.withName("immediate_exit"),
-        MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("padding1"),
-        c_types.C_INT.withName("exit_reason"),
-        c_types.C_CHAR.withName("ready_for_interrupt_injection"),
-        c_types.C_CHAR.withName("if_flag"),
-        c_types.C_SHORT.withName("flags"),
-        c_types.C_LONG_LONG.withName("cr8"),
-        c_types.C_LONG_LONG.withName("apic_base"),
-        MemoryLayout.unionLayout(
-            kvm_run.hw.layout().withName("hw"),
-            kvm_run.fail_entry.layout().withName("fail_entry"),
-            kvm_run.ex.layout().withName("ex"),
-            kvm_run.io.layout().withName("io"),
-            kvm_run.debug.layout().withName("debug"),
-            kvm_run.mmio.layout().withName("mmio"),
-            kvm_run.hypercall.layout().withName("hypercall"),
-            kvm_run.tpr_access.layout().withName("tpr_access"),
-            kvm_run.s390_sieic.layout().withName("s390_sieic"),
-            c_types.C_LONG_LONG.withName("s390_reset_flags"),
-            kvm_run.s390_ucontrol.layout().withName("s390_ucontrol"),
-            kvm_run.dcr.layout().withName("dcr"),
-            kvm_run.internal.layout().withName("internal"),
-            kvm_run.emulation_failure.layout().withName("emulation_failure"),
-            kvm_run.osi.layout().withName("osi"),
-            kvm_run.papr_hcall.layout().withName("papr_hcall"),
-            kvm_run.s390_tsch.layout().withName("s390_tsch"),
-            kvm_run.epr.layout().withName("epr"),
-            kvm_run.system_event.layout().withName("system_event"),
-            kvm_run.s390_stsi.layout().withName("s390_stsi"),
-            kvm_run.eoi.layout().withName("eoi"),
-            kvm_hyperv_exit.layout().withName("hyperv"),
-            kvm_run.arm_nisv.layout().withName("arm_nisv"),
-            kvm_run.msr.layout().withName("msr"),
-            kvm_xen_exit.layout().withName("xen"),
-            kvm_run.riscv_sbi.layout().withName("riscv_sbi"),
-            kvm_run.riscv_csr.layout().withName("riscv_csr"),
-            kvm_run.notify.layout().withName("notify"),
-            MemoryLayout.sequenceLayout(256, c_types.C_CHAR).withName("padding")
-        ).withName("$anon$0"),
-        c_types.C_LONG_LONG.withName("kvm_valid_regs"),
-        c_types.C_LONG_LONG.withName("kvm_dirty_regs"),
-        kvm_run.s.layout().withName("s")
-    ).withName("kvm_run");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("request_interrupt_window"),
+            c_types.C_CHAR.withName("immediate_exit"),
+            MemoryLayout.sequenceLayout(6, c_types.C_CHAR).withName("padding1"),
+            c_types.C_INT.withName("exit_reason"),
+            c_types.C_CHAR.withName("ready_for_interrupt_injection"),
+            c_types.C_CHAR.withName("if_flag"),
+            c_types.C_SHORT.withName("flags"),
+            c_types.C_LONG_LONG.withName("cr8"),
+            c_types.C_LONG_LONG.withName("apic_base"),
+            MemoryLayout.unionLayout(
+                kvm_run.hw.layout().withName("hw"),
+                kvm_run.fail_entry.layout().withName("fail_entry"),
+                kvm_run.ex.layout().withName("ex"),
+                kvm_run.io.layout().withName("io"),
+                kvm_run.debug.layout().withName("debug"),
+                kvm_run.mmio.layout().withName("mmio"),
+                kvm_run.hypercall.layout().withName("hypercall"),
+                kvm_run.tpr_access.layout().withName("tpr_access"),
+                kvm_run.s390_sieic.layout().withName("s390_sieic"),
+                c_types.C_LONG_LONG.withName("s390_reset_flags"),
+                kvm_run.s390_ucontrol.layout().withName("s390_ucontrol"),
+                kvm_run.dcr.layout().withName("dcr"),
+                kvm_run.internal.layout().withName("internal"),
+                kvm_run.emulation_failure.layout().withName("emulation_failure"),
+                kvm_run.osi.layout().withName("osi"),
+                kvm_run.papr_hcall.layout().withName("papr_hcall"),
+                kvm_run.s390_tsch.layout().withName("s390_tsch"),
+                kvm_run.epr.layout().withName("epr"),
+                kvm_run.system_event.layout().withName("system_event"),
+                kvm_run.s390_stsi.layout().withName("s390_stsi"),
+                kvm_run.eoi.layout().withName("eoi"),
+                kvm_hyperv_exit.layout().withName("hyperv"),
+                kvm_run.arm_nisv.layout().withName("arm_nisv"),
+                kvm_run.msr.layout().withName("msr"),
+                kvm_xen_exit.layout().withName("xen"),
+                kvm_run.riscv_sbi.layout().withName("riscv_sbi"),
+                kvm_run.riscv_csr.layout().withName("riscv_csr"),
+                kvm_run.notify.layout().withName("notify"),
+                MemoryLayout.sequenceLayout(256, c_types.C_CHAR).withName("padding")
+            ).withName("$anon$0"),
+            c_types.C_LONG_LONG.withName("kvm_valid_regs"),
+            c_types.C_LONG_LONG.withName("kvm_dirty_regs"),
+            kvm_run.s.layout().withName("s")
+        ).withName("kvm_run");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte request_interrupt_window$LAYOUT = (OfByte)$LAYOUT.select(groupElement("request_interrupt_window"));
 
     public static final OfByte request_interrupt_window$layout() {
-        return request_interrupt_window$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("request_interrupt_window"));
     }
 
-    private static final long request_interrupt_window$OFFSET = $LAYOUT.byteOffset(groupElement("request_interrupt_window"));
-
     public static final long request_interrupt_window$offset() {
-        return request_interrupt_window$OFFSET;
+        return 0L;
     }
 
     public static byte request_interrupt_window(MemorySegment struct) {
-        return struct.get(request_interrupt_window$LAYOUT, request_interrupt_window$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void request_interrupt_window(MemorySegment struct, byte fieldValue) {
-        struct.set(request_interrupt_window$LAYOUT, request_interrupt_window$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte immediate_exit$LAYOUT = (OfByte)$LAYOUT.select(groupElement("immediate_exit"));
 
     public static final OfByte immediate_exit$layout() {
-        return immediate_exit$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("immediate_exit"));
     }
 
-    private static final long immediate_exit$OFFSET = $LAYOUT.byteOffset(groupElement("immediate_exit"));
-
     public static final long immediate_exit$offset() {
-        return immediate_exit$OFFSET;
+        return 1L;
     }
 
     public static byte immediate_exit(MemorySegment struct) {
-        return struct.get(immediate_exit$LAYOUT, immediate_exit$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void immediate_exit(MemorySegment struct, byte fieldValue) {
-        struct.set(immediate_exit$LAYOUT, immediate_exit$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final SequenceLayout padding1$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("padding1"));
 
     public static final SequenceLayout padding1$layout() {
-        return padding1$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("padding1"));
     }
 
-    private static final long padding1$OFFSET = $LAYOUT.byteOffset(groupElement("padding1"));
-
     public static final long padding1$offset() {
-        return padding1$OFFSET;
+        return 2L;
     }
 
     public static MemorySegment padding1(MemorySegment struct) {
-        return struct.asSlice(padding1$OFFSET, padding1$LAYOUT.byteSize());
+        return struct.asSlice(2L, 6L);
     }
 
     public static void padding1(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, padding1$OFFSET, padding1$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 2L, 6L);
     }
-
-    private static final OfInt exit_reason$LAYOUT = (OfInt)$LAYOUT.select(groupElement("exit_reason"));
 
     public static final OfInt exit_reason$layout() {
-        return exit_reason$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("exit_reason"));
     }
 
-    private static final long exit_reason$OFFSET = $LAYOUT.byteOffset(groupElement("exit_reason"));
-
     public static final long exit_reason$offset() {
-        return exit_reason$OFFSET;
+        return 8L;
     }
 
     public static int exit_reason(MemorySegment struct) {
-        return struct.get(exit_reason$LAYOUT, exit_reason$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void exit_reason(MemorySegment struct, int fieldValue) {
-        struct.set(exit_reason$LAYOUT, exit_reason$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfByte ready_for_interrupt_injection$LAYOUT = (OfByte)$LAYOUT.select(groupElement("ready_for_interrupt_injection"));
 
     public static final OfByte ready_for_interrupt_injection$layout() {
-        return ready_for_interrupt_injection$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("ready_for_interrupt_injection"));
     }
 
-    private static final long ready_for_interrupt_injection$OFFSET = $LAYOUT.byteOffset(groupElement("ready_for_interrupt_injection"));
-
     public static final long ready_for_interrupt_injection$offset() {
-        return ready_for_interrupt_injection$OFFSET;
+        return 12L;
     }
 
     public static byte ready_for_interrupt_injection(MemorySegment struct) {
-        return struct.get(ready_for_interrupt_injection$LAYOUT, ready_for_interrupt_injection$OFFSET);
+        return struct.get(c_types.C_CHAR, 12L);
     }
 
     public static void ready_for_interrupt_injection(MemorySegment struct, byte fieldValue) {
-        struct.set(ready_for_interrupt_injection$LAYOUT, ready_for_interrupt_injection$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 12L, fieldValue);
     }
-
-    private static final OfByte if_flag$LAYOUT = (OfByte)$LAYOUT.select(groupElement("if_flag"));
 
     public static final OfByte if_flag$layout() {
-        return if_flag$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("if_flag"));
     }
 
-    private static final long if_flag$OFFSET = $LAYOUT.byteOffset(groupElement("if_flag"));
-
     public static final long if_flag$offset() {
-        return if_flag$OFFSET;
+        return 13L;
     }
 
     public static byte if_flag(MemorySegment struct) {
-        return struct.get(if_flag$LAYOUT, if_flag$OFFSET);
+        return struct.get(c_types.C_CHAR, 13L);
     }
 
     public static void if_flag(MemorySegment struct, byte fieldValue) {
-        struct.set(if_flag$LAYOUT, if_flag$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 13L, fieldValue);
     }
-
-    private static final OfShort flags$LAYOUT = (OfShort)$LAYOUT.select(groupElement("flags"));
 
     public static final OfShort flags$layout() {
-        return flags$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 14L;
     }
 
     public static short flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_SHORT, 14L);
     }
 
     public static void flags(MemorySegment struct, short fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 14L, fieldValue);
     }
-
-    private static final OfLong cr8$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr8"));
 
     public static final OfLong cr8$layout() {
-        return cr8$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr8"));
     }
 
-    private static final long cr8$OFFSET = $LAYOUT.byteOffset(groupElement("cr8"));
-
     public static final long cr8$offset() {
-        return cr8$OFFSET;
+        return 16L;
     }
 
     public static long cr8(MemorySegment struct) {
-        return struct.get(cr8$LAYOUT, cr8$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void cr8(MemorySegment struct, long fieldValue) {
-        struct.set(cr8$LAYOUT, cr8$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong apic_base$LAYOUT = (OfLong)$LAYOUT.select(groupElement("apic_base"));
 
     public static final OfLong apic_base$layout() {
-        return apic_base$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("apic_base"));
     }
 
-    private static final long apic_base$OFFSET = $LAYOUT.byteOffset(groupElement("apic_base"));
-
     public static final long apic_base$offset() {
-        return apic_base$OFFSET;
+        return 24L;
     }
 
     public static long apic_base(MemorySegment struct) {
-        return struct.get(apic_base$LAYOUT, apic_base$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void apic_base(MemorySegment struct, long fieldValue) {
-        struct.set(apic_base$LAYOUT, apic_base$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
 
     public static class hw {
-
         hw() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("hardware_exit_reason")
-        ).withName("$anon$1");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("hardware_exit_reason")
+            ).withName("$anon$1");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong hardware_exit_reason$LAYOUT = (OfLong)$LAYOUT.select(groupElement("hardware_exit_reason"));
 
         public static final OfLong hardware_exit_reason$layout() {
-            return hardware_exit_reason$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("hardware_exit_reason"));
         }
 
-        private static final long hardware_exit_reason$OFFSET = $LAYOUT.byteOffset(groupElement("hardware_exit_reason"));
-
         public static final long hardware_exit_reason$offset() {
-            return hardware_exit_reason$OFFSET;
+            return 0L;
         }
 
         public static long hardware_exit_reason(MemorySegment struct) {
-            return struct.get(hardware_exit_reason$LAYOUT, hardware_exit_reason$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void hardware_exit_reason(MemorySegment struct, long fieldValue) {
-            struct.set(hardware_exit_reason$LAYOUT, hardware_exit_reason$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout hw$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("hw"));
-
     public static final GroupLayout hw$layout() {
-        return hw$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("hw"));
     }
 
-    private static final long hw$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("hw"));
-
     public static final long hw$offset() {
-        return hw$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment hw(MemorySegment struct) {
-        return struct.asSlice(hw$OFFSET, hw$LAYOUT.byteSize());
+        return struct.asSlice(32L, 8L);
     }
 
     public static void hw(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, hw$OFFSET, hw$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 8L);
     }
 
     public static class fail_entry {
-
         fail_entry() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("hardware_entry_failure_reason"),
-            c_types.C_INT.withName("cpu"),
-            MemoryLayout.paddingLayout(4)
-        ).withName("$anon$2");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("hardware_entry_failure_reason"),
+                c_types.C_INT.withName("cpu"),
+                MemoryLayout.paddingLayout(4)
+            ).withName("$anon$2");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong hardware_entry_failure_reason$LAYOUT = (OfLong)$LAYOUT.select(groupElement("hardware_entry_failure_reason"));
 
         public static final OfLong hardware_entry_failure_reason$layout() {
-            return hardware_entry_failure_reason$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("hardware_entry_failure_reason"));
         }
 
-        private static final long hardware_entry_failure_reason$OFFSET = $LAYOUT.byteOffset(groupElement("hardware_entry_failure_reason"));
-
         public static final long hardware_entry_failure_reason$offset() {
-            return hardware_entry_failure_reason$OFFSET;
+            return 0L;
         }
 
         public static long hardware_entry_failure_reason(MemorySegment struct) {
-            return struct.get(hardware_entry_failure_reason$LAYOUT, hardware_entry_failure_reason$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void hardware_entry_failure_reason(MemorySegment struct, long fieldValue) {
-            struct.set(hardware_entry_failure_reason$LAYOUT, hardware_entry_failure_reason$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfInt cpu$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cpu"));
 
         public static final OfInt cpu$layout() {
-            return cpu$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("cpu"));
         }
 
-        private static final long cpu$OFFSET = $LAYOUT.byteOffset(groupElement("cpu"));
-
         public static final long cpu$offset() {
-            return cpu$OFFSET;
+            return 8L;
         }
 
         public static int cpu(MemorySegment struct) {
-            return struct.get(cpu$LAYOUT, cpu$OFFSET);
+            return struct.get(c_types.C_INT, 8L);
         }
 
         public static void cpu(MemorySegment struct, int fieldValue) {
-            struct.set(cpu$LAYOUT, cpu$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 8L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout fail_entry$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("fail_entry"));
-
     public static final GroupLayout fail_entry$layout() {
-        return fail_entry$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("fail_entry"));
     }
 
-    private static final long fail_entry$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("fail_entry"));
-
     public static final long fail_entry$offset() {
-        return fail_entry$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment fail_entry(MemorySegment struct) {
-        return struct.asSlice(fail_entry$OFFSET, fail_entry$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void fail_entry(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, fail_entry$OFFSET, fail_entry$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class ex {
-
         ex() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("exception"),
-            c_types.C_INT.withName("error_code")
-        ).withName("$anon$3");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("exception"),
+                c_types.C_INT.withName("error_code")
+            ).withName("$anon$3");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt exception$LAYOUT = (OfInt)$LAYOUT.select(groupElement("exception"));
 
         public static final OfInt exception$layout() {
-            return exception$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("exception"));
         }
 
-        private static final long exception$OFFSET = $LAYOUT.byteOffset(groupElement("exception"));
-
         public static final long exception$offset() {
-            return exception$OFFSET;
+            return 0L;
         }
 
         public static int exception(MemorySegment struct) {
-            return struct.get(exception$LAYOUT, exception$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void exception(MemorySegment struct, int fieldValue) {
-            struct.set(exception$LAYOUT, exception$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt error_code$LAYOUT = (OfInt)$LAYOUT.select(groupElement("error_code"));
 
         public static final OfInt error_code$layout() {
-            return error_code$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("error_code"));
         }
 
-        private static final long error_code$OFFSET = $LAYOUT.byteOffset(groupElement("error_code"));
-
         public static final long error_code$offset() {
-            return error_code$OFFSET;
+            return 4L;
         }
 
         public static int error_code(MemorySegment struct) {
-            return struct.get(error_code$LAYOUT, error_code$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void error_code(MemorySegment struct, int fieldValue) {
-            struct.set(error_code$LAYOUT, error_code$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout ex$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("ex"));
-
     public static final GroupLayout ex$layout() {
-        return ex$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("ex"));
     }
 
-    private static final long ex$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("ex"));
-
     public static final long ex$offset() {
-        return ex$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment ex(MemorySegment struct) {
-        return struct.asSlice(ex$OFFSET, ex$LAYOUT.byteSize());
+        return struct.asSlice(32L, 8L);
     }
 
     public static void ex(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ex$OFFSET, ex$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 8L);
     }
 
     public static class io {
-
         io() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("direction"),
-            c_types.C_CHAR.withName("size"),
-            c_types.C_SHORT.withName("port"),
-            c_types.C_INT.withName("count"),
-            c_types.C_LONG_LONG.withName("data_offset")
-        ).withName("$anon$4");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("direction"),
+                c_types.C_CHAR.withName("size"),
+                c_types.C_SHORT.withName("port"),
+                c_types.C_INT.withName("count"),
+                c_types.C_LONG_LONG.withName("data_offset")
+            ).withName("$anon$4");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte direction$LAYOUT = (OfByte)$LAYOUT.select(groupElement("direction"));
 
         public static final OfByte direction$layout() {
-            return direction$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("direction"));
         }
 
-        private static final long direction$OFFSET = $LAYOUT.byteOffset(groupElement("direction"));
-
         public static final long direction$offset() {
-            return direction$OFFSET;
+            return 0L;
         }
 
         public static byte direction(MemorySegment struct) {
-            return struct.get(direction$LAYOUT, direction$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void direction(MemorySegment struct, byte fieldValue) {
-            struct.set(direction$LAYOUT, direction$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfByte size$LAYOUT = (OfByte)$LAYOUT.select(groupElement("size"));
 
         public static final OfByte size$layout() {
-            return size$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("size"));
         }
 
-        private static final long size$OFFSET = $LAYOUT.byteOffset(groupElement("size"));
-
         public static final long size$offset() {
-            return size$OFFSET;
+            return 1L;
         }
 
         public static byte size(MemorySegment struct) {
-            return struct.get(size$LAYOUT, size$OFFSET);
+            return struct.get(c_types.C_CHAR, 1L);
         }
 
         public static void size(MemorySegment struct, byte fieldValue) {
-            struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 1L, fieldValue);
         }
-
-        private static final OfShort port$LAYOUT = (OfShort)$LAYOUT.select(groupElement("port"));
 
         public static final OfShort port$layout() {
-            return port$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("port"));
         }
 
-        private static final long port$OFFSET = $LAYOUT.byteOffset(groupElement("port"));
-
         public static final long port$offset() {
-            return port$OFFSET;
+            return 2L;
         }
 
         public static short port(MemorySegment struct) {
-            return struct.get(port$LAYOUT, port$OFFSET);
+            return struct.get(c_types.C_SHORT, 2L);
         }
 
         public static void port(MemorySegment struct, short fieldValue) {
-            struct.set(port$LAYOUT, port$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 2L, fieldValue);
         }
-
-        private static final OfInt count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("count"));
 
         public static final OfInt count$layout() {
-            return count$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("count"));
         }
 
-        private static final long count$OFFSET = $LAYOUT.byteOffset(groupElement("count"));
-
         public static final long count$offset() {
-            return count$OFFSET;
+            return 4L;
         }
 
         public static int count(MemorySegment struct) {
-            return struct.get(count$LAYOUT, count$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void count(MemorySegment struct, int fieldValue) {
-            struct.set(count$LAYOUT, count$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final OfLong data_offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data_offset"));
 
         public static final OfLong data_offset$layout() {
-            return data_offset$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("data_offset"));
         }
 
-        private static final long data_offset$OFFSET = $LAYOUT.byteOffset(groupElement("data_offset"));
-
         public static final long data_offset$offset() {
-            return data_offset$OFFSET;
+            return 8L;
         }
 
         public static long data_offset(MemorySegment struct) {
-            return struct.get(data_offset$LAYOUT, data_offset$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void data_offset(MemorySegment struct, long fieldValue) {
-            struct.set(data_offset$LAYOUT, data_offset$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout io$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("io"));
-
     public static final GroupLayout io$layout() {
-        return io$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("io"));
     }
 
-    private static final long io$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("io"));
-
     public static final long io$offset() {
-        return io$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment io(MemorySegment struct) {
-        return struct.asSlice(io$OFFSET, io$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void io(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, io$OFFSET, io$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class debug {
-
         debug() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            kvm_debug_exit_arch.layout().withName("arch")
-        ).withName("$anon$5");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                kvm_debug_exit_arch.layout().withName("arch")
+            ).withName("$anon$5");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final GroupLayout arch$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("arch"));
 
         public static final GroupLayout arch$layout() {
-            return arch$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("arch"));
         }
 
-        private static final long arch$OFFSET = $LAYOUT.byteOffset(groupElement("arch"));
-
         public static final long arch$offset() {
-            return arch$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment arch(MemorySegment struct) {
-            return struct.asSlice(arch$OFFSET, arch$LAYOUT.byteSize());
+            return struct.asSlice(0L, 32L);
         }
 
         public static void arch(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, arch$OFFSET, arch$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 0L, 32L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(32L * index, 32L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 32L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(32L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout debug$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("debug"));
-
     public static final GroupLayout debug$layout() {
-        return debug$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("debug"));
     }
 
-    private static final long debug$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("debug"));
-
     public static final long debug$offset() {
-        return debug$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment debug(MemorySegment struct) {
-        return struct.asSlice(debug$OFFSET, debug$LAYOUT.byteSize());
+        return struct.asSlice(32L, 32L);
     }
 
     public static void debug(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, debug$OFFSET, debug$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 32L);
     }
 
     public static class mmio {
-
         mmio() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("phys_addr"),
-            MemoryLayout.sequenceLayout(8, c_types.C_CHAR).withName("data"),
-            c_types.C_INT.withName("len"),
-            c_types.C_CHAR.withName("is_write"),
-            MemoryLayout.paddingLayout(3)
-        ).withName("$anon$6");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("phys_addr"),
+                MemoryLayout.sequenceLayout(8, c_types.C_CHAR).withName("data"),
+                c_types.C_INT.withName("len"),
+                c_types.C_CHAR.withName("is_write"),
+                MemoryLayout.paddingLayout(3)
+            ).withName("$anon$6");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong phys_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("phys_addr"));
 
         public static final OfLong phys_addr$layout() {
-            return phys_addr$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("phys_addr"));
         }
 
-        private static final long phys_addr$OFFSET = $LAYOUT.byteOffset(groupElement("phys_addr"));
-
         public static final long phys_addr$offset() {
-            return phys_addr$OFFSET;
+            return 0L;
         }
 
         public static long phys_addr(MemorySegment struct) {
-            return struct.get(phys_addr$LAYOUT, phys_addr$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void phys_addr(MemorySegment struct, long fieldValue) {
-            struct.set(phys_addr$LAYOUT, phys_addr$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final SequenceLayout data$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("data"));
 
         public static final SequenceLayout data$layout() {
-            return data$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("data"));
         }
 
-        private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
         public static final long data$offset() {
-            return data$OFFSET;
+            return 8L;
         }
 
         public static MemorySegment data(MemorySegment struct) {
-            return struct.asSlice(data$OFFSET, data$LAYOUT.byteSize());
+            return struct.asSlice(8L, 8L);
         }
 
         public static void data(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, data$OFFSET, data$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 8L, 8L);
         }
-
-        private static final OfInt len$LAYOUT = (OfInt)$LAYOUT.select(groupElement("len"));
 
         public static final OfInt len$layout() {
-            return len$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("len"));
         }
 
-        private static final long len$OFFSET = $LAYOUT.byteOffset(groupElement("len"));
-
         public static final long len$offset() {
-            return len$OFFSET;
+            return 16L;
         }
 
         public static int len(MemorySegment struct) {
-            return struct.get(len$LAYOUT, len$OFFSET);
+            return struct.get(c_types.C_INT, 16L);
         }
 
         public static void len(MemorySegment struct, int fieldValue) {
-            struct.set(len$LAYOUT, len$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 16L, fieldValue);
         }
-
-        private static final OfByte is_write$LAYOUT = (OfByte)$LAYOUT.select(groupElement("is_write"));
 
         public static final OfByte is_write$layout() {
-            return is_write$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("is_write"));
         }
 
-        private static final long is_write$OFFSET = $LAYOUT.byteOffset(groupElement("is_write"));
-
         public static final long is_write$offset() {
-            return is_write$OFFSET;
+            return 20L;
         }
 
         public static byte is_write(MemorySegment struct) {
-            return struct.get(is_write$LAYOUT, is_write$OFFSET);
+            return struct.get(c_types.C_CHAR, 20L);
         }
 
         public static void is_write(MemorySegment struct, byte fieldValue) {
-            struct.set(is_write$LAYOUT, is_write$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 20L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(24L * index, 24L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 24L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(24L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout mmio$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("mmio"));
-
     public static final GroupLayout mmio$layout() {
-        return mmio$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("mmio"));
     }
 
-    private static final long mmio$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("mmio"));
-
     public static final long mmio$offset() {
-        return mmio$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment mmio(MemorySegment struct) {
-        return struct.asSlice(mmio$OFFSET, mmio$LAYOUT.byteSize());
+        return struct.asSlice(32L, 24L);
     }
 
     public static void mmio(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, mmio$OFFSET, mmio$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 24L);
     }
 
     public static class hypercall {
-
         hypercall() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("nr"),
-            MemoryLayout.sequenceLayout(6, c_types.C_LONG_LONG).withName("args"),
-            c_types.C_LONG_LONG.withName("ret"),
-            c_types.C_INT.withName("longmode"),
-            c_types.C_INT.withName("pad")
-        ).withName("$anon$7");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("nr"),
+                MemoryLayout.sequenceLayout(6, c_types.C_LONG_LONG).withName("args"),
+                c_types.C_LONG_LONG.withName("ret"),
+                c_types.C_INT.withName("longmode"),
+                c_types.C_INT.withName("pad")
+            ).withName("$anon$7");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong nr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("nr"));
 
         public static final OfLong nr$layout() {
-            return nr$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("nr"));
         }
 
-        private static final long nr$OFFSET = $LAYOUT.byteOffset(groupElement("nr"));
-
         public static final long nr$offset() {
-            return nr$OFFSET;
+            return 0L;
         }
 
         public static long nr(MemorySegment struct) {
-            return struct.get(nr$LAYOUT, nr$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void nr(MemorySegment struct, long fieldValue) {
-            struct.set(nr$LAYOUT, nr$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final SequenceLayout args$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("args"));
 
         public static final SequenceLayout args$layout() {
-            return args$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("args"));
         }
 
-        private static final long args$OFFSET = $LAYOUT.byteOffset(groupElement("args"));
-
         public static final long args$offset() {
-            return args$OFFSET;
+            return 8L;
         }
 
         public static MemorySegment args(MemorySegment struct) {
-            return struct.asSlice(args$OFFSET, args$LAYOUT.byteSize());
+            return struct.asSlice(8L, 48L);
         }
 
         public static void args(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, args$OFFSET, args$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 8L, 48L);
         }
-
-        private static final OfLong ret$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ret"));
 
         public static final OfLong ret$layout() {
-            return ret$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("ret"));
         }
 
-        private static final long ret$OFFSET = $LAYOUT.byteOffset(groupElement("ret"));
-
         public static final long ret$offset() {
-            return ret$OFFSET;
+            return 56L;
         }
 
         public static long ret(MemorySegment struct) {
-            return struct.get(ret$LAYOUT, ret$OFFSET);
+            return struct.get(c_types.C_LONG, 56L);
         }
 
         public static void ret(MemorySegment struct, long fieldValue) {
-            struct.set(ret$LAYOUT, ret$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 56L, fieldValue);
         }
-
-        private static final OfInt longmode$LAYOUT = (OfInt)$LAYOUT.select(groupElement("longmode"));
 
         public static final OfInt longmode$layout() {
-            return longmode$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("longmode"));
         }
 
-        private static final long longmode$OFFSET = $LAYOUT.byteOffset(groupElement("longmode"));
-
         public static final long longmode$offset() {
-            return longmode$OFFSET;
+            return 64L;
         }
 
         public static int longmode(MemorySegment struct) {
-            return struct.get(longmode$LAYOUT, longmode$OFFSET);
+            return struct.get(c_types.C_INT, 64L);
         }
 
         public static void longmode(MemorySegment struct, int fieldValue) {
-            struct.set(longmode$LAYOUT, longmode$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 64L, fieldValue);
         }
-
-        private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
         public static final OfInt pad$layout() {
-            return pad$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
         }
 
-        private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
         public static final long pad$offset() {
-            return pad$OFFSET;
+            return 68L;
         }
 
         public static int pad(MemorySegment struct) {
-            return struct.get(pad$LAYOUT, pad$OFFSET);
+            return struct.get(c_types.C_INT, 68L);
         }
 
         public static void pad(MemorySegment struct, int fieldValue) {
-            struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 68L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(72L * index, 72L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 72L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(72L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(72L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout hypercall$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("hypercall"));
-
     public static final GroupLayout hypercall$layout() {
-        return hypercall$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("hypercall"));
     }
 
-    private static final long hypercall$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("hypercall"));
-
     public static final long hypercall$offset() {
-        return hypercall$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment hypercall(MemorySegment struct) {
-        return struct.asSlice(hypercall$OFFSET, hypercall$LAYOUT.byteSize());
+        return struct.asSlice(32L, 72L);
     }
 
     public static void hypercall(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, hypercall$OFFSET, hypercall$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 72L);
     }
 
     public static class tpr_access {
-
         tpr_access() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("rip"),
-            c_types.C_INT.withName("is_write"),
-            c_types.C_INT.withName("pad")
-        ).withName("$anon$8");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("rip"),
+                c_types.C_INT.withName("is_write"),
+                c_types.C_INT.withName("pad")
+            ).withName("$anon$8");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong rip$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rip"));
 
         public static final OfLong rip$layout() {
-            return rip$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("rip"));
         }
 
-        private static final long rip$OFFSET = $LAYOUT.byteOffset(groupElement("rip"));
-
         public static final long rip$offset() {
-            return rip$OFFSET;
+            return 0L;
         }
 
         public static long rip(MemorySegment struct) {
-            return struct.get(rip$LAYOUT, rip$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void rip(MemorySegment struct, long fieldValue) {
-            struct.set(rip$LAYOUT, rip$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfInt is_write$LAYOUT = (OfInt)$LAYOUT.select(groupElement("is_write"));
 
         public static final OfInt is_write$layout() {
-            return is_write$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("is_write"));
         }
 
-        private static final long is_write$OFFSET = $LAYOUT.byteOffset(groupElement("is_write"));
-
         public static final long is_write$offset() {
-            return is_write$OFFSET;
+            return 8L;
         }
 
         public static int is_write(MemorySegment struct) {
-            return struct.get(is_write$LAYOUT, is_write$OFFSET);
+            return struct.get(c_types.C_INT, 8L);
         }
 
         public static void is_write(MemorySegment struct, int fieldValue) {
-            struct.set(is_write$LAYOUT, is_write$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 8L, fieldValue);
         }
-
-        private static final OfInt pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pad"));
 
         public static final OfInt pad$layout() {
-            return pad$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("pad"));
         }
 
-        private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
         public static final long pad$offset() {
-            return pad$OFFSET;
+            return 12L;
         }
 
         public static int pad(MemorySegment struct) {
-            return struct.get(pad$LAYOUT, pad$OFFSET);
+            return struct.get(c_types.C_INT, 12L);
         }
 
         public static void pad(MemorySegment struct, int fieldValue) {
-            struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 12L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout tpr_access$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("tpr_access"));
-
     public static final GroupLayout tpr_access$layout() {
-        return tpr_access$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("tpr_access"));
     }
 
-    private static final long tpr_access$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("tpr_access"));
-
     public static final long tpr_access$offset() {
-        return tpr_access$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment tpr_access(MemorySegment struct) {
-        return struct.asSlice(tpr_access$OFFSET, tpr_access$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void tpr_access(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, tpr_access$OFFSET, tpr_access$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class s390_sieic {
-
         s390_sieic() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("icptcode"),
-            MemoryLayout.paddingLayout(1),
-            c_types.C_SHORT.withName("ipa"),
-            c_types.C_INT.withName("ipb")
-        ).withName("$anon$9");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("icptcode"),
+                MemoryLayout.paddingLayout(1),
+                c_types.C_SHORT.withName("ipa"),
+                c_types.C_INT.withName("ipb")
+            ).withName("$anon$9");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte icptcode$LAYOUT = (OfByte)$LAYOUT.select(groupElement("icptcode"));
 
         public static final OfByte icptcode$layout() {
-            return icptcode$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("icptcode"));
         }
 
-        private static final long icptcode$OFFSET = $LAYOUT.byteOffset(groupElement("icptcode"));
-
         public static final long icptcode$offset() {
-            return icptcode$OFFSET;
+            return 0L;
         }
 
         public static byte icptcode(MemorySegment struct) {
-            return struct.get(icptcode$LAYOUT, icptcode$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void icptcode(MemorySegment struct, byte fieldValue) {
-            struct.set(icptcode$LAYOUT, icptcode$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfShort ipa$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ipa"));
 
         public static final OfShort ipa$layout() {
-            return ipa$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("ipa"));
         }
 
-        private static final long ipa$OFFSET = $LAYOUT.byteOffset(groupElement("ipa"));
-
         public static final long ipa$offset() {
-            return ipa$OFFSET;
+            return 2L;
         }
 
         public static short ipa(MemorySegment struct) {
-            return struct.get(ipa$LAYOUT, ipa$OFFSET);
+            return struct.get(c_types.C_SHORT, 2L);
         }
 
         public static void ipa(MemorySegment struct, short fieldValue) {
-            struct.set(ipa$LAYOUT, ipa$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 2L, fieldValue);
         }
-
-        private static final OfInt ipb$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ipb"));
 
         public static final OfInt ipb$layout() {
-            return ipb$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ipb"));
         }
 
-        private static final long ipb$OFFSET = $LAYOUT.byteOffset(groupElement("ipb"));
-
         public static final long ipb$offset() {
-            return ipb$OFFSET;
+            return 4L;
         }
 
         public static int ipb(MemorySegment struct) {
-            return struct.get(ipb$LAYOUT, ipb$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void ipb(MemorySegment struct, int fieldValue) {
-            struct.set(ipb$LAYOUT, ipb$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout s390_sieic$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("s390_sieic"));
-
     public static final GroupLayout s390_sieic$layout() {
-        return s390_sieic$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("s390_sieic"));
     }
 
-    private static final long s390_sieic$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("s390_sieic"));
-
     public static final long s390_sieic$offset() {
-        return s390_sieic$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment s390_sieic(MemorySegment struct) {
-        return struct.asSlice(s390_sieic$OFFSET, s390_sieic$LAYOUT.byteSize());
+        return struct.asSlice(32L, 8L);
     }
 
     public static void s390_sieic(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, s390_sieic$OFFSET, s390_sieic$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 8L);
     }
-
-    private static final OfLong s390_reset_flags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("s390_reset_flags"));
 
     public static final OfLong s390_reset_flags$layout() {
-        return s390_reset_flags$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("s390_reset_flags"));
     }
 
-    private static final long s390_reset_flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("s390_reset_flags"));
-
     public static final long s390_reset_flags$offset() {
-        return s390_reset_flags$OFFSET;
+        return 32L;
     }
 
     public static long s390_reset_flags(MemorySegment struct) {
-        return struct.get(s390_reset_flags$LAYOUT, s390_reset_flags$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void s390_reset_flags(MemorySegment struct, long fieldValue) {
-        struct.set(s390_reset_flags$LAYOUT, s390_reset_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
 
     public static class s390_ucontrol {
-
         s390_ucontrol() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("trans_exc_code"),
-            c_types.C_INT.withName("pgm_code"),
-            MemoryLayout.paddingLayout(4)
-        ).withName("$anon$10");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("trans_exc_code"),
+                c_types.C_INT.withName("pgm_code"),
+                MemoryLayout.paddingLayout(4)
+            ).withName("$anon$10");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong trans_exc_code$LAYOUT = (OfLong)$LAYOUT.select(groupElement("trans_exc_code"));
 
         public static final OfLong trans_exc_code$layout() {
-            return trans_exc_code$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("trans_exc_code"));
         }
 
-        private static final long trans_exc_code$OFFSET = $LAYOUT.byteOffset(groupElement("trans_exc_code"));
-
         public static final long trans_exc_code$offset() {
-            return trans_exc_code$OFFSET;
+            return 0L;
         }
 
         public static long trans_exc_code(MemorySegment struct) {
-            return struct.get(trans_exc_code$LAYOUT, trans_exc_code$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void trans_exc_code(MemorySegment struct, long fieldValue) {
-            struct.set(trans_exc_code$LAYOUT, trans_exc_code$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfInt pgm_code$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pgm_code"));
 
         public static final OfInt pgm_code$layout() {
-            return pgm_code$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("pgm_code"));
         }
 
-        private static final long pgm_code$OFFSET = $LAYOUT.byteOffset(groupElement("pgm_code"));
-
         public static final long pgm_code$offset() {
-            return pgm_code$OFFSET;
+            return 8L;
         }
 
         public static int pgm_code(MemorySegment struct) {
-            return struct.get(pgm_code$LAYOUT, pgm_code$OFFSET);
+            return struct.get(c_types.C_INT, 8L);
         }
 
         public static void pgm_code(MemorySegment struct, int fieldValue) {
-            struct.set(pgm_code$LAYOUT, pgm_code$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 8L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout s390_ucontrol$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("s390_ucontrol"));
-
     public static final GroupLayout s390_ucontrol$layout() {
-        return s390_ucontrol$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("s390_ucontrol"));
     }
 
-    private static final long s390_ucontrol$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("s390_ucontrol"));
-
     public static final long s390_ucontrol$offset() {
-        return s390_ucontrol$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment s390_ucontrol(MemorySegment struct) {
-        return struct.asSlice(s390_ucontrol$OFFSET, s390_ucontrol$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void s390_ucontrol(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, s390_ucontrol$OFFSET, s390_ucontrol$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class dcr {
-
         dcr() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("dcrn"),
-            c_types.C_INT.withName("data"),
-            c_types.C_CHAR.withName("is_write"),
-            MemoryLayout.paddingLayout(3)
-        ).withName("$anon$11");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("dcrn"),
+                c_types.C_INT.withName("data"),
+                c_types.C_CHAR.withName("is_write"),
+                MemoryLayout.paddingLayout(3)
+            ).withName("$anon$11");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt dcrn$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dcrn"));
 
         public static final OfInt dcrn$layout() {
-            return dcrn$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("dcrn"));
         }
 
-        private static final long dcrn$OFFSET = $LAYOUT.byteOffset(groupElement("dcrn"));
-
         public static final long dcrn$offset() {
-            return dcrn$OFFSET;
+            return 0L;
         }
 
         public static int dcrn(MemorySegment struct) {
-            return struct.get(dcrn$LAYOUT, dcrn$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void dcrn(MemorySegment struct, int fieldValue) {
-            struct.set(dcrn$LAYOUT, dcrn$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt data$LAYOUT = (OfInt)$LAYOUT.select(groupElement("data"));
 
         public static final OfInt data$layout() {
-            return data$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("data"));
         }
 
-        private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
         public static final long data$offset() {
-            return data$OFFSET;
+            return 4L;
         }
 
         public static int data(MemorySegment struct) {
-            return struct.get(data$LAYOUT, data$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void data(MemorySegment struct, int fieldValue) {
-            struct.set(data$LAYOUT, data$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final OfByte is_write$LAYOUT = (OfByte)$LAYOUT.select(groupElement("is_write"));
 
         public static final OfByte is_write$layout() {
-            return is_write$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("is_write"));
         }
 
-        private static final long is_write$OFFSET = $LAYOUT.byteOffset(groupElement("is_write"));
-
         public static final long is_write$offset() {
-            return is_write$OFFSET;
+            return 8L;
         }
 
         public static byte is_write(MemorySegment struct) {
-            return struct.get(is_write$LAYOUT, is_write$OFFSET);
+            return struct.get(c_types.C_CHAR, 8L);
         }
 
         public static void is_write(MemorySegment struct, byte fieldValue) {
-            struct.set(is_write$LAYOUT, is_write$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 8L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(12L * index, 12L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 12L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(12L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(12L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout dcr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("dcr"));
-
     public static final GroupLayout dcr$layout() {
-        return dcr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("dcr"));
     }
 
-    private static final long dcr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("dcr"));
-
     public static final long dcr$offset() {
-        return dcr$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment dcr(MemorySegment struct) {
-        return struct.asSlice(dcr$OFFSET, dcr$LAYOUT.byteSize());
+        return struct.asSlice(32L, 12L);
     }
 
     public static void dcr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, dcr$OFFSET, dcr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 12L);
     }
 
     public static class internal {
-
         internal() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("suberror"),
-            c_types.C_INT.withName("ndata"),
-            MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("data")
-        ).withName("$anon$12");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("suberror"),
+                c_types.C_INT.withName("ndata"),
+                MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("data")
+            ).withName("$anon$12");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt suberror$LAYOUT = (OfInt)$LAYOUT.select(groupElement("suberror"));
 
         public static final OfInt suberror$layout() {
-            return suberror$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("suberror"));
         }
 
-        private static final long suberror$OFFSET = $LAYOUT.byteOffset(groupElement("suberror"));
-
         public static final long suberror$offset() {
-            return suberror$OFFSET;
+            return 0L;
         }
 
         public static int suberror(MemorySegment struct) {
-            return struct.get(suberror$LAYOUT, suberror$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void suberror(MemorySegment struct, int fieldValue) {
-            struct.set(suberror$LAYOUT, suberror$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt ndata$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ndata"));
 
         public static final OfInt ndata$layout() {
-            return ndata$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ndata"));
         }
 
-        private static final long ndata$OFFSET = $LAYOUT.byteOffset(groupElement("ndata"));
-
         public static final long ndata$offset() {
-            return ndata$OFFSET;
+            return 4L;
         }
 
         public static int ndata(MemorySegment struct) {
-            return struct.get(ndata$LAYOUT, ndata$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void ndata(MemorySegment struct, int fieldValue) {
-            struct.set(ndata$LAYOUT, ndata$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final SequenceLayout data$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("data"));
 
         public static final SequenceLayout data$layout() {
-            return data$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("data"));
         }
 
-        private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
         public static final long data$offset() {
-            return data$OFFSET;
+            return 8L;
         }
 
         public static MemorySegment data(MemorySegment struct) {
-            return struct.asSlice(data$OFFSET, data$LAYOUT.byteSize());
+            return struct.asSlice(8L, 128L);
         }
 
         public static void data(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, data$OFFSET, data$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 8L, 128L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(136L * index, 136L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 136L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(136L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(136L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout internal$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("internal"));
-
     public static final GroupLayout internal$layout() {
-        return internal$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("internal"));
     }
 
-    private static final long internal$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("internal"));
-
     public static final long internal$offset() {
-        return internal$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment internal(MemorySegment struct) {
-        return struct.asSlice(internal$OFFSET, internal$LAYOUT.byteSize());
+        return struct.asSlice(32L, 136L);
     }
 
     public static void internal(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, internal$OFFSET, internal$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 136L);
     }
 
     public static class emulation_failure {
-
         emulation_failure() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("suberror"),
-            c_types.C_INT.withName("ndata"),
-            c_types.C_LONG_LONG.withName("flags"),
-            MemoryLayout.unionLayout(
-                MemoryLayout.structLayout(
-                    c_types.C_CHAR.withName("insn_size"),
-                    MemoryLayout.sequenceLayout(15, c_types.C_CHAR).withName("insn_bytes")
-                ).withName("$anon$13")
-            ).withName("$anon$14")
-        ).withName("$anon$15");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("suberror"),
+                c_types.C_INT.withName("ndata"),
+                c_types.C_LONG_LONG.withName("flags"),
+                MemoryLayout.unionLayout(
+                    MemoryLayout.structLayout(
+                        c_types.C_CHAR.withName("insn_size"),
+                        MemoryLayout.sequenceLayout(15, c_types.C_CHAR).withName("insn_bytes")
+                    ).withName("$anon$13")
+                ).withName("$anon$14")
+            ).withName("$anon$15");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt suberror$LAYOUT = (OfInt)$LAYOUT.select(groupElement("suberror"));
 
         public static final OfInt suberror$layout() {
-            return suberror$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("suberror"));
         }
 
-        private static final long suberror$OFFSET = $LAYOUT.byteOffset(groupElement("suberror"));
-
         public static final long suberror$offset() {
-            return suberror$OFFSET;
+            return 0L;
         }
 
         public static int suberror(MemorySegment struct) {
-            return struct.get(suberror$LAYOUT, suberror$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void suberror(MemorySegment struct, int fieldValue) {
-            struct.set(suberror$LAYOUT, suberror$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt ndata$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ndata"));
 
         public static final OfInt ndata$layout() {
-            return ndata$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ndata"));
         }
 
-        private static final long ndata$OFFSET = $LAYOUT.byteOffset(groupElement("ndata"));
-
         public static final long ndata$offset() {
-            return ndata$OFFSET;
+            return 4L;
         }
 
         public static int ndata(MemorySegment struct) {
-            return struct.get(ndata$LAYOUT, ndata$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void ndata(MemorySegment struct, int fieldValue) {
-            struct.set(ndata$LAYOUT, ndata$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final OfLong flags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("flags"));
 
         public static final OfLong flags$layout() {
-            return flags$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("flags"));
         }
 
-        private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
         public static final long flags$offset() {
-            return flags$OFFSET;
+            return 8L;
         }
 
         public static long flags(MemorySegment struct) {
-            return struct.get(flags$LAYOUT, flags$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void flags(MemorySegment struct, long fieldValue) {
-            struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
-
-        private static final OfByte insn_size$LAYOUT = (OfByte)$LAYOUT.select(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_size"));
 
         public static final OfByte insn_size$layout() {
-            return insn_size$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_size"));
         }
 
-        private static final long insn_size$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_size"));
-
         public static final long insn_size$offset() {
-            return insn_size$OFFSET;
+            return 16L;
         }
 
         public static byte insn_size(MemorySegment struct) {
-            return struct.get(insn_size$LAYOUT, insn_size$OFFSET);
+            return struct.get(c_types.C_CHAR, 16L);
         }
 
         public static void insn_size(MemorySegment struct, byte fieldValue) {
-            struct.set(insn_size$LAYOUT, insn_size$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 16L, fieldValue);
         }
-
-        private static final SequenceLayout insn_bytes$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_bytes"));
 
         public static final SequenceLayout insn_bytes$layout() {
-            return insn_bytes$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_bytes"));
         }
 
-        private static final long insn_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$14"), groupElement("$anon$13"), groupElement("insn_bytes"));
-
         public static final long insn_bytes$offset() {
-            return insn_bytes$OFFSET;
+            return 17L;
         }
 
         public static MemorySegment insn_bytes(MemorySegment struct) {
-            return struct.asSlice(insn_bytes$OFFSET, insn_bytes$LAYOUT.byteSize());
+            return struct.asSlice(17L, 15L);
         }
 
         public static void insn_bytes(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, insn_bytes$OFFSET, insn_bytes$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 17L, 15L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(32L * index, 32L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 32L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(32L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout emulation_failure$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("emulation_failure"));
-
     public static final GroupLayout emulation_failure$layout() {
-        return emulation_failure$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("emulation_failure"));
     }
 
-    private static final long emulation_failure$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("emulation_failure"));
-
     public static final long emulation_failure$offset() {
-        return emulation_failure$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment emulation_failure(MemorySegment struct) {
-        return struct.asSlice(emulation_failure$OFFSET, emulation_failure$LAYOUT.byteSize());
+        return struct.asSlice(32L, 32L);
     }
 
     public static void emulation_failure(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, emulation_failure$OFFSET, emulation_failure$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 32L);
     }
 
     public static class osi {
-
         osi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            MemoryLayout.sequenceLayout(32, c_types.C_LONG_LONG).withName("gprs")
-        ).withName("$anon$16");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                MemoryLayout.sequenceLayout(32, c_types.C_LONG_LONG).withName("gprs")
+            ).withName("$anon$16");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final SequenceLayout gprs$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("gprs"));
 
         public static final SequenceLayout gprs$layout() {
-            return gprs$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("gprs"));
         }
 
-        private static final long gprs$OFFSET = $LAYOUT.byteOffset(groupElement("gprs"));
-
         public static final long gprs$offset() {
-            return gprs$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment gprs(MemorySegment struct) {
-            return struct.asSlice(gprs$OFFSET, gprs$LAYOUT.byteSize());
+            return struct.asSlice(0L, 256L);
         }
 
         public static void gprs(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, gprs$OFFSET, gprs$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 0L, 256L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(256L * index, 256L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 256L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(256L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(256L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout osi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("osi"));
-
     public static final GroupLayout osi$layout() {
-        return osi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("osi"));
     }
 
-    private static final long osi$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("osi"));
-
     public static final long osi$offset() {
-        return osi$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment osi(MemorySegment struct) {
-        return struct.asSlice(osi$OFFSET, osi$LAYOUT.byteSize());
+        return struct.asSlice(32L, 256L);
     }
 
     public static void osi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, osi$OFFSET, osi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 256L);
     }
 
     public static class papr_hcall {
-
         papr_hcall() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("nr"),
-            c_types.C_LONG_LONG.withName("ret"),
-            MemoryLayout.sequenceLayout(9, c_types.C_LONG_LONG).withName("args")
-        ).withName("$anon$17");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("nr"),
+                c_types.C_LONG_LONG.withName("ret"),
+                MemoryLayout.sequenceLayout(9, c_types.C_LONG_LONG).withName("args")
+            ).withName("$anon$17");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong nr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("nr"));
 
         public static final OfLong nr$layout() {
-            return nr$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("nr"));
         }
 
-        private static final long nr$OFFSET = $LAYOUT.byteOffset(groupElement("nr"));
-
         public static final long nr$offset() {
-            return nr$OFFSET;
+            return 0L;
         }
 
         public static long nr(MemorySegment struct) {
-            return struct.get(nr$LAYOUT, nr$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void nr(MemorySegment struct, long fieldValue) {
-            struct.set(nr$LAYOUT, nr$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfLong ret$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ret"));
 
         public static final OfLong ret$layout() {
-            return ret$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("ret"));
         }
 
-        private static final long ret$OFFSET = $LAYOUT.byteOffset(groupElement("ret"));
-
         public static final long ret$offset() {
-            return ret$OFFSET;
+            return 8L;
         }
 
         public static long ret(MemorySegment struct) {
-            return struct.get(ret$LAYOUT, ret$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void ret(MemorySegment struct, long fieldValue) {
-            struct.set(ret$LAYOUT, ret$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
-
-        private static final SequenceLayout args$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("args"));
 
         public static final SequenceLayout args$layout() {
-            return args$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("args"));
         }
 
-        private static final long args$OFFSET = $LAYOUT.byteOffset(groupElement("args"));
-
         public static final long args$offset() {
-            return args$OFFSET;
+            return 16L;
         }
 
         public static MemorySegment args(MemorySegment struct) {
-            return struct.asSlice(args$OFFSET, args$LAYOUT.byteSize());
+            return struct.asSlice(16L, 72L);
         }
 
         public static void args(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, args$OFFSET, args$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 16L, 72L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(88L * index, 88L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 88L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(88L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(88L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout papr_hcall$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("papr_hcall"));
-
     public static final GroupLayout papr_hcall$layout() {
-        return papr_hcall$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("papr_hcall"));
     }
 
-    private static final long papr_hcall$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("papr_hcall"));
-
     public static final long papr_hcall$offset() {
-        return papr_hcall$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment papr_hcall(MemorySegment struct) {
-        return struct.asSlice(papr_hcall$OFFSET, papr_hcall$LAYOUT.byteSize());
+        return struct.asSlice(32L, 88L);
     }
 
     public static void papr_hcall(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, papr_hcall$OFFSET, papr_hcall$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 88L);
     }
 
     public static class s390_tsch {
-
         s390_tsch() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_SHORT.withName("subchannel_id"),
-            c_types.C_SHORT.withName("subchannel_nr"),
-            c_types.C_INT.withName("io_int_parm"),
-            c_types.C_INT.withName("io_int_word"),
-            c_types.C_INT.withName("ipb"),
-            c_types.C_CHAR.withName("dequeued"),
-            MemoryLayout.paddingLayout(3)
-        ).withName("$anon$18");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_SHORT.withName("subchannel_id"),
+                c_types.C_SHORT.withName("subchannel_nr"),
+                c_types.C_INT.withName("io_int_parm"),
+                c_types.C_INT.withName("io_int_word"),
+                c_types.C_INT.withName("ipb"),
+                c_types.C_CHAR.withName("dequeued"),
+                MemoryLayout.paddingLayout(3)
+            ).withName("$anon$18");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfShort subchannel_id$LAYOUT = (OfShort)$LAYOUT.select(groupElement("subchannel_id"));
 
         public static final OfShort subchannel_id$layout() {
-            return subchannel_id$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("subchannel_id"));
         }
 
-        private static final long subchannel_id$OFFSET = $LAYOUT.byteOffset(groupElement("subchannel_id"));
-
         public static final long subchannel_id$offset() {
-            return subchannel_id$OFFSET;
+            return 0L;
         }
 
         public static short subchannel_id(MemorySegment struct) {
-            return struct.get(subchannel_id$LAYOUT, subchannel_id$OFFSET);
+            return struct.get(c_types.C_SHORT, 0L);
         }
 
         public static void subchannel_id(MemorySegment struct, short fieldValue) {
-            struct.set(subchannel_id$LAYOUT, subchannel_id$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 0L, fieldValue);
         }
-
-        private static final OfShort subchannel_nr$LAYOUT = (OfShort)$LAYOUT.select(groupElement("subchannel_nr"));
 
         public static final OfShort subchannel_nr$layout() {
-            return subchannel_nr$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("subchannel_nr"));
         }
 
-        private static final long subchannel_nr$OFFSET = $LAYOUT.byteOffset(groupElement("subchannel_nr"));
-
         public static final long subchannel_nr$offset() {
-            return subchannel_nr$OFFSET;
+            return 2L;
         }
 
         public static short subchannel_nr(MemorySegment struct) {
-            return struct.get(subchannel_nr$LAYOUT, subchannel_nr$OFFSET);
+            return struct.get(c_types.C_SHORT, 2L);
         }
 
         public static void subchannel_nr(MemorySegment struct, short fieldValue) {
-            struct.set(subchannel_nr$LAYOUT, subchannel_nr$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 2L, fieldValue);
         }
-
-        private static final OfInt io_int_parm$LAYOUT = (OfInt)$LAYOUT.select(groupElement("io_int_parm"));
 
         public static final OfInt io_int_parm$layout() {
-            return io_int_parm$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("io_int_parm"));
         }
 
-        private static final long io_int_parm$OFFSET = $LAYOUT.byteOffset(groupElement("io_int_parm"));
-
         public static final long io_int_parm$offset() {
-            return io_int_parm$OFFSET;
+            return 4L;
         }
 
         public static int io_int_parm(MemorySegment struct) {
-            return struct.get(io_int_parm$LAYOUT, io_int_parm$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void io_int_parm(MemorySegment struct, int fieldValue) {
-            struct.set(io_int_parm$LAYOUT, io_int_parm$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final OfInt io_int_word$LAYOUT = (OfInt)$LAYOUT.select(groupElement("io_int_word"));
 
         public static final OfInt io_int_word$layout() {
-            return io_int_word$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("io_int_word"));
         }
 
-        private static final long io_int_word$OFFSET = $LAYOUT.byteOffset(groupElement("io_int_word"));
-
         public static final long io_int_word$offset() {
-            return io_int_word$OFFSET;
+            return 8L;
         }
 
         public static int io_int_word(MemorySegment struct) {
-            return struct.get(io_int_word$LAYOUT, io_int_word$OFFSET);
+            return struct.get(c_types.C_INT, 8L);
         }
 
         public static void io_int_word(MemorySegment struct, int fieldValue) {
-            struct.set(io_int_word$LAYOUT, io_int_word$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 8L, fieldValue);
         }
-
-        private static final OfInt ipb$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ipb"));
 
         public static final OfInt ipb$layout() {
-            return ipb$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ipb"));
         }
 
-        private static final long ipb$OFFSET = $LAYOUT.byteOffset(groupElement("ipb"));
-
         public static final long ipb$offset() {
-            return ipb$OFFSET;
+            return 12L;
         }
 
         public static int ipb(MemorySegment struct) {
-            return struct.get(ipb$LAYOUT, ipb$OFFSET);
+            return struct.get(c_types.C_INT, 12L);
         }
 
         public static void ipb(MemorySegment struct, int fieldValue) {
-            struct.set(ipb$LAYOUT, ipb$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 12L, fieldValue);
         }
-
-        private static final OfByte dequeued$LAYOUT = (OfByte)$LAYOUT.select(groupElement("dequeued"));
 
         public static final OfByte dequeued$layout() {
-            return dequeued$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("dequeued"));
         }
 
-        private static final long dequeued$OFFSET = $LAYOUT.byteOffset(groupElement("dequeued"));
-
         public static final long dequeued$offset() {
-            return dequeued$OFFSET;
+            return 16L;
         }
 
         public static byte dequeued(MemorySegment struct) {
-            return struct.get(dequeued$LAYOUT, dequeued$OFFSET);
+            return struct.get(c_types.C_CHAR, 16L);
         }
 
         public static void dequeued(MemorySegment struct, byte fieldValue) {
-            struct.set(dequeued$LAYOUT, dequeued$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 16L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(20L * index, 20L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 20L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(20L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(20L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout s390_tsch$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("s390_tsch"));
-
     public static final GroupLayout s390_tsch$layout() {
-        return s390_tsch$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("s390_tsch"));
     }
 
-    private static final long s390_tsch$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("s390_tsch"));
-
     public static final long s390_tsch$offset() {
-        return s390_tsch$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment s390_tsch(MemorySegment struct) {
-        return struct.asSlice(s390_tsch$OFFSET, s390_tsch$LAYOUT.byteSize());
+        return struct.asSlice(32L, 20L);
     }
 
     public static void s390_tsch(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, s390_tsch$OFFSET, s390_tsch$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 20L);
     }
 
     public static class epr {
-
         epr() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("epr")
-        ).withName("$anon$19");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("epr")
+            ).withName("$anon$19");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt epr$LAYOUT = (OfInt)$LAYOUT.select(groupElement("epr"));
 
         public static final OfInt epr$layout() {
-            return epr$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("epr"));
         }
 
-        private static final long epr$OFFSET = $LAYOUT.byteOffset(groupElement("epr"));
-
         public static final long epr$offset() {
-            return epr$OFFSET;
+            return 0L;
         }
 
         public static int epr(MemorySegment struct) {
-            return struct.get(epr$LAYOUT, epr$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void epr(MemorySegment struct, int fieldValue) {
-            struct.set(epr$LAYOUT, epr$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout epr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("epr"));
-
     public static final GroupLayout epr$layout() {
-        return epr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("epr"));
     }
 
-    private static final long epr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("epr"));
-
     public static final long epr$offset() {
-        return epr$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment epr(MemorySegment struct) {
-        return struct.asSlice(epr$OFFSET, epr$LAYOUT.byteSize());
+        return struct.asSlice(32L, 4L);
     }
 
     public static void epr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, epr$OFFSET, epr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 4L);
     }
 
     public static class system_event {
-
         system_event() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("type"),
-            c_types.C_INT.withName("ndata"),
-            MemoryLayout.unionLayout(
-                c_types.C_LONG_LONG.withName("flags"),
-                MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("data")
-            ).withName("$anon$20")
-        ).withName("$anon$21");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("type"),
+                c_types.C_INT.withName("ndata"),
+                MemoryLayout.unionLayout(
+                    c_types.C_LONG_LONG.withName("flags"),
+                    MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("data")
+                ).withName("$anon$20")
+            ).withName("$anon$21");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
         public static final OfInt type$layout() {
-            return type$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
         }
 
-        private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
         public static final long type$offset() {
-            return type$OFFSET;
+            return 0L;
         }
 
         public static int type(MemorySegment struct) {
-            return struct.get(type$LAYOUT, type$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void type(MemorySegment struct, int fieldValue) {
-            struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
-
-        private static final OfInt ndata$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ndata"));
 
         public static final OfInt ndata$layout() {
-            return ndata$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("ndata"));
         }
 
-        private static final long ndata$OFFSET = $LAYOUT.byteOffset(groupElement("ndata"));
-
         public static final long ndata$offset() {
-            return ndata$OFFSET;
+            return 4L;
         }
 
         public static int ndata(MemorySegment struct) {
-            return struct.get(ndata$LAYOUT, ndata$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void ndata(MemorySegment struct, int fieldValue) {
-            struct.set(ndata$LAYOUT, ndata$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
-
-        private static final OfLong flags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$20"), groupElement("flags"));
 
         public static final OfLong flags$layout() {
-            return flags$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$20"), groupElement("flags"));
         }
 
-        private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$20"), groupElement("flags"));
-
         public static final long flags$offset() {
-            return flags$OFFSET;
+            return 8L;
         }
 
         public static long flags(MemorySegment struct) {
-            return struct.get(flags$LAYOUT, flags$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void flags(MemorySegment struct, long fieldValue) {
-            struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
-
-        private static final SequenceLayout data$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$20"), groupElement("data"));
 
         public static final SequenceLayout data$layout() {
-            return data$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$20"), groupElement("data"));
         }
 
-        private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$20"), groupElement("data"));
-
         public static final long data$offset() {
-            return data$OFFSET;
+            return 8L;
         }
 
         public static MemorySegment data(MemorySegment struct) {
-            return struct.asSlice(data$OFFSET, data$LAYOUT.byteSize());
+            return struct.asSlice(8L, 128L);
         }
 
         public static void data(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, data$OFFSET, data$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 8L, 128L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(136L * index, 136L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 136L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(136L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(136L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout system_event$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("system_event"));
-
     public static final GroupLayout system_event$layout() {
-        return system_event$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("system_event"));
     }
 
-    private static final long system_event$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("system_event"));
-
     public static final long system_event$offset() {
-        return system_event$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment system_event(MemorySegment struct) {
-        return struct.asSlice(system_event$OFFSET, system_event$LAYOUT.byteSize());
+        return struct.asSlice(32L, 136L);
     }
 
     public static void system_event(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, system_event$OFFSET, system_event$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 136L);
     }
 
     public static class s390_stsi {
-
         s390_stsi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("addr"),
-            c_types.C_CHAR.withName("ar"),
-            c_types.C_CHAR.withName("reserved"),
-            c_types.C_CHAR.withName("fc"),
-            c_types.C_CHAR.withName("sel1"),
-            c_types.C_SHORT.withName("sel2"),
-            MemoryLayout.paddingLayout(2)
-        ).withName("$anon$22");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("addr"),
+                c_types.C_CHAR.withName("ar"),
+                c_types.C_CHAR.withName("reserved"),
+                c_types.C_CHAR.withName("fc"),
+                c_types.C_CHAR.withName("sel1"),
+                c_types.C_SHORT.withName("sel2"),
+                MemoryLayout.paddingLayout(2)
+            ).withName("$anon$22");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("addr"));
 
         public static final OfLong addr$layout() {
-            return addr$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("addr"));
         }
 
-        private static final long addr$OFFSET = $LAYOUT.byteOffset(groupElement("addr"));
-
         public static final long addr$offset() {
-            return addr$OFFSET;
+            return 0L;
         }
 
         public static long addr(MemorySegment struct) {
-            return struct.get(addr$LAYOUT, addr$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void addr(MemorySegment struct, long fieldValue) {
-            struct.set(addr$LAYOUT, addr$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfByte ar$LAYOUT = (OfByte)$LAYOUT.select(groupElement("ar"));
 
         public static final OfByte ar$layout() {
-            return ar$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("ar"));
         }
 
-        private static final long ar$OFFSET = $LAYOUT.byteOffset(groupElement("ar"));
-
         public static final long ar$offset() {
-            return ar$OFFSET;
+            return 8L;
         }
 
         public static byte ar(MemorySegment struct) {
-            return struct.get(ar$LAYOUT, ar$OFFSET);
+            return struct.get(c_types.C_CHAR, 8L);
         }
 
         public static void ar(MemorySegment struct, byte fieldValue) {
-            struct.set(ar$LAYOUT, ar$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 8L, fieldValue);
         }
-
-        private static final OfByte reserved$LAYOUT = (OfByte)$LAYOUT.select(groupElement("reserved"));
 
         public static final OfByte reserved$layout() {
-            return reserved$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("reserved"));
         }
 
-        private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
         public static final long reserved$offset() {
-            return reserved$OFFSET;
+            return 9L;
         }
 
         public static byte reserved(MemorySegment struct) {
-            return struct.get(reserved$LAYOUT, reserved$OFFSET);
+            return struct.get(c_types.C_CHAR, 9L);
         }
 
         public static void reserved(MemorySegment struct, byte fieldValue) {
-            struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 9L, fieldValue);
         }
-
-        private static final OfByte fc$LAYOUT = (OfByte)$LAYOUT.select(groupElement("fc"));
 
         public static final OfByte fc$layout() {
-            return fc$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("fc"));
         }
 
-        private static final long fc$OFFSET = $LAYOUT.byteOffset(groupElement("fc"));
-
         public static final long fc$offset() {
-            return fc$OFFSET;
+            return 10L;
         }
 
         public static byte fc(MemorySegment struct) {
-            return struct.get(fc$LAYOUT, fc$OFFSET);
+            return struct.get(c_types.C_CHAR, 10L);
         }
 
         public static void fc(MemorySegment struct, byte fieldValue) {
-            struct.set(fc$LAYOUT, fc$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 10L, fieldValue);
         }
-
-        private static final OfByte sel1$LAYOUT = (OfByte)$LAYOUT.select(groupElement("sel1"));
 
         public static final OfByte sel1$layout() {
-            return sel1$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("sel1"));
         }
 
-        private static final long sel1$OFFSET = $LAYOUT.byteOffset(groupElement("sel1"));
-
         public static final long sel1$offset() {
-            return sel1$OFFSET;
+            return 11L;
         }
 
         public static byte sel1(MemorySegment struct) {
-            return struct.get(sel1$LAYOUT, sel1$OFFSET);
+            return struct.get(c_types.C_CHAR, 11L);
         }
 
         public static void sel1(MemorySegment struct, byte fieldValue) {
-            struct.set(sel1$LAYOUT, sel1$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 11L, fieldValue);
         }
-
-        private static final OfShort sel2$LAYOUT = (OfShort)$LAYOUT.select(groupElement("sel2"));
 
         public static final OfShort sel2$layout() {
-            return sel2$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("sel2"));
         }
 
-        private static final long sel2$OFFSET = $LAYOUT.byteOffset(groupElement("sel2"));
-
         public static final long sel2$offset() {
-            return sel2$OFFSET;
+            return 12L;
         }
 
         public static short sel2(MemorySegment struct) {
-            return struct.get(sel2$LAYOUT, sel2$OFFSET);
+            return struct.get(c_types.C_SHORT, 12L);
         }
 
         public static void sel2(MemorySegment struct, short fieldValue) {
-            struct.set(sel2$LAYOUT, sel2$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 12L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout s390_stsi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("s390_stsi"));
-
     public static final GroupLayout s390_stsi$layout() {
-        return s390_stsi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("s390_stsi"));
     }
 
-    private static final long s390_stsi$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("s390_stsi"));
-
     public static final long s390_stsi$offset() {
-        return s390_stsi$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment s390_stsi(MemorySegment struct) {
-        return struct.asSlice(s390_stsi$OFFSET, s390_stsi$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void s390_stsi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, s390_stsi$OFFSET, s390_stsi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class eoi {
-
         eoi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("vector")
-        ).withName("$anon$23");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("vector")
+            ).withName("$anon$23");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte vector$LAYOUT = (OfByte)$LAYOUT.select(groupElement("vector"));
 
         public static final OfByte vector$layout() {
-            return vector$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("vector"));
         }
 
-        private static final long vector$OFFSET = $LAYOUT.byteOffset(groupElement("vector"));
-
         public static final long vector$offset() {
-            return vector$OFFSET;
+            return 0L;
         }
 
         public static byte vector(MemorySegment struct) {
-            return struct.get(vector$LAYOUT, vector$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void vector(MemorySegment struct, byte fieldValue) {
-            struct.set(vector$LAYOUT, vector$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(1L * index, 1L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 1L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(1L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(1L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout eoi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("eoi"));
-
     public static final GroupLayout eoi$layout() {
-        return eoi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("eoi"));
     }
 
-    private static final long eoi$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("eoi"));
-
     public static final long eoi$offset() {
-        return eoi$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment eoi(MemorySegment struct) {
-        return struct.asSlice(eoi$OFFSET, eoi$LAYOUT.byteSize());
+        return struct.asSlice(32L, 1L);
     }
 
     public static void eoi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, eoi$OFFSET, eoi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 1L);
     }
-
-    private static final GroupLayout hyperv$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("hyperv"));
 
     public static final GroupLayout hyperv$layout() {
-        return hyperv$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("hyperv"));
     }
 
-    private static final long hyperv$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("hyperv"));
-
     public static final long hyperv$offset() {
-        return hyperv$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment hyperv(MemorySegment struct) {
-        return struct.asSlice(hyperv$OFFSET, hyperv$LAYOUT.byteSize());
+        return struct.asSlice(32L, 56L);
     }
 
     public static void hyperv(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, hyperv$OFFSET, hyperv$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 56L);
     }
 
     public static class arm_nisv {
-
         arm_nisv() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG_LONG.withName("esr_iss"),
-            c_types.C_LONG_LONG.withName("fault_ipa")
-        ).withName("$anon$24");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG_LONG.withName("esr_iss"),
+                c_types.C_LONG_LONG.withName("fault_ipa")
+            ).withName("$anon$24");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong esr_iss$LAYOUT = (OfLong)$LAYOUT.select(groupElement("esr_iss"));
 
         public static final OfLong esr_iss$layout() {
-            return esr_iss$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("esr_iss"));
         }
 
-        private static final long esr_iss$OFFSET = $LAYOUT.byteOffset(groupElement("esr_iss"));
-
         public static final long esr_iss$offset() {
-            return esr_iss$OFFSET;
+            return 0L;
         }
 
         public static long esr_iss(MemorySegment struct) {
-            return struct.get(esr_iss$LAYOUT, esr_iss$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void esr_iss(MemorySegment struct, long fieldValue) {
-            struct.set(esr_iss$LAYOUT, esr_iss$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfLong fault_ipa$LAYOUT = (OfLong)$LAYOUT.select(groupElement("fault_ipa"));
 
         public static final OfLong fault_ipa$layout() {
-            return fault_ipa$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("fault_ipa"));
         }
 
-        private static final long fault_ipa$OFFSET = $LAYOUT.byteOffset(groupElement("fault_ipa"));
-
         public static final long fault_ipa$offset() {
-            return fault_ipa$OFFSET;
+            return 8L;
         }
 
         public static long fault_ipa(MemorySegment struct) {
-            return struct.get(fault_ipa$LAYOUT, fault_ipa$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void fault_ipa(MemorySegment struct, long fieldValue) {
-            struct.set(fault_ipa$LAYOUT, fault_ipa$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(16L * index, 16L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 16L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(16L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout arm_nisv$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("arm_nisv"));
-
     public static final GroupLayout arm_nisv$layout() {
-        return arm_nisv$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("arm_nisv"));
     }
 
-    private static final long arm_nisv$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("arm_nisv"));
-
     public static final long arm_nisv$offset() {
-        return arm_nisv$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment arm_nisv(MemorySegment struct) {
-        return struct.asSlice(arm_nisv$OFFSET, arm_nisv$LAYOUT.byteSize());
+        return struct.asSlice(32L, 16L);
     }
 
     public static void arm_nisv(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, arm_nisv$OFFSET, arm_nisv$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 16L);
     }
 
     public static class msr {
-
         msr() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("error"),
-            MemoryLayout.sequenceLayout(7, c_types.C_CHAR).withName("pad"),
-            c_types.C_INT.withName("reason"),
-            c_types.C_INT.withName("index"),
-            c_types.C_LONG_LONG.withName("data")
-        ).withName("$anon$25");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("error"),
+                MemoryLayout.sequenceLayout(7, c_types.C_CHAR).withName("pad"),
+                c_types.C_INT.withName("reason"),
+                c_types.C_INT.withName("index"),
+                c_types.C_LONG_LONG.withName("data")
+            ).withName("$anon$25");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte error$LAYOUT = (OfByte)$LAYOUT.select(groupElement("error"));
 
         public static final OfByte error$layout() {
-            return error$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("error"));
         }
 
-        private static final long error$OFFSET = $LAYOUT.byteOffset(groupElement("error"));
-
         public static final long error$offset() {
-            return error$OFFSET;
+            return 0L;
         }
 
         public static byte error(MemorySegment struct) {
-            return struct.get(error$LAYOUT, error$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void error(MemorySegment struct, byte fieldValue) {
-            struct.set(error$LAYOUT, error$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
         public static final SequenceLayout pad$layout() {
-            return pad$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
         }
 
-        private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
         public static final long pad$offset() {
-            return pad$OFFSET;
+            return 1L;
         }
 
         public static MemorySegment pad(MemorySegment struct) {
-            return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+            return struct.asSlice(1L, 7L);
         }
 
         public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 1L, 7L);
         }
-
-        private static final OfInt reason$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reason"));
 
         public static final OfInt reason$layout() {
-            return reason$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("reason"));
         }
 
-        private static final long reason$OFFSET = $LAYOUT.byteOffset(groupElement("reason"));
-
         public static final long reason$offset() {
-            return reason$OFFSET;
+            return 8L;
         }
 
         public static int reason(MemorySegment struct) {
-            return struct.get(reason$LAYOUT, reason$OFFSET);
+            return struct.get(c_types.C_INT, 8L);
         }
 
         public static void reason(MemorySegment struct, int fieldValue) {
-            struct.set(reason$LAYOUT, reason$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 8L, fieldValue);
         }
-
-        private static final OfInt index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("index"));
 
         public static final OfInt index$layout() {
-            return index$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("index"));
         }
 
-        private static final long index$OFFSET = $LAYOUT.byteOffset(groupElement("index"));
-
         public static final long index$offset() {
-            return index$OFFSET;
+            return 12L;
         }
 
         public static int index(MemorySegment struct) {
-            return struct.get(index$LAYOUT, index$OFFSET);
+            return struct.get(c_types.C_INT, 12L);
         }
 
         public static void index(MemorySegment struct, int fieldValue) {
-            struct.set(index$LAYOUT, index$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 12L, fieldValue);
         }
-
-        private static final OfLong data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data"));
 
         public static final OfLong data$layout() {
-            return data$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("data"));
         }
 
-        private static final long data$OFFSET = $LAYOUT.byteOffset(groupElement("data"));
-
         public static final long data$offset() {
-            return data$OFFSET;
+            return 16L;
         }
 
         public static long data(MemorySegment struct) {
-            return struct.get(data$LAYOUT, data$OFFSET);
+            return struct.get(c_types.C_LONG, 16L);
         }
 
         public static void data(MemorySegment struct, long fieldValue) {
-            struct.set(data$LAYOUT, data$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 16L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(24L * index, 24L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 24L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(24L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout msr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("msr"));
-
     public static final GroupLayout msr$layout() {
-        return msr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("msr"));
     }
 
-    private static final long msr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("msr"));
-
     public static final long msr$offset() {
-        return msr$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment msr(MemorySegment struct) {
-        return struct.asSlice(msr$OFFSET, msr$LAYOUT.byteSize());
+        return struct.asSlice(32L, 24L);
     }
 
     public static void msr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, msr$OFFSET, msr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 24L);
     }
-
-    private static final GroupLayout xen$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("xen"));
 
     public static final GroupLayout xen$layout() {
-        return xen$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("xen"));
     }
 
-    private static final long xen$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("xen"));
-
     public static final long xen$offset() {
-        return xen$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment xen(MemorySegment struct) {
-        return struct.asSlice(xen$OFFSET, xen$LAYOUT.byteSize());
+        return struct.asSlice(32L, 80L);
     }
 
     public static void xen(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, xen$OFFSET, xen$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 80L);
     }
 
     public static class riscv_sbi {
-
         riscv_sbi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG.withName("extension_id"),
-            c_types.C_LONG.withName("function_id"),
-            MemoryLayout.sequenceLayout(6, c_types.C_LONG).withName("args"),
-            MemoryLayout.sequenceLayout(2, c_types.C_LONG).withName("ret")
-        ).withName("$anon$26");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG.withName("extension_id"),
+                c_types.C_LONG.withName("function_id"),
+                MemoryLayout.sequenceLayout(6, c_types.C_LONG).withName("args"),
+                MemoryLayout.sequenceLayout(2, c_types.C_LONG).withName("ret")
+            ).withName("$anon$26");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong extension_id$LAYOUT = (OfLong)$LAYOUT.select(groupElement("extension_id"));
 
         public static final OfLong extension_id$layout() {
-            return extension_id$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("extension_id"));
         }
 
-        private static final long extension_id$OFFSET = $LAYOUT.byteOffset(groupElement("extension_id"));
-
         public static final long extension_id$offset() {
-            return extension_id$OFFSET;
+            return 0L;
         }
 
         public static long extension_id(MemorySegment struct) {
-            return struct.get(extension_id$LAYOUT, extension_id$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void extension_id(MemorySegment struct, long fieldValue) {
-            struct.set(extension_id$LAYOUT, extension_id$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfLong function_id$LAYOUT = (OfLong)$LAYOUT.select(groupElement("function_id"));
 
         public static final OfLong function_id$layout() {
-            return function_id$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("function_id"));
         }
 
-        private static final long function_id$OFFSET = $LAYOUT.byteOffset(groupElement("function_id"));
-
         public static final long function_id$offset() {
-            return function_id$OFFSET;
+            return 8L;
         }
 
         public static long function_id(MemorySegment struct) {
-            return struct.get(function_id$LAYOUT, function_id$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void function_id(MemorySegment struct, long fieldValue) {
-            struct.set(function_id$LAYOUT, function_id$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
-
-        private static final SequenceLayout args$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("args"));
 
         public static final SequenceLayout args$layout() {
-            return args$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("args"));
         }
 
-        private static final long args$OFFSET = $LAYOUT.byteOffset(groupElement("args"));
-
         public static final long args$offset() {
-            return args$OFFSET;
+            return 16L;
         }
 
         public static MemorySegment args(MemorySegment struct) {
-            return struct.asSlice(args$OFFSET, args$LAYOUT.byteSize());
+            return struct.asSlice(16L, 48L);
         }
 
         public static void args(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, args$OFFSET, args$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 16L, 48L);
         }
-
-        private static final SequenceLayout ret$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("ret"));
 
         public static final SequenceLayout ret$layout() {
-            return ret$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("ret"));
         }
 
-        private static final long ret$OFFSET = $LAYOUT.byteOffset(groupElement("ret"));
-
         public static final long ret$offset() {
-            return ret$OFFSET;
+            return 64L;
         }
 
         public static MemorySegment ret(MemorySegment struct) {
-            return struct.asSlice(ret$OFFSET, ret$LAYOUT.byteSize());
+            return struct.asSlice(64L, 16L);
         }
 
         public static void ret(MemorySegment struct, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, struct, ret$OFFSET, ret$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, struct, 64L, 16L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(80L * index, 80L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 80L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(80L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(80L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout riscv_sbi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("riscv_sbi"));
-
     public static final GroupLayout riscv_sbi$layout() {
-        return riscv_sbi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("riscv_sbi"));
     }
 
-    private static final long riscv_sbi$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("riscv_sbi"));
-
     public static final long riscv_sbi$offset() {
-        return riscv_sbi$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment riscv_sbi(MemorySegment struct) {
-        return struct.asSlice(riscv_sbi$OFFSET, riscv_sbi$LAYOUT.byteSize());
+        return struct.asSlice(32L, 80L);
     }
 
     public static void riscv_sbi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, riscv_sbi$OFFSET, riscv_sbi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 80L);
     }
 
     public static class riscv_csr {
-
         riscv_csr() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_LONG.withName("csr_num"),
-            c_types.C_LONG.withName("new_value"),
-            c_types.C_LONG.withName("write_mask"),
-            c_types.C_LONG.withName("ret_value")
-        ).withName("$anon$27");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_LONG.withName("csr_num"),
+                c_types.C_LONG.withName("new_value"),
+                c_types.C_LONG.withName("write_mask"),
+                c_types.C_LONG.withName("ret_value")
+            ).withName("$anon$27");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfLong csr_num$LAYOUT = (OfLong)$LAYOUT.select(groupElement("csr_num"));
 
         public static final OfLong csr_num$layout() {
-            return csr_num$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("csr_num"));
         }
 
-        private static final long csr_num$OFFSET = $LAYOUT.byteOffset(groupElement("csr_num"));
-
         public static final long csr_num$offset() {
-            return csr_num$OFFSET;
+            return 0L;
         }
 
         public static long csr_num(MemorySegment struct) {
-            return struct.get(csr_num$LAYOUT, csr_num$OFFSET);
+            return struct.get(c_types.C_LONG, 0L);
         }
 
         public static void csr_num(MemorySegment struct, long fieldValue) {
-            struct.set(csr_num$LAYOUT, csr_num$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 0L, fieldValue);
         }
-
-        private static final OfLong new_value$LAYOUT = (OfLong)$LAYOUT.select(groupElement("new_value"));
 
         public static final OfLong new_value$layout() {
-            return new_value$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("new_value"));
         }
 
-        private static final long new_value$OFFSET = $LAYOUT.byteOffset(groupElement("new_value"));
-
         public static final long new_value$offset() {
-            return new_value$OFFSET;
+            return 8L;
         }
 
         public static long new_value(MemorySegment struct) {
-            return struct.get(new_value$LAYOUT, new_value$OFFSET);
+            return struct.get(c_types.C_LONG, 8L);
         }
 
         public static void new_value(MemorySegment struct, long fieldValue) {
-            struct.set(new_value$LAYOUT, new_value$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 8L, fieldValue);
         }
-
-        private static final OfLong write_mask$LAYOUT = (OfLong)$LAYOUT.select(groupElement("write_mask"));
 
         public static final OfLong write_mask$layout() {
-            return write_mask$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("write_mask"));
         }
 
-        private static final long write_mask$OFFSET = $LAYOUT.byteOffset(groupElement("write_mask"));
-
         public static final long write_mask$offset() {
-            return write_mask$OFFSET;
+            return 16L;
         }
 
         public static long write_mask(MemorySegment struct) {
-            return struct.get(write_mask$LAYOUT, write_mask$OFFSET);
+            return struct.get(c_types.C_LONG, 16L);
         }
 
         public static void write_mask(MemorySegment struct, long fieldValue) {
-            struct.set(write_mask$LAYOUT, write_mask$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 16L, fieldValue);
         }
-
-        private static final OfLong ret_value$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ret_value"));
 
         public static final OfLong ret_value$layout() {
-            return ret_value$LAYOUT;
+            return (OfLong) $Layout.LAYOUT.select(groupElement("ret_value"));
         }
 
-        private static final long ret_value$OFFSET = $LAYOUT.byteOffset(groupElement("ret_value"));
-
         public static final long ret_value$offset() {
-            return ret_value$OFFSET;
+            return 24L;
         }
 
         public static long ret_value(MemorySegment struct) {
-            return struct.get(ret_value$LAYOUT, ret_value$OFFSET);
+            return struct.get(c_types.C_LONG, 24L);
         }
 
         public static void ret_value(MemorySegment struct, long fieldValue) {
-            struct.set(ret_value$LAYOUT, ret_value$OFFSET, fieldValue);
+            struct.set(c_types.C_LONG, 24L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(32L * index, 32L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 32L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(32L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout riscv_csr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("riscv_csr"));
-
     public static final GroupLayout riscv_csr$layout() {
-        return riscv_csr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("riscv_csr"));
     }
 
-    private static final long riscv_csr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("riscv_csr"));
-
     public static final long riscv_csr$offset() {
-        return riscv_csr$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment riscv_csr(MemorySegment struct) {
-        return struct.asSlice(riscv_csr$OFFSET, riscv_csr$LAYOUT.byteSize());
+        return struct.asSlice(32L, 32L);
     }
 
     public static void riscv_csr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, riscv_csr$OFFSET, riscv_csr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 32L);
     }
 
     public static class notify {
-
         notify() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_INT.withName("flags")
-        ).withName("$anon$28");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_INT.withName("flags")
+            ).withName("$anon$28");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
         public static final OfInt flags$layout() {
-            return flags$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
         }
 
-        private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
         public static final long flags$offset() {
-            return flags$OFFSET;
+            return 0L;
         }
 
         public static int flags(MemorySegment struct) {
-            return struct.get(flags$LAYOUT, flags$OFFSET);
+            return struct.get(c_types.C_INT, 0L);
         }
 
         public static void flags(MemorySegment struct, int fieldValue) {
-            struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout notify$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("notify"));
-
     public static final GroupLayout notify$layout() {
-        return notify$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("notify"));
     }
 
-    private static final long notify$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("notify"));
-
     public static final long notify$offset() {
-        return notify$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment notify(MemorySegment struct) {
-        return struct.asSlice(notify$OFFSET, notify$LAYOUT.byteSize());
+        return struct.asSlice(32L, 4L);
     }
 
     public static void notify(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, notify$OFFSET, notify$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 4L);
     }
-
-    private static final SequenceLayout padding$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("padding"));
 
     public static final SequenceLayout padding$layout() {
-        return padding$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment padding(MemorySegment struct) {
-        return struct.asSlice(padding$OFFSET, padding$LAYOUT.byteSize());
+        return struct.asSlice(32L, 256L);
     }
 
     public static void padding(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, padding$OFFSET, padding$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 32L, 256L);
     }
-
-    private static final OfLong kvm_valid_regs$LAYOUT = (OfLong)$LAYOUT.select(groupElement("kvm_valid_regs"));
 
     public static final OfLong kvm_valid_regs$layout() {
-        return kvm_valid_regs$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("kvm_valid_regs"));
     }
 
-    private static final long kvm_valid_regs$OFFSET = $LAYOUT.byteOffset(groupElement("kvm_valid_regs"));
-
     public static final long kvm_valid_regs$offset() {
-        return kvm_valid_regs$OFFSET;
+        return 288L;
     }
 
     public static long kvm_valid_regs(MemorySegment struct) {
-        return struct.get(kvm_valid_regs$LAYOUT, kvm_valid_regs$OFFSET);
+        return struct.get(c_types.C_LONG, 288L);
     }
 
     public static void kvm_valid_regs(MemorySegment struct, long fieldValue) {
-        struct.set(kvm_valid_regs$LAYOUT, kvm_valid_regs$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 288L, fieldValue);
     }
-
-    private static final OfLong kvm_dirty_regs$LAYOUT = (OfLong)$LAYOUT.select(groupElement("kvm_dirty_regs"));
 
     public static final OfLong kvm_dirty_regs$layout() {
-        return kvm_dirty_regs$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("kvm_dirty_regs"));
     }
 
-    private static final long kvm_dirty_regs$OFFSET = $LAYOUT.byteOffset(groupElement("kvm_dirty_regs"));
-
     public static final long kvm_dirty_regs$offset() {
-        return kvm_dirty_regs$OFFSET;
+        return 296L;
     }
 
     public static long kvm_dirty_regs(MemorySegment struct) {
-        return struct.get(kvm_dirty_regs$LAYOUT, kvm_dirty_regs$OFFSET);
+        return struct.get(c_types.C_LONG, 296L);
     }
 
     public static void kvm_dirty_regs(MemorySegment struct, long fieldValue) {
-        struct.set(kvm_dirty_regs$LAYOUT, kvm_dirty_regs$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 296L, fieldValue);
     }
 
     public static class s {
-
         s() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            kvm_sync_regs.layout().withName("regs"),
-            MemoryLayout.sequenceLayout(2048, c_types.C_CHAR).withName("padding")
-        ).withName("$anon$29");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                kvm_sync_regs.layout().withName("regs"),
+                MemoryLayout.sequenceLayout(2048, c_types.C_CHAR).withName("padding")
+            ).withName("$anon$29");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final GroupLayout regs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("regs"));
 
         public static final GroupLayout regs$layout() {
-            return regs$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("regs"));
         }
 
-        private static final long regs$OFFSET = $LAYOUT.byteOffset(groupElement("regs"));
-
         public static final long regs$offset() {
-            return regs$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment regs(MemorySegment union) {
-            return union.asSlice(regs$OFFSET, regs$LAYOUT.byteSize());
+            return union.asSlice(0L, 520L);
         }
 
         public static void regs(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, regs$OFFSET, regs$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 520L);
         }
-
-        private static final SequenceLayout padding$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("padding"));
 
         public static final SequenceLayout padding$layout() {
-            return padding$LAYOUT;
+            return (SequenceLayout) $Layout.LAYOUT.select(groupElement("padding"));
         }
 
-        private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
         public static final long padding$offset() {
-            return padding$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment padding(MemorySegment union) {
-            return union.asSlice(padding$OFFSET, padding$LAYOUT.byteSize());
+            return union.asSlice(0L, 2048L);
         }
 
         public static void padding(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, padding$OFFSET, padding$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 2048L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(2048L * index, 2048L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 2048L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(2048L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(2048L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout s$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("s"));
-
     public static final GroupLayout s$layout() {
-        return s$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("s"));
     }
 
-    private static final long s$OFFSET = $LAYOUT.byteOffset(groupElement("s"));
-
     public static final long s$offset() {
-        return s$OFFSET;
+        return 304L;
     }
 
     public static MemorySegment s(MemorySegment struct) {
-        return struct.asSlice(s$OFFSET, s$LAYOUT.byteSize());
+        return struct.asSlice(304L, 2048L);
     }
 
     public static void s(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, s$OFFSET, s$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 304L, 2048L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(2352L * index, 2352L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 2352L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(2352L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(2352L, elementCount), 8L);
     }
 }
 

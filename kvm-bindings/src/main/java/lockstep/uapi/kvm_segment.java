@@ -27,303 +27,252 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_segment {
-
     kvm_segment() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("base"),
-        c_types.C_INT.withName("limit"),
-        c_types.C_SHORT.withName("selector"),
-        c_types.C_CHAR.withName("type"),
-        c_types.C_CHAR.withName("present"),
-        c_types.C_CHAR.withName("dpl"),
-        c_types.C_CHAR.withName("db"),
-        c_types.C_CHAR.withName("s"),
-        c_types.C_CHAR.withName("l"),
-        c_types.C_CHAR.withName("g"),
-        c_types.C_CHAR.withName("avl"),
-        c_types.C_CHAR.withName("unusable"),
-        c_types.C_CHAR.withName("padding")
-    ).withName("kvm_segment");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("base"),
+            c_types.C_INT.withName("limit"),
+            c_types.C_SHORT.withName("selector"),
+            c_types.C_CHAR.withName("type"),
+            c_types.C_CHAR.withName("present"),
+            c_types.C_CHAR.withName("dpl"),
+            c_types.C_CHAR.withName("db"),
+            c_types.C_CHAR.withName("s"),
+            c_types.C_CHAR.withName("l"),
+            c_types.C_CHAR.withName("g"),
+            c_types.C_CHAR.withName("avl"),
+            c_types.C_CHAR.withName("unusable"),
+            c_types.C_CHAR.withName("padding")
+        ).withName("kvm_segment");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong base$LAYOUT = (OfLong)$LAYOUT.select(groupElement("base"));
 
     public static final OfLong base$layout() {
-        return base$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("base"));
     }
 
-    private static final long base$OFFSET = $LAYOUT.byteOffset(groupElement("base"));
-
     public static final long base$offset() {
-        return base$OFFSET;
+        return 0L;
     }
 
     public static long base(MemorySegment struct) {
-        return struct.get(base$LAYOUT, base$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void base(MemorySegment struct, long fieldValue) {
-        struct.set(base$LAYOUT, base$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt limit$LAYOUT = (OfInt)$LAYOUT.select(groupElement("limit"));
 
     public static final OfInt limit$layout() {
-        return limit$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("limit"));
     }
 
-    private static final long limit$OFFSET = $LAYOUT.byteOffset(groupElement("limit"));
-
     public static final long limit$offset() {
-        return limit$OFFSET;
+        return 8L;
     }
 
     public static int limit(MemorySegment struct) {
-        return struct.get(limit$LAYOUT, limit$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void limit(MemorySegment struct, int fieldValue) {
-        struct.set(limit$LAYOUT, limit$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfShort selector$LAYOUT = (OfShort)$LAYOUT.select(groupElement("selector"));
 
     public static final OfShort selector$layout() {
-        return selector$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("selector"));
     }
 
-    private static final long selector$OFFSET = $LAYOUT.byteOffset(groupElement("selector"));
-
     public static final long selector$offset() {
-        return selector$OFFSET;
+        return 12L;
     }
 
     public static short selector(MemorySegment struct) {
-        return struct.get(selector$LAYOUT, selector$OFFSET);
+        return struct.get(c_types.C_SHORT, 12L);
     }
 
     public static void selector(MemorySegment struct, short fieldValue) {
-        struct.set(selector$LAYOUT, selector$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 12L, fieldValue);
     }
-
-    private static final OfByte type$LAYOUT = (OfByte)$LAYOUT.select(groupElement("type"));
 
     public static final OfByte type$layout() {
-        return type$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 14L;
     }
 
     public static byte type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_CHAR, 14L);
     }
 
     public static void type(MemorySegment struct, byte fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 14L, fieldValue);
     }
-
-    private static final OfByte present$LAYOUT = (OfByte)$LAYOUT.select(groupElement("present"));
 
     public static final OfByte present$layout() {
-        return present$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("present"));
     }
 
-    private static final long present$OFFSET = $LAYOUT.byteOffset(groupElement("present"));
-
     public static final long present$offset() {
-        return present$OFFSET;
+        return 15L;
     }
 
     public static byte present(MemorySegment struct) {
-        return struct.get(present$LAYOUT, present$OFFSET);
+        return struct.get(c_types.C_CHAR, 15L);
     }
 
     public static void present(MemorySegment struct, byte fieldValue) {
-        struct.set(present$LAYOUT, present$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 15L, fieldValue);
     }
-
-    private static final OfByte dpl$LAYOUT = (OfByte)$LAYOUT.select(groupElement("dpl"));
 
     public static final OfByte dpl$layout() {
-        return dpl$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("dpl"));
     }
 
-    private static final long dpl$OFFSET = $LAYOUT.byteOffset(groupElement("dpl"));
-
     public static final long dpl$offset() {
-        return dpl$OFFSET;
+        return 16L;
     }
 
     public static byte dpl(MemorySegment struct) {
-        return struct.get(dpl$LAYOUT, dpl$OFFSET);
+        return struct.get(c_types.C_CHAR, 16L);
     }
 
     public static void dpl(MemorySegment struct, byte fieldValue) {
-        struct.set(dpl$LAYOUT, dpl$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 16L, fieldValue);
     }
-
-    private static final OfByte db$LAYOUT = (OfByte)$LAYOUT.select(groupElement("db"));
 
     public static final OfByte db$layout() {
-        return db$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("db"));
     }
 
-    private static final long db$OFFSET = $LAYOUT.byteOffset(groupElement("db"));
-
     public static final long db$offset() {
-        return db$OFFSET;
+        return 17L;
     }
 
     public static byte db(MemorySegment struct) {
-        return struct.get(db$LAYOUT, db$OFFSET);
+        return struct.get(c_types.C_CHAR, 17L);
     }
 
     public static void db(MemorySegment struct, byte fieldValue) {
-        struct.set(db$LAYOUT, db$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 17L, fieldValue);
     }
-
-    private static final OfByte s$LAYOUT = (OfByte)$LAYOUT.select(groupElement("s"));
 
     public static final OfByte s$layout() {
-        return s$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("s"));
     }
 
-    private static final long s$OFFSET = $LAYOUT.byteOffset(groupElement("s"));
-
     public static final long s$offset() {
-        return s$OFFSET;
+        return 18L;
     }
 
     public static byte s(MemorySegment struct) {
-        return struct.get(s$LAYOUT, s$OFFSET);
+        return struct.get(c_types.C_CHAR, 18L);
     }
 
     public static void s(MemorySegment struct, byte fieldValue) {
-        struct.set(s$LAYOUT, s$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 18L, fieldValue);
     }
-
-    private static final OfByte l$LAYOUT = (OfByte)$LAYOUT.select(groupElement("l"));
 
     public static final OfByte l$layout() {
-        return l$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("l"));
     }
 
-    private static final long l$OFFSET = $LAYOUT.byteOffset(groupElement("l"));
-
     public static final long l$offset() {
-        return l$OFFSET;
+        return 19L;
     }
 
     public static byte l(MemorySegment struct) {
-        return struct.get(l$LAYOUT, l$OFFSET);
+        return struct.get(c_types.C_CHAR, 19L);
     }
 
     public static void l(MemorySegment struct, byte fieldValue) {
-        struct.set(l$LAYOUT, l$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 19L, fieldValue);
     }
-
-    private static final OfByte g$LAYOUT = (OfByte)$LAYOUT.select(groupElement("g"));
 
     public static final OfByte g$layout() {
-        return g$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("g"));
     }
 
-    private static final long g$OFFSET = $LAYOUT.byteOffset(groupElement("g"));
-
     public static final long g$offset() {
-        return g$OFFSET;
+        return 20L;
     }
 
     public static byte g(MemorySegment struct) {
-        return struct.get(g$LAYOUT, g$OFFSET);
+        return struct.get(c_types.C_CHAR, 20L);
     }
 
     public static void g(MemorySegment struct, byte fieldValue) {
-        struct.set(g$LAYOUT, g$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 20L, fieldValue);
     }
-
-    private static final OfByte avl$LAYOUT = (OfByte)$LAYOUT.select(groupElement("avl"));
 
     public static final OfByte avl$layout() {
-        return avl$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("avl"));
     }
 
-    private static final long avl$OFFSET = $LAYOUT.byteOffset(groupElement("avl"));
-
     public static final long avl$offset() {
-        return avl$OFFSET;
+        return 21L;
     }
 
     public static byte avl(MemorySegment struct) {
-        return struct.get(avl$LAYOUT, avl$OFFSET);
+        return struct.get(c_types.C_CHAR, 21L);
     }
 
     public static void avl(MemorySegment struct, byte fieldValue) {
-        struct.set(avl$LAYOUT, avl$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 21L, fieldValue);
     }
-
-    private static final OfByte unusable$LAYOUT = (OfByte)$LAYOUT.select(groupElement("unusable"));
 
     public static final OfByte unusable$layout() {
-        return unusable$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("unusable"));
     }
 
-    private static final long unusable$OFFSET = $LAYOUT.byteOffset(groupElement("unusable"));
-
     public static final long unusable$offset() {
-        return unusable$OFFSET;
+        return 22L;
     }
 
     public static byte unusable(MemorySegment struct) {
-        return struct.get(unusable$LAYOUT, unusable$OFFSET);
+        return struct.get(c_types.C_CHAR, 22L);
     }
 
     public static void unusable(MemorySegment struct, byte fieldValue) {
-        struct.set(unusable$LAYOUT, unusable$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 22L, fieldValue);
     }
-
-    private static final OfByte padding$LAYOUT = (OfByte)$LAYOUT.select(groupElement("padding"));
 
     public static final OfByte padding$layout() {
-        return padding$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 23L;
     }
 
     public static byte padding(MemorySegment struct) {
-        return struct.get(padding$LAYOUT, padding$OFFSET);
+        return struct.get(c_types.C_CHAR, 23L);
     }
 
     public static void padding(MemorySegment struct, byte fieldValue) {
-        struct.set(padding$LAYOUT, padding$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 23L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -20,124 +20,113 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_signal_mask {
-
     kvm_signal_mask() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("len"),
-        MemoryLayout.structLayout(
-            kvm_signal_mask.__empty_sigset.layout().withName("__empty_sigset"),
-            MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("sigset")
-        ).withName("$anon$0")
-    ).withName("kvm_signal_mask");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("len"),
+            MemoryLayout.structLayout(
+                kvm_signal_mask.__empty_sigset.layout().withName("__empty_sigset"),
+                MemoryLayout.sequenceLayout(0, c_types.C_CHAR).withName("sigset")
+            ).withName("$anon$0")
+        ).withName("kvm_signal_mask");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt len$LAYOUT = (OfInt)$LAYOUT.select(groupElement("len"));
 
     public static final OfInt len$layout() {
-        return len$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("len"));
     }
 
-    private static final long len$OFFSET = $LAYOUT.byteOffset(groupElement("len"));
-
     public static final long len$offset() {
-        return len$OFFSET;
+        return 0L;
     }
 
     public static int len(MemorySegment struct) {
-        return struct.get(len$LAYOUT, len$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void len(MemorySegment struct, int fieldValue) {
-        struct.set(len$LAYOUT, len$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
 
     public static class __empty_sigset {
-
         __empty_sigset() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_sigset$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_sigset"));
-
     public static final GroupLayout __empty_sigset$layout() {
-        return __empty_sigset$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_sigset"));
     }
 
-    private static final long __empty_sigset$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_sigset"));
-
     public static final long __empty_sigset$offset() {
-        return __empty_sigset$OFFSET;
+        return 4L;
     }
 
     public static MemorySegment __empty_sigset(MemorySegment struct) {
-        return struct.asSlice(__empty_sigset$OFFSET, __empty_sigset$LAYOUT.byteSize());
+        return struct.asSlice(4L, 0L);
     }
 
     public static void __empty_sigset(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_sigset$OFFSET, __empty_sigset$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4L, 0L);
     }
-
-    private static final SequenceLayout sigset$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("sigset"));
 
     public static final SequenceLayout sigset$layout() {
-        return sigset$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("sigset"));
     }
 
-    private static final long sigset$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("sigset"));
-
     public static final long sigset$offset() {
-        return sigset$OFFSET;
+        return 4L;
     }
 
     public static MemorySegment sigset(MemorySegment struct) {
-        return struct.asSlice(sigset$OFFSET, sigset$LAYOUT.byteSize());
+        return struct.asSlice(4L, 0L);
     }
 
     public static void sigset(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sigset$OFFSET, sigset$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4L * index, 4L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4L, elementCount), 4L);
     }
 }
 

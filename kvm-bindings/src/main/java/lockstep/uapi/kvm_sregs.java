@@ -32,408 +32,337 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_sregs {
-
     kvm_sregs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        kvm_segment.layout().withName("cs"),
-        kvm_segment.layout().withName("ds"),
-        kvm_segment.layout().withName("es"),
-        kvm_segment.layout().withName("fs"),
-        kvm_segment.layout().withName("gs"),
-        kvm_segment.layout().withName("ss"),
-        kvm_segment.layout().withName("tr"),
-        kvm_segment.layout().withName("ldt"),
-        kvm_dtable.layout().withName("gdt"),
-        kvm_dtable.layout().withName("idt"),
-        c_types.C_LONG_LONG.withName("cr0"),
-        c_types.C_LONG_LONG.withName("cr2"),
-        c_types.C_LONG_LONG.withName("cr3"),
-        c_types.C_LONG_LONG.withName("cr4"),
-        c_types.C_LONG_LONG.withName("cr8"),
-        c_types.C_LONG_LONG.withName("efer"),
-        c_types.C_LONG_LONG.withName("apic_base"),
-        MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("interrupt_bitmap")
-    ).withName("kvm_sregs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            kvm_segment.layout().withName("cs"),
+            kvm_segment.layout().withName("ds"),
+            kvm_segment.layout().withName("es"),
+            kvm_segment.layout().withName("fs"),
+            kvm_segment.layout().withName("gs"),
+            kvm_segment.layout().withName("ss"),
+            kvm_segment.layout().withName("tr"),
+            kvm_segment.layout().withName("ldt"),
+            kvm_dtable.layout().withName("gdt"),
+            kvm_dtable.layout().withName("idt"),
+            c_types.C_LONG_LONG.withName("cr0"),
+            c_types.C_LONG_LONG.withName("cr2"),
+            c_types.C_LONG_LONG.withName("cr3"),
+            c_types.C_LONG_LONG.withName("cr4"),
+            c_types.C_LONG_LONG.withName("cr8"),
+            c_types.C_LONG_LONG.withName("efer"),
+            c_types.C_LONG_LONG.withName("apic_base"),
+            MemoryLayout.sequenceLayout(4, c_types.C_LONG_LONG).withName("interrupt_bitmap")
+        ).withName("kvm_sregs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final GroupLayout cs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("cs"));
 
     public static final GroupLayout cs$layout() {
-        return cs$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("cs"));
     }
 
-    private static final long cs$OFFSET = $LAYOUT.byteOffset(groupElement("cs"));
-
     public static final long cs$offset() {
-        return cs$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment cs(MemorySegment struct) {
-        return struct.asSlice(cs$OFFSET, cs$LAYOUT.byteSize());
+        return struct.asSlice(0L, 24L);
     }
 
     public static void cs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, cs$OFFSET, cs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 24L);
     }
-
-    private static final GroupLayout ds$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ds"));
 
     public static final GroupLayout ds$layout() {
-        return ds$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ds"));
     }
 
-    private static final long ds$OFFSET = $LAYOUT.byteOffset(groupElement("ds"));
-
     public static final long ds$offset() {
-        return ds$OFFSET;
+        return 24L;
     }
 
     public static MemorySegment ds(MemorySegment struct) {
-        return struct.asSlice(ds$OFFSET, ds$LAYOUT.byteSize());
+        return struct.asSlice(24L, 24L);
     }
 
     public static void ds(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ds$OFFSET, ds$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 24L, 24L);
     }
-
-    private static final GroupLayout es$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("es"));
 
     public static final GroupLayout es$layout() {
-        return es$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("es"));
     }
 
-    private static final long es$OFFSET = $LAYOUT.byteOffset(groupElement("es"));
-
     public static final long es$offset() {
-        return es$OFFSET;
+        return 48L;
     }
 
     public static MemorySegment es(MemorySegment struct) {
-        return struct.asSlice(es$OFFSET, es$LAYOUT.byteSize());
+        return struct.asSlice(48L, 24L);
     }
 
     public static void es(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, es$OFFSET, es$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 48L, 24L);
     }
-
-    private static final GroupLayout fs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("fs"));
 
     public static final GroupLayout fs$layout() {
-        return fs$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("fs"));
     }
 
-    private static final long fs$OFFSET = $LAYOUT.byteOffset(groupElement("fs"));
-
     public static final long fs$offset() {
-        return fs$OFFSET;
+        return 72L;
     }
 
     public static MemorySegment fs(MemorySegment struct) {
-        return struct.asSlice(fs$OFFSET, fs$LAYOUT.byteSize());
+        return struct.asSlice(72L, 24L);
     }
 
     public static void fs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, fs$OFFSET, fs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 72L, 24L);
     }
-
-    private static final GroupLayout gs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("gs"));
 
     public static final GroupLayout gs$layout() {
-        return gs$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("gs"));
     }
 
-    private static final long gs$OFFSET = $LAYOUT.byteOffset(groupElement("gs"));
-
     public static final long gs$offset() {
-        return gs$OFFSET;
+        return 96L;
     }
 
     public static MemorySegment gs(MemorySegment struct) {
-        return struct.asSlice(gs$OFFSET, gs$LAYOUT.byteSize());
+        return struct.asSlice(96L, 24L);
     }
 
     public static void gs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, gs$OFFSET, gs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 96L, 24L);
     }
-
-    private static final GroupLayout ss$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ss"));
 
     public static final GroupLayout ss$layout() {
-        return ss$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ss"));
     }
 
-    private static final long ss$OFFSET = $LAYOUT.byteOffset(groupElement("ss"));
-
     public static final long ss$offset() {
-        return ss$OFFSET;
+        return 120L;
     }
 
     public static MemorySegment ss(MemorySegment struct) {
-        return struct.asSlice(ss$OFFSET, ss$LAYOUT.byteSize());
+        return struct.asSlice(120L, 24L);
     }
 
     public static void ss(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ss$OFFSET, ss$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 120L, 24L);
     }
-
-    private static final GroupLayout tr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("tr"));
 
     public static final GroupLayout tr$layout() {
-        return tr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("tr"));
     }
 
-    private static final long tr$OFFSET = $LAYOUT.byteOffset(groupElement("tr"));
-
     public static final long tr$offset() {
-        return tr$OFFSET;
+        return 144L;
     }
 
     public static MemorySegment tr(MemorySegment struct) {
-        return struct.asSlice(tr$OFFSET, tr$LAYOUT.byteSize());
+        return struct.asSlice(144L, 24L);
     }
 
     public static void tr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, tr$OFFSET, tr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 144L, 24L);
     }
-
-    private static final GroupLayout ldt$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ldt"));
 
     public static final GroupLayout ldt$layout() {
-        return ldt$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ldt"));
     }
 
-    private static final long ldt$OFFSET = $LAYOUT.byteOffset(groupElement("ldt"));
-
     public static final long ldt$offset() {
-        return ldt$OFFSET;
+        return 168L;
     }
 
     public static MemorySegment ldt(MemorySegment struct) {
-        return struct.asSlice(ldt$OFFSET, ldt$LAYOUT.byteSize());
+        return struct.asSlice(168L, 24L);
     }
 
     public static void ldt(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ldt$OFFSET, ldt$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 168L, 24L);
     }
-
-    private static final GroupLayout gdt$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("gdt"));
 
     public static final GroupLayout gdt$layout() {
-        return gdt$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("gdt"));
     }
 
-    private static final long gdt$OFFSET = $LAYOUT.byteOffset(groupElement("gdt"));
-
     public static final long gdt$offset() {
-        return gdt$OFFSET;
+        return 192L;
     }
 
     public static MemorySegment gdt(MemorySegment struct) {
-        return struct.asSlice(gdt$OFFSET, gdt$LAYOUT.byteSize());
+        return struct.asSlice(192L, 16L);
     }
 
     public static void gdt(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, gdt$OFFSET, gdt$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 192L, 16L);
     }
-
-    private static final GroupLayout idt$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("idt"));
 
     public static final GroupLayout idt$layout() {
-        return idt$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("idt"));
     }
 
-    private static final long idt$OFFSET = $LAYOUT.byteOffset(groupElement("idt"));
-
     public static final long idt$offset() {
-        return idt$OFFSET;
+        return 208L;
     }
 
     public static MemorySegment idt(MemorySegment struct) {
-        return struct.asSlice(idt$OFFSET, idt$LAYOUT.byteSize());
+        return struct.asSlice(208L, 16L);
     }
 
     public static void idt(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, idt$OFFSET, idt$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 208L, 16L);
     }
-
-    private static final OfLong cr0$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr0"));
 
     public static final OfLong cr0$layout() {
-        return cr0$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr0"));
     }
 
-    private static final long cr0$OFFSET = $LAYOUT.byteOffset(groupElement("cr0"));
-
     public static final long cr0$offset() {
-        return cr0$OFFSET;
+        return 224L;
     }
 
     public static long cr0(MemorySegment struct) {
-        return struct.get(cr0$LAYOUT, cr0$OFFSET);
+        return struct.get(c_types.C_LONG, 224L);
     }
 
     public static void cr0(MemorySegment struct, long fieldValue) {
-        struct.set(cr0$LAYOUT, cr0$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 224L, fieldValue);
     }
-
-    private static final OfLong cr2$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr2"));
 
     public static final OfLong cr2$layout() {
-        return cr2$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr2"));
     }
 
-    private static final long cr2$OFFSET = $LAYOUT.byteOffset(groupElement("cr2"));
-
     public static final long cr2$offset() {
-        return cr2$OFFSET;
+        return 232L;
     }
 
     public static long cr2(MemorySegment struct) {
-        return struct.get(cr2$LAYOUT, cr2$OFFSET);
+        return struct.get(c_types.C_LONG, 232L);
     }
 
     public static void cr2(MemorySegment struct, long fieldValue) {
-        struct.set(cr2$LAYOUT, cr2$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 232L, fieldValue);
     }
-
-    private static final OfLong cr3$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr3"));
 
     public static final OfLong cr3$layout() {
-        return cr3$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr3"));
     }
 
-    private static final long cr3$OFFSET = $LAYOUT.byteOffset(groupElement("cr3"));
-
     public static final long cr3$offset() {
-        return cr3$OFFSET;
+        return 240L;
     }
 
     public static long cr3(MemorySegment struct) {
-        return struct.get(cr3$LAYOUT, cr3$OFFSET);
+        return struct.get(c_types.C_LONG, 240L);
     }
 
     public static void cr3(MemorySegment struct, long fieldValue) {
-        struct.set(cr3$LAYOUT, cr3$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 240L, fieldValue);
     }
-
-    private static final OfLong cr4$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr4"));
 
     public static final OfLong cr4$layout() {
-        return cr4$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr4"));
     }
 
-    private static final long cr4$OFFSET = $LAYOUT.byteOffset(groupElement("cr4"));
-
     public static final long cr4$offset() {
-        return cr4$OFFSET;
+        return 248L;
     }
 
     public static long cr4(MemorySegment struct) {
-        return struct.get(cr4$LAYOUT, cr4$OFFSET);
+        return struct.get(c_types.C_LONG, 248L);
     }
 
     public static void cr4(MemorySegment struct, long fieldValue) {
-        struct.set(cr4$LAYOUT, cr4$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 248L, fieldValue);
     }
-
-    private static final OfLong cr8$LAYOUT = (OfLong)$LAYOUT.select(groupElement("cr8"));
 
     public static final OfLong cr8$layout() {
-        return cr8$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("cr8"));
     }
 
-    private static final long cr8$OFFSET = $LAYOUT.byteOffset(groupElement("cr8"));
-
     public static final long cr8$offset() {
-        return cr8$OFFSET;
+        return 256L;
     }
 
     public static long cr8(MemorySegment struct) {
-        return struct.get(cr8$LAYOUT, cr8$OFFSET);
+        return struct.get(c_types.C_LONG, 256L);
     }
 
     public static void cr8(MemorySegment struct, long fieldValue) {
-        struct.set(cr8$LAYOUT, cr8$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 256L, fieldValue);
     }
-
-    private static final OfLong efer$LAYOUT = (OfLong)$LAYOUT.select(groupElement("efer"));
 
     public static final OfLong efer$layout() {
-        return efer$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("efer"));
     }
 
-    private static final long efer$OFFSET = $LAYOUT.byteOffset(groupElement("efer"));
-
     public static final long efer$offset() {
-        return efer$OFFSET;
+        return 264L;
     }
 
     public static long efer(MemorySegment struct) {
-        return struct.get(efer$LAYOUT, efer$OFFSET);
+        return struct.get(c_types.C_LONG, 264L);
     }
 
     public static void efer(MemorySegment struct, long fieldValue) {
-        struct.set(efer$LAYOUT, efer$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 264L, fieldValue);
     }
-
-    private static final OfLong apic_base$LAYOUT = (OfLong)$LAYOUT.select(groupElement("apic_base"));
 
     public static final OfLong apic_base$layout() {
-        return apic_base$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("apic_base"));
     }
 
-    private static final long apic_base$OFFSET = $LAYOUT.byteOffset(groupElement("apic_base"));
-
     public static final long apic_base$offset() {
-        return apic_base$OFFSET;
+        return 272L;
     }
 
     public static long apic_base(MemorySegment struct) {
-        return struct.get(apic_base$LAYOUT, apic_base$OFFSET);
+        return struct.get(c_types.C_LONG, 272L);
     }
 
     public static void apic_base(MemorySegment struct, long fieldValue) {
-        struct.set(apic_base$LAYOUT, apic_base$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 272L, fieldValue);
     }
-
-    private static final SequenceLayout interrupt_bitmap$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("interrupt_bitmap"));
 
     public static final SequenceLayout interrupt_bitmap$layout() {
-        return interrupt_bitmap$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("interrupt_bitmap"));
     }
 
-    private static final long interrupt_bitmap$OFFSET = $LAYOUT.byteOffset(groupElement("interrupt_bitmap"));
-
     public static final long interrupt_bitmap$offset() {
-        return interrupt_bitmap$OFFSET;
+        return 280L;
     }
 
     public static MemorySegment interrupt_bitmap(MemorySegment struct) {
-        return struct.asSlice(interrupt_bitmap$OFFSET, interrupt_bitmap$LAYOUT.byteSize());
+        return struct.asSlice(280L, 32L);
     }
 
     public static void interrupt_bitmap(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, interrupt_bitmap$OFFSET, interrupt_bitmap$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 280L, 32L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(312L * index, 312L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 312L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(312L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(312L, elementCount), 8L);
     }
 }
 

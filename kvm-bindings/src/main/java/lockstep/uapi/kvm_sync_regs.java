@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_sync_regs {
-
     kvm_sync_regs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        kvm_regs.layout().withName("regs"),
-        kvm_sregs.layout().withName("sregs"),
-        kvm_vcpu_events.layout().withName("events")
-    ).withName("kvm_sync_regs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            kvm_regs.layout().withName("regs"),
+            kvm_sregs.layout().withName("sregs"),
+            kvm_vcpu_events.layout().withName("events")
+        ).withName("kvm_sync_regs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final GroupLayout regs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("regs"));
 
     public static final GroupLayout regs$layout() {
-        return regs$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("regs"));
     }
 
-    private static final long regs$OFFSET = $LAYOUT.byteOffset(groupElement("regs"));
-
     public static final long regs$offset() {
-        return regs$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment regs(MemorySegment struct) {
-        return struct.asSlice(regs$OFFSET, regs$LAYOUT.byteSize());
+        return struct.asSlice(0L, 144L);
     }
 
     public static void regs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, regs$OFFSET, regs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 144L);
     }
-
-    private static final GroupLayout sregs$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("sregs"));
 
     public static final GroupLayout sregs$layout() {
-        return sregs$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("sregs"));
     }
 
-    private static final long sregs$OFFSET = $LAYOUT.byteOffset(groupElement("sregs"));
-
     public static final long sregs$offset() {
-        return sregs$OFFSET;
+        return 144L;
     }
 
     public static MemorySegment sregs(MemorySegment struct) {
-        return struct.asSlice(sregs$OFFSET, sregs$LAYOUT.byteSize());
+        return struct.asSlice(144L, 312L);
     }
 
     public static void sregs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sregs$OFFSET, sregs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 144L, 312L);
     }
-
-    private static final GroupLayout events$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("events"));
 
     public static final GroupLayout events$layout() {
-        return events$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("events"));
     }
 
-    private static final long events$OFFSET = $LAYOUT.byteOffset(groupElement("events"));
-
     public static final long events$offset() {
-        return events$OFFSET;
+        return 456L;
     }
 
     public static MemorySegment events(MemorySegment struct) {
-        return struct.asSlice(events$OFFSET, events$LAYOUT.byteSize());
+        return struct.asSlice(456L, 64L);
     }
 
     public static void events(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, events$OFFSET, events$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 456L, 64L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(520L * index, 520L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 520L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(520L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(520L, elementCount), 8L);
     }
 }
 

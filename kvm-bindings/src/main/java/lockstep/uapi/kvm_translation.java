@@ -20,156 +20,133 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_translation {
-
     kvm_translation() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("linear_address"),
-        c_types.C_LONG_LONG.withName("physical_address"),
-        c_types.C_CHAR.withName("valid"),
-        c_types.C_CHAR.withName("writeable"),
-        c_types.C_CHAR.withName("usermode"),
-        MemoryLayout.sequenceLayout(5, c_types.C_CHAR).withName("pad")
-    ).withName("kvm_translation");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("linear_address"),
+            c_types.C_LONG_LONG.withName("physical_address"),
+            c_types.C_CHAR.withName("valid"),
+            c_types.C_CHAR.withName("writeable"),
+            c_types.C_CHAR.withName("usermode"),
+            MemoryLayout.sequenceLayout(5, c_types.C_CHAR).withName("pad")
+        ).withName("kvm_translation");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong linear_address$LAYOUT = (OfLong)$LAYOUT.select(groupElement("linear_address"));
 
     public static final OfLong linear_address$layout() {
-        return linear_address$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("linear_address"));
     }
 
-    private static final long linear_address$OFFSET = $LAYOUT.byteOffset(groupElement("linear_address"));
-
     public static final long linear_address$offset() {
-        return linear_address$OFFSET;
+        return 0L;
     }
 
     public static long linear_address(MemorySegment struct) {
-        return struct.get(linear_address$LAYOUT, linear_address$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void linear_address(MemorySegment struct, long fieldValue) {
-        struct.set(linear_address$LAYOUT, linear_address$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong physical_address$LAYOUT = (OfLong)$LAYOUT.select(groupElement("physical_address"));
 
     public static final OfLong physical_address$layout() {
-        return physical_address$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("physical_address"));
     }
 
-    private static final long physical_address$OFFSET = $LAYOUT.byteOffset(groupElement("physical_address"));
-
     public static final long physical_address$offset() {
-        return physical_address$OFFSET;
+        return 8L;
     }
 
     public static long physical_address(MemorySegment struct) {
-        return struct.get(physical_address$LAYOUT, physical_address$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void physical_address(MemorySegment struct, long fieldValue) {
-        struct.set(physical_address$LAYOUT, physical_address$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfByte valid$LAYOUT = (OfByte)$LAYOUT.select(groupElement("valid"));
 
     public static final OfByte valid$layout() {
-        return valid$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("valid"));
     }
 
-    private static final long valid$OFFSET = $LAYOUT.byteOffset(groupElement("valid"));
-
     public static final long valid$offset() {
-        return valid$OFFSET;
+        return 16L;
     }
 
     public static byte valid(MemorySegment struct) {
-        return struct.get(valid$LAYOUT, valid$OFFSET);
+        return struct.get(c_types.C_CHAR, 16L);
     }
 
     public static void valid(MemorySegment struct, byte fieldValue) {
-        struct.set(valid$LAYOUT, valid$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 16L, fieldValue);
     }
-
-    private static final OfByte writeable$LAYOUT = (OfByte)$LAYOUT.select(groupElement("writeable"));
 
     public static final OfByte writeable$layout() {
-        return writeable$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("writeable"));
     }
 
-    private static final long writeable$OFFSET = $LAYOUT.byteOffset(groupElement("writeable"));
-
     public static final long writeable$offset() {
-        return writeable$OFFSET;
+        return 17L;
     }
 
     public static byte writeable(MemorySegment struct) {
-        return struct.get(writeable$LAYOUT, writeable$OFFSET);
+        return struct.get(c_types.C_CHAR, 17L);
     }
 
     public static void writeable(MemorySegment struct, byte fieldValue) {
-        struct.set(writeable$LAYOUT, writeable$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 17L, fieldValue);
     }
-
-    private static final OfByte usermode$LAYOUT = (OfByte)$LAYOUT.select(groupElement("usermode"));
 
     public static final OfByte usermode$layout() {
-        return usermode$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("usermode"));
     }
 
-    private static final long usermode$OFFSET = $LAYOUT.byteOffset(groupElement("usermode"));
-
     public static final long usermode$offset() {
-        return usermode$OFFSET;
+        return 18L;
     }
 
     public static byte usermode(MemorySegment struct) {
-        return struct.get(usermode$LAYOUT, usermode$OFFSET);
+        return struct.get(c_types.C_CHAR, 18L);
     }
 
     public static void usermode(MemorySegment struct, byte fieldValue) {
-        struct.set(usermode$LAYOUT, usermode$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 18L, fieldValue);
     }
-
-    private static final SequenceLayout pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("pad"));
 
     public static final SequenceLayout pad$layout() {
-        return pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("pad"));
     }
 
-    private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
     public static final long pad$offset() {
-        return pad$OFFSET;
+        return 19L;
     }
 
     public static MemorySegment pad(MemorySegment struct) {
-        return struct.asSlice(pad$OFFSET, pad$LAYOUT.byteSize());
+        return struct.asSlice(19L, 5L);
     }
 
     public static void pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, pad$OFFSET, pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 19L, 5L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -19,135 +19,116 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_userspace_memory_region {
-
     kvm_userspace_memory_region() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("slot"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_LONG_LONG.withName("guest_phys_addr"),
-        c_types.C_LONG_LONG.withName("memory_size"),
-        c_types.C_LONG_LONG.withName("userspace_addr")
-    ).withName("kvm_userspace_memory_region");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("slot"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_LONG_LONG.withName("guest_phys_addr"),
+            c_types.C_LONG_LONG.withName("memory_size"),
+            c_types.C_LONG_LONG.withName("userspace_addr")
+        ).withName("kvm_userspace_memory_region");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt slot$LAYOUT = (OfInt)$LAYOUT.select(groupElement("slot"));
 
     public static final OfInt slot$layout() {
-        return slot$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("slot"));
     }
 
-    private static final long slot$OFFSET = $LAYOUT.byteOffset(groupElement("slot"));
-
     public static final long slot$offset() {
-        return slot$OFFSET;
+        return 0L;
     }
 
     public static int slot(MemorySegment struct) {
-        return struct.get(slot$LAYOUT, slot$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void slot(MemorySegment struct, int fieldValue) {
-        struct.set(slot$LAYOUT, slot$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 4L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong guest_phys_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("guest_phys_addr"));
 
     public static final OfLong guest_phys_addr$layout() {
-        return guest_phys_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("guest_phys_addr"));
     }
 
-    private static final long guest_phys_addr$OFFSET = $LAYOUT.byteOffset(groupElement("guest_phys_addr"));
-
     public static final long guest_phys_addr$offset() {
-        return guest_phys_addr$OFFSET;
+        return 8L;
     }
 
     public static long guest_phys_addr(MemorySegment struct) {
-        return struct.get(guest_phys_addr$LAYOUT, guest_phys_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void guest_phys_addr(MemorySegment struct, long fieldValue) {
-        struct.set(guest_phys_addr$LAYOUT, guest_phys_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong memory_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("memory_size"));
 
     public static final OfLong memory_size$layout() {
-        return memory_size$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("memory_size"));
     }
 
-    private static final long memory_size$OFFSET = $LAYOUT.byteOffset(groupElement("memory_size"));
-
     public static final long memory_size$offset() {
-        return memory_size$OFFSET;
+        return 16L;
     }
 
     public static long memory_size(MemorySegment struct) {
-        return struct.get(memory_size$LAYOUT, memory_size$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void memory_size(MemorySegment struct, long fieldValue) {
-        struct.set(memory_size$LAYOUT, memory_size$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong userspace_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("userspace_addr"));
 
     public static final OfLong userspace_addr$layout() {
-        return userspace_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("userspace_addr"));
     }
 
-    private static final long userspace_addr$OFFSET = $LAYOUT.byteOffset(groupElement("userspace_addr"));
-
     public static final long userspace_addr$offset() {
-        return userspace_addr$OFFSET;
+        return 24L;
     }
 
     public static long userspace_addr(MemorySegment struct) {
-        return struct.get(userspace_addr$LAYOUT, userspace_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void userspace_addr(MemorySegment struct, long fieldValue) {
-        struct.set(userspace_addr$LAYOUT, userspace_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 8L);
     }
 }
 

@@ -47,758 +47,652 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_vcpu_events {
-
     kvm_vcpu_events() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        kvm_vcpu_events.exception.layout().withName("exception"),
-        kvm_vcpu_events.interrupt.layout().withName("interrupt"),
-        kvm_vcpu_events.nmi.layout().withName("nmi"),
-        c_types.C_INT.withName("sipi_vector"),
-        c_types.C_INT.withName("flags"),
-        kvm_vcpu_events.smi.layout().withName("smi"),
-        kvm_vcpu_events.triple_fault.layout().withName("triple_fault"),
-        MemoryLayout.sequenceLayout(26, c_types.C_CHAR).withName("reserved"),
-        c_types.C_CHAR.withName("exception_has_payload"),
-        c_types.C_LONG_LONG.withName("exception_payload")
-    ).withName("kvm_vcpu_events");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            kvm_vcpu_events.exception.layout().withName("exception"),
+            kvm_vcpu_events.interrupt.layout().withName("interrupt"),
+            kvm_vcpu_events.nmi.layout().withName("nmi"),
+            c_types.C_INT.withName("sipi_vector"),
+            c_types.C_INT.withName("flags"),
+            kvm_vcpu_events.smi.layout().withName("smi"),
+            kvm_vcpu_events.triple_fault.layout().withName("triple_fault"),
+            MemoryLayout.sequenceLayout(26, c_types.C_CHAR).withName("reserved"),
+            c_types.C_CHAR.withName("exception_has_payload"),
+            c_types.C_LONG_LONG.withName("exception_payload")
+        ).withName("kvm_vcpu_events");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
 
     public static class exception {
-
         exception() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("injected"),
-            c_types.C_CHAR.withName("nr"),
-            c_types.C_CHAR.withName("has_error_code"),
-            c_types.C_CHAR.withName("pending"),
-            c_types.C_INT.withName("error_code")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("injected"),
+                c_types.C_CHAR.withName("nr"),
+                c_types.C_CHAR.withName("has_error_code"),
+                c_types.C_CHAR.withName("pending"),
+                c_types.C_INT.withName("error_code")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte injected$LAYOUT = (OfByte)$LAYOUT.select(groupElement("injected"));
 
         public static final OfByte injected$layout() {
-            return injected$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("injected"));
         }
 
-        private static final long injected$OFFSET = $LAYOUT.byteOffset(groupElement("injected"));
-
         public static final long injected$offset() {
-            return injected$OFFSET;
+            return 0L;
         }
 
         public static byte injected(MemorySegment struct) {
-            return struct.get(injected$LAYOUT, injected$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void injected(MemorySegment struct, byte fieldValue) {
-            struct.set(injected$LAYOUT, injected$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfByte nr$LAYOUT = (OfByte)$LAYOUT.select(groupElement("nr"));
 
         public static final OfByte nr$layout() {
-            return nr$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("nr"));
         }
 
-        private static final long nr$OFFSET = $LAYOUT.byteOffset(groupElement("nr"));
-
         public static final long nr$offset() {
-            return nr$OFFSET;
+            return 1L;
         }
 
         public static byte nr(MemorySegment struct) {
-            return struct.get(nr$LAYOUT, nr$OFFSET);
+            return struct.get(c_types.C_CHAR, 1L);
         }
 
         public static void nr(MemorySegment struct, byte fieldValue) {
-            struct.set(nr$LAYOUT, nr$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 1L, fieldValue);
         }
-
-        private static final OfByte has_error_code$LAYOUT = (OfByte)$LAYOUT.select(groupElement("has_error_code"));
 
         public static final OfByte has_error_code$layout() {
-            return has_error_code$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("has_error_code"));
         }
 
-        private static final long has_error_code$OFFSET = $LAYOUT.byteOffset(groupElement("has_error_code"));
-
         public static final long has_error_code$offset() {
-            return has_error_code$OFFSET;
+            return 2L;
         }
 
         public static byte has_error_code(MemorySegment struct) {
-            return struct.get(has_error_code$LAYOUT, has_error_code$OFFSET);
+            return struct.get(c_types.C_CHAR, 2L);
         }
 
         public static void has_error_code(MemorySegment struct, byte fieldValue) {
-            struct.set(has_error_code$LAYOUT, has_error_code$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 2L, fieldValue);
         }
-
-        private static final OfByte pending$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pending"));
 
         public static final OfByte pending$layout() {
-            return pending$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("pending"));
         }
 
-        private static final long pending$OFFSET = $LAYOUT.byteOffset(groupElement("pending"));
-
         public static final long pending$offset() {
-            return pending$OFFSET;
+            return 3L;
         }
 
         public static byte pending(MemorySegment struct) {
-            return struct.get(pending$LAYOUT, pending$OFFSET);
+            return struct.get(c_types.C_CHAR, 3L);
         }
 
         public static void pending(MemorySegment struct, byte fieldValue) {
-            struct.set(pending$LAYOUT, pending$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 3L, fieldValue);
         }
-
-        private static final OfInt error_code$LAYOUT = (OfInt)$LAYOUT.select(groupElement("error_code"));
 
         public static final OfInt error_code$layout() {
-            return error_code$LAYOUT;
+            return (OfInt) $Layout.LAYOUT.select(groupElement("error_code"));
         }
 
-        private static final long error_code$OFFSET = $LAYOUT.byteOffset(groupElement("error_code"));
-
         public static final long error_code$offset() {
-            return error_code$OFFSET;
+            return 4L;
         }
 
         public static int error_code(MemorySegment struct) {
-            return struct.get(error_code$LAYOUT, error_code$OFFSET);
+            return struct.get(c_types.C_INT, 4L);
         }
 
         public static void error_code(MemorySegment struct, int fieldValue) {
-            struct.set(error_code$LAYOUT, error_code$OFFSET, fieldValue);
+            struct.set(c_types.C_INT, 4L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 4L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
         }
     }
 
-    private static final GroupLayout exception$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("exception"));
-
     public static final GroupLayout exception$layout() {
-        return exception$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("exception"));
     }
 
-    private static final long exception$OFFSET = $LAYOUT.byteOffset(groupElement("exception"));
-
     public static final long exception$offset() {
-        return exception$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment exception(MemorySegment struct) {
-        return struct.asSlice(exception$OFFSET, exception$LAYOUT.byteSize());
+        return struct.asSlice(0L, 8L);
     }
 
     public static void exception(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, exception$OFFSET, exception$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 8L);
     }
 
     public static class interrupt {
-
         interrupt() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("injected"),
-            c_types.C_CHAR.withName("nr"),
-            c_types.C_CHAR.withName("soft"),
-            c_types.C_CHAR.withName("shadow")
-        ).withName("$anon$1");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("injected"),
+                c_types.C_CHAR.withName("nr"),
+                c_types.C_CHAR.withName("soft"),
+                c_types.C_CHAR.withName("shadow")
+            ).withName("$anon$1");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte injected$LAYOUT = (OfByte)$LAYOUT.select(groupElement("injected"));
 
         public static final OfByte injected$layout() {
-            return injected$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("injected"));
         }
 
-        private static final long injected$OFFSET = $LAYOUT.byteOffset(groupElement("injected"));
-
         public static final long injected$offset() {
-            return injected$OFFSET;
+            return 0L;
         }
 
         public static byte injected(MemorySegment struct) {
-            return struct.get(injected$LAYOUT, injected$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void injected(MemorySegment struct, byte fieldValue) {
-            struct.set(injected$LAYOUT, injected$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfByte nr$LAYOUT = (OfByte)$LAYOUT.select(groupElement("nr"));
 
         public static final OfByte nr$layout() {
-            return nr$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("nr"));
         }
 
-        private static final long nr$OFFSET = $LAYOUT.byteOffset(groupElement("nr"));
-
         public static final long nr$offset() {
-            return nr$OFFSET;
+            return 1L;
         }
 
         public static byte nr(MemorySegment struct) {
-            return struct.get(nr$LAYOUT, nr$OFFSET);
+            return struct.get(c_types.C_CHAR, 1L);
         }
 
         public static void nr(MemorySegment struct, byte fieldValue) {
-            struct.set(nr$LAYOUT, nr$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 1L, fieldValue);
         }
-
-        private static final OfByte soft$LAYOUT = (OfByte)$LAYOUT.select(groupElement("soft"));
 
         public static final OfByte soft$layout() {
-            return soft$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("soft"));
         }
 
-        private static final long soft$OFFSET = $LAYOUT.byteOffset(groupElement("soft"));
-
         public static final long soft$offset() {
-            return soft$OFFSET;
+            return 2L;
         }
 
         public static byte soft(MemorySegment struct) {
-            return struct.get(soft$LAYOUT, soft$OFFSET);
+            return struct.get(c_types.C_CHAR, 2L);
         }
 
         public static void soft(MemorySegment struct, byte fieldValue) {
-            struct.set(soft$LAYOUT, soft$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 2L, fieldValue);
         }
-
-        private static final OfByte shadow$LAYOUT = (OfByte)$LAYOUT.select(groupElement("shadow"));
 
         public static final OfByte shadow$layout() {
-            return shadow$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("shadow"));
         }
 
-        private static final long shadow$OFFSET = $LAYOUT.byteOffset(groupElement("shadow"));
-
         public static final long shadow$offset() {
-            return shadow$OFFSET;
+            return 3L;
         }
 
         public static byte shadow(MemorySegment struct) {
-            return struct.get(shadow$LAYOUT, shadow$OFFSET);
+            return struct.get(c_types.C_CHAR, 3L);
         }
 
         public static void shadow(MemorySegment struct, byte fieldValue) {
-            struct.set(shadow$LAYOUT, shadow$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 3L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout interrupt$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("interrupt"));
-
     public static final GroupLayout interrupt$layout() {
-        return interrupt$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("interrupt"));
     }
 
-    private static final long interrupt$OFFSET = $LAYOUT.byteOffset(groupElement("interrupt"));
-
     public static final long interrupt$offset() {
-        return interrupt$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment interrupt(MemorySegment struct) {
-        return struct.asSlice(interrupt$OFFSET, interrupt$LAYOUT.byteSize());
+        return struct.asSlice(8L, 4L);
     }
 
     public static void interrupt(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, interrupt$OFFSET, interrupt$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 4L);
     }
 
     public static class nmi {
-
         nmi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("injected"),
-            c_types.C_CHAR.withName("pending"),
-            c_types.C_CHAR.withName("masked"),
-            c_types.C_CHAR.withName("pad")
-        ).withName("$anon$2");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("injected"),
+                c_types.C_CHAR.withName("pending"),
+                c_types.C_CHAR.withName("masked"),
+                c_types.C_CHAR.withName("pad")
+            ).withName("$anon$2");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte injected$LAYOUT = (OfByte)$LAYOUT.select(groupElement("injected"));
 
         public static final OfByte injected$layout() {
-            return injected$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("injected"));
         }
 
-        private static final long injected$OFFSET = $LAYOUT.byteOffset(groupElement("injected"));
-
         public static final long injected$offset() {
-            return injected$OFFSET;
+            return 0L;
         }
 
         public static byte injected(MemorySegment struct) {
-            return struct.get(injected$LAYOUT, injected$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void injected(MemorySegment struct, byte fieldValue) {
-            struct.set(injected$LAYOUT, injected$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfByte pending$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pending"));
 
         public static final OfByte pending$layout() {
-            return pending$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("pending"));
         }
 
-        private static final long pending$OFFSET = $LAYOUT.byteOffset(groupElement("pending"));
-
         public static final long pending$offset() {
-            return pending$OFFSET;
+            return 1L;
         }
 
         public static byte pending(MemorySegment struct) {
-            return struct.get(pending$LAYOUT, pending$OFFSET);
+            return struct.get(c_types.C_CHAR, 1L);
         }
 
         public static void pending(MemorySegment struct, byte fieldValue) {
-            struct.set(pending$LAYOUT, pending$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 1L, fieldValue);
         }
-
-        private static final OfByte masked$LAYOUT = (OfByte)$LAYOUT.select(groupElement("masked"));
 
         public static final OfByte masked$layout() {
-            return masked$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("masked"));
         }
 
-        private static final long masked$OFFSET = $LAYOUT.byteOffset(groupElement("masked"));
-
         public static final long masked$offset() {
-            return masked$OFFSET;
+            return 2L;
         }
 
         public static byte masked(MemorySegment struct) {
-            return struct.get(masked$LAYOUT, masked$OFFSET);
+            return struct.get(c_types.C_CHAR, 2L);
         }
 
         public static void masked(MemorySegment struct, byte fieldValue) {
-            struct.set(masked$LAYOUT, masked$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 2L, fieldValue);
         }
-
-        private static final OfByte pad$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pad"));
 
         public static final OfByte pad$layout() {
-            return pad$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("pad"));
         }
 
-        private static final long pad$OFFSET = $LAYOUT.byteOffset(groupElement("pad"));
-
         public static final long pad$offset() {
-            return pad$OFFSET;
+            return 3L;
         }
 
         public static byte pad(MemorySegment struct) {
-            return struct.get(pad$LAYOUT, pad$OFFSET);
+            return struct.get(c_types.C_CHAR, 3L);
         }
 
         public static void pad(MemorySegment struct, byte fieldValue) {
-            struct.set(pad$LAYOUT, pad$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 3L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout nmi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("nmi"));
-
     public static final GroupLayout nmi$layout() {
-        return nmi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("nmi"));
     }
 
-    private static final long nmi$OFFSET = $LAYOUT.byteOffset(groupElement("nmi"));
-
     public static final long nmi$offset() {
-        return nmi$OFFSET;
+        return 12L;
     }
 
     public static MemorySegment nmi(MemorySegment struct) {
-        return struct.asSlice(nmi$OFFSET, nmi$LAYOUT.byteSize());
+        return struct.asSlice(12L, 4L);
     }
 
     public static void nmi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, nmi$OFFSET, nmi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 12L, 4L);
     }
-
-    private static final OfInt sipi_vector$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sipi_vector"));
 
     public static final OfInt sipi_vector$layout() {
-        return sipi_vector$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sipi_vector"));
     }
 
-    private static final long sipi_vector$OFFSET = $LAYOUT.byteOffset(groupElement("sipi_vector"));
-
     public static final long sipi_vector$offset() {
-        return sipi_vector$OFFSET;
+        return 16L;
     }
 
     public static int sipi_vector(MemorySegment struct) {
-        return struct.get(sipi_vector$LAYOUT, sipi_vector$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void sipi_vector(MemorySegment struct, int fieldValue) {
-        struct.set(sipi_vector$LAYOUT, sipi_vector$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 20L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
 
     public static class smi {
-
         smi() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("smm"),
-            c_types.C_CHAR.withName("pending"),
-            c_types.C_CHAR.withName("smm_inside_nmi"),
-            c_types.C_CHAR.withName("latched_init")
-        ).withName("$anon$3");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("smm"),
+                c_types.C_CHAR.withName("pending"),
+                c_types.C_CHAR.withName("smm_inside_nmi"),
+                c_types.C_CHAR.withName("latched_init")
+            ).withName("$anon$3");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte smm$LAYOUT = (OfByte)$LAYOUT.select(groupElement("smm"));
 
         public static final OfByte smm$layout() {
-            return smm$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("smm"));
         }
 
-        private static final long smm$OFFSET = $LAYOUT.byteOffset(groupElement("smm"));
-
         public static final long smm$offset() {
-            return smm$OFFSET;
+            return 0L;
         }
 
         public static byte smm(MemorySegment struct) {
-            return struct.get(smm$LAYOUT, smm$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void smm(MemorySegment struct, byte fieldValue) {
-            struct.set(smm$LAYOUT, smm$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
-
-        private static final OfByte pending$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pending"));
 
         public static final OfByte pending$layout() {
-            return pending$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("pending"));
         }
 
-        private static final long pending$OFFSET = $LAYOUT.byteOffset(groupElement("pending"));
-
         public static final long pending$offset() {
-            return pending$OFFSET;
+            return 1L;
         }
 
         public static byte pending(MemorySegment struct) {
-            return struct.get(pending$LAYOUT, pending$OFFSET);
+            return struct.get(c_types.C_CHAR, 1L);
         }
 
         public static void pending(MemorySegment struct, byte fieldValue) {
-            struct.set(pending$LAYOUT, pending$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 1L, fieldValue);
         }
-
-        private static final OfByte smm_inside_nmi$LAYOUT = (OfByte)$LAYOUT.select(groupElement("smm_inside_nmi"));
 
         public static final OfByte smm_inside_nmi$layout() {
-            return smm_inside_nmi$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("smm_inside_nmi"));
         }
 
-        private static final long smm_inside_nmi$OFFSET = $LAYOUT.byteOffset(groupElement("smm_inside_nmi"));
-
         public static final long smm_inside_nmi$offset() {
-            return smm_inside_nmi$OFFSET;
+            return 2L;
         }
 
         public static byte smm_inside_nmi(MemorySegment struct) {
-            return struct.get(smm_inside_nmi$LAYOUT, smm_inside_nmi$OFFSET);
+            return struct.get(c_types.C_CHAR, 2L);
         }
 
         public static void smm_inside_nmi(MemorySegment struct, byte fieldValue) {
-            struct.set(smm_inside_nmi$LAYOUT, smm_inside_nmi$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 2L, fieldValue);
         }
-
-        private static final OfByte latched_init$LAYOUT = (OfByte)$LAYOUT.select(groupElement("latched_init"));
 
         public static final OfByte latched_init$layout() {
-            return latched_init$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("latched_init"));
         }
 
-        private static final long latched_init$OFFSET = $LAYOUT.byteOffset(groupElement("latched_init"));
-
         public static final long latched_init$offset() {
-            return latched_init$OFFSET;
+            return 3L;
         }
 
         public static byte latched_init(MemorySegment struct) {
-            return struct.get(latched_init$LAYOUT, latched_init$OFFSET);
+            return struct.get(c_types.C_CHAR, 3L);
         }
 
         public static void latched_init(MemorySegment struct, byte fieldValue) {
-            struct.set(latched_init$LAYOUT, latched_init$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 3L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout smi$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("smi"));
-
     public static final GroupLayout smi$layout() {
-        return smi$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("smi"));
     }
 
-    private static final long smi$OFFSET = $LAYOUT.byteOffset(groupElement("smi"));
-
     public static final long smi$offset() {
-        return smi$OFFSET;
+        return 24L;
     }
 
     public static MemorySegment smi(MemorySegment struct) {
-        return struct.asSlice(smi$OFFSET, smi$LAYOUT.byteSize());
+        return struct.asSlice(24L, 4L);
     }
 
     public static void smi(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, smi$OFFSET, smi$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 24L, 4L);
     }
 
     public static class triple_fault {
-
         triple_fault() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_CHAR.withName("pending")
-        ).withName("$anon$4");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_CHAR.withName("pending")
+            ).withName("$anon$4");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfByte pending$LAYOUT = (OfByte)$LAYOUT.select(groupElement("pending"));
 
         public static final OfByte pending$layout() {
-            return pending$LAYOUT;
+            return (OfByte) $Layout.LAYOUT.select(groupElement("pending"));
         }
 
-        private static final long pending$OFFSET = $LAYOUT.byteOffset(groupElement("pending"));
-
         public static final long pending$offset() {
-            return pending$OFFSET;
+            return 0L;
         }
 
         public static byte pending(MemorySegment struct) {
-            return struct.get(pending$LAYOUT, pending$OFFSET);
+            return struct.get(c_types.C_CHAR, 0L);
         }
 
         public static void pending(MemorySegment struct, byte fieldValue) {
-            struct.set(pending$LAYOUT, pending$OFFSET, fieldValue);
+            struct.set(c_types.C_CHAR, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(1L * index, 1L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 1L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(1L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(1L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout triple_fault$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("triple_fault"));
-
     public static final GroupLayout triple_fault$layout() {
-        return triple_fault$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("triple_fault"));
     }
 
-    private static final long triple_fault$OFFSET = $LAYOUT.byteOffset(groupElement("triple_fault"));
-
     public static final long triple_fault$offset() {
-        return triple_fault$OFFSET;
+        return 28L;
     }
 
     public static MemorySegment triple_fault(MemorySegment struct) {
-        return struct.asSlice(triple_fault$OFFSET, triple_fault$LAYOUT.byteSize());
+        return struct.asSlice(28L, 1L);
     }
 
     public static void triple_fault(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, triple_fault$OFFSET, triple_fault$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 28L, 1L);
     }
-
-    private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     public static final SequenceLayout reserved$layout() {
-        return reserved$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("reserved"));
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
     public static final long reserved$offset() {
-        return reserved$OFFSET;
+        return 29L;
     }
 
     public static MemorySegment reserved(MemorySegment struct) {
-        return struct.asSlice(reserved$OFFSET, reserved$LAYOUT.byteSize());
+        return struct.asSlice(29L, 26L);
     }
 
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 29L, 26L);
     }
-
-    private static final OfByte exception_has_payload$LAYOUT = (OfByte)$LAYOUT.select(groupElement("exception_has_payload"));
 
     public static final OfByte exception_has_payload$layout() {
-        return exception_has_payload$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("exception_has_payload"));
     }
 
-    private static final long exception_has_payload$OFFSET = $LAYOUT.byteOffset(groupElement("exception_has_payload"));
-
     public static final long exception_has_payload$offset() {
-        return exception_has_payload$OFFSET;
+        return 55L;
     }
 
     public static byte exception_has_payload(MemorySegment struct) {
-        return struct.get(exception_has_payload$LAYOUT, exception_has_payload$OFFSET);
+        return struct.get(c_types.C_CHAR, 55L);
     }
 
     public static void exception_has_payload(MemorySegment struct, byte fieldValue) {
-        struct.set(exception_has_payload$LAYOUT, exception_has_payload$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 55L, fieldValue);
     }
-
-    private static final OfLong exception_payload$LAYOUT = (OfLong)$LAYOUT.select(groupElement("exception_payload"));
 
     public static final OfLong exception_payload$layout() {
-        return exception_payload$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("exception_payload"));
     }
 
-    private static final long exception_payload$OFFSET = $LAYOUT.byteOffset(groupElement("exception_payload"));
-
     public static final long exception_payload$offset() {
-        return exception_payload$OFFSET;
+        return 56L;
     }
 
     public static long exception_payload(MemorySegment struct) {
-        return struct.get(exception_payload$LAYOUT, exception_payload$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void exception_payload(MemorySegment struct, long fieldValue) {
-        struct.set(exception_payload$LAYOUT, exception_payload$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(64L * index, 64L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 64L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(64L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(64L, elementCount), 8L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_xcr {
-
     kvm_xcr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("xcr"),
-        c_types.C_INT.withName("reserved"),
-        c_types.C_LONG_LONG.withName("value")
-    ).withName("kvm_xcr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("xcr"),
+            c_types.C_INT.withName("reserved"),
+            c_types.C_LONG_LONG.withName("value")
+        ).withName("kvm_xcr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt xcr$LAYOUT = (OfInt)$LAYOUT.select(groupElement("xcr"));
 
     public static final OfInt xcr$layout() {
-        return xcr$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("xcr"));
     }
 
-    private static final long xcr$OFFSET = $LAYOUT.byteOffset(groupElement("xcr"));
-
     public static final long xcr$offset() {
-        return xcr$OFFSET;
+        return 0L;
     }
 
     public static int xcr(MemorySegment struct) {
-        return struct.get(xcr$LAYOUT, xcr$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void xcr(MemorySegment struct, int fieldValue) {
-        struct.set(xcr$LAYOUT, xcr$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
 
     public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("reserved"));
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
     public static final long reserved$offset() {
-        return reserved$OFFSET;
+        return 4L;
     }
 
     public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong value$LAYOUT = (OfLong)$LAYOUT.select(groupElement("value"));
 
     public static final OfLong value$layout() {
-        return value$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("value"));
     }
 
-    private static final long value$OFFSET = $LAYOUT.byteOffset(groupElement("value"));
-
     public static final long value$offset() {
-        return value$OFFSET;
+        return 8L;
     }
 
     public static long value(MemorySegment struct) {
-        return struct.get(value$LAYOUT, value$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void value(MemorySegment struct, long fieldValue) {
-        struct.set(value$LAYOUT, value$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_xcrs {
-
     kvm_xcrs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("nr_xcrs"),
-        c_types.C_INT.withName("flags"),
-        MemoryLayout.sequenceLayout(16, kvm_xcr.layout()).withName("xcrs"),
-        MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("padding")
-    ).withName("kvm_xcrs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("nr_xcrs"),
+            c_types.C_INT.withName("flags"),
+            MemoryLayout.sequenceLayout(16, kvm_xcr.layout()).withName("xcrs"),
+            MemoryLayout.sequenceLayout(16, c_types.C_LONG_LONG).withName("padding")
+        ).withName("kvm_xcrs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt nr_xcrs$LAYOUT = (OfInt)$LAYOUT.select(groupElement("nr_xcrs"));
 
     public static final OfInt nr_xcrs$layout() {
-        return nr_xcrs$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("nr_xcrs"));
     }
 
-    private static final long nr_xcrs$OFFSET = $LAYOUT.byteOffset(groupElement("nr_xcrs"));
-
     public static final long nr_xcrs$offset() {
-        return nr_xcrs$OFFSET;
+        return 0L;
     }
 
     public static int nr_xcrs(MemorySegment struct) {
-        return struct.get(nr_xcrs$LAYOUT, nr_xcrs$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void nr_xcrs(MemorySegment struct, int fieldValue) {
-        struct.set(nr_xcrs$LAYOUT, nr_xcrs$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 4L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final SequenceLayout xcrs$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("xcrs"));
 
     public static final SequenceLayout xcrs$layout() {
-        return xcrs$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("xcrs"));
     }
 
-    private static final long xcrs$OFFSET = $LAYOUT.byteOffset(groupElement("xcrs"));
-
     public static final long xcrs$offset() {
-        return xcrs$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment xcrs(MemorySegment struct) {
-        return struct.asSlice(xcrs$OFFSET, xcrs$LAYOUT.byteSize());
+        return struct.asSlice(8L, 256L);
     }
 
     public static void xcrs(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, xcrs$OFFSET, xcrs$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 256L);
     }
-
-    private static final SequenceLayout padding$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("padding"));
 
     public static final SequenceLayout padding$layout() {
-        return padding$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("padding"));
     }
 
-    private static final long padding$OFFSET = $LAYOUT.byteOffset(groupElement("padding"));
-
     public static final long padding$offset() {
-        return padding$OFFSET;
+        return 264L;
     }
 
     public static MemorySegment padding(MemorySegment struct) {
-        return struct.asSlice(padding$OFFSET, padding$LAYOUT.byteSize());
+        return struct.asSlice(264L, 128L);
     }
 
     public static void padding(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, padding$OFFSET, padding$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 264L, 128L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(392L * index, 392L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 392L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(392L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(392L, elementCount), 8L);
     }
 }
 

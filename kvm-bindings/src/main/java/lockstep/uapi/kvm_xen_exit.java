@@ -24,255 +24,226 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_xen_exit {
-
     kvm_xen_exit() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        MemoryLayout.paddingLayout(4),
-        kvm_xen_exit.u.layout().withName("u")
-    ).withName("kvm_xen_exit");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            MemoryLayout.paddingLayout(4),
+            kvm_xen_exit.u.layout().withName("u")
+        ).withName("kvm_xen_exit");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
 
     public static class u {
-
         u() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            kvm_xen_exit.u.hcall.layout().withName("hcall")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                kvm_xen_exit.u.hcall.layout().withName("hcall")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static class hcall {
-
             hcall() {
                 // Should not be called directly
             }
 
-            private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-                c_types.C_INT.withName("longmode"),
-                c_types.C_INT.withName("cpl"),
-                c_types.C_LONG_LONG.withName("input"),
-                c_types.C_LONG_LONG.withName("result"),
-                MemoryLayout.sequenceLayout(6, c_types.C_LONG_LONG).withName("params")
-            ).withName("$anon$1");
+            private static final class $Layout {
+                static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                    c_types.C_INT.withName("longmode"),
+                    c_types.C_INT.withName("cpl"),
+                    c_types.C_LONG_LONG.withName("input"),
+                    c_types.C_LONG_LONG.withName("result"),
+                    MemoryLayout.sequenceLayout(6, c_types.C_LONG_LONG).withName("params")
+                ).withName("$anon$1");
+            }
 
             public static final GroupLayout layout() {
-                return $LAYOUT;
+                return $Layout.LAYOUT;
             }
-
-            private static final OfInt longmode$LAYOUT = (OfInt)$LAYOUT.select(groupElement("longmode"));
 
             public static final OfInt longmode$layout() {
-                return longmode$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("longmode"));
             }
 
-            private static final long longmode$OFFSET = $LAYOUT.byteOffset(groupElement("longmode"));
-
             public static final long longmode$offset() {
-                return longmode$OFFSET;
+                return 0L;
             }
 
             public static int longmode(MemorySegment struct) {
-                return struct.get(longmode$LAYOUT, longmode$OFFSET);
+                return struct.get(c_types.C_INT, 0L);
             }
 
             public static void longmode(MemorySegment struct, int fieldValue) {
-                struct.set(longmode$LAYOUT, longmode$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 0L, fieldValue);
             }
-
-            private static final OfInt cpl$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cpl"));
 
             public static final OfInt cpl$layout() {
-                return cpl$LAYOUT;
+                return (OfInt) $Layout.LAYOUT.select(groupElement("cpl"));
             }
 
-            private static final long cpl$OFFSET = $LAYOUT.byteOffset(groupElement("cpl"));
-
             public static final long cpl$offset() {
-                return cpl$OFFSET;
+                return 4L;
             }
 
             public static int cpl(MemorySegment struct) {
-                return struct.get(cpl$LAYOUT, cpl$OFFSET);
+                return struct.get(c_types.C_INT, 4L);
             }
 
             public static void cpl(MemorySegment struct, int fieldValue) {
-                struct.set(cpl$LAYOUT, cpl$OFFSET, fieldValue);
+                struct.set(c_types.C_INT, 4L, fieldValue);
             }
-
-            private static final OfLong input$LAYOUT = (OfLong)$LAYOUT.select(groupElement("input"));
 
             public static final OfLong input$layout() {
-                return input$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("input"));
             }
 
-            private static final long input$OFFSET = $LAYOUT.byteOffset(groupElement("input"));
-
             public static final long input$offset() {
-                return input$OFFSET;
+                return 8L;
             }
 
             public static long input(MemorySegment struct) {
-                return struct.get(input$LAYOUT, input$OFFSET);
+                return struct.get(c_types.C_LONG, 8L);
             }
 
             public static void input(MemorySegment struct, long fieldValue) {
-                struct.set(input$LAYOUT, input$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 8L, fieldValue);
             }
-
-            private static final OfLong result$LAYOUT = (OfLong)$LAYOUT.select(groupElement("result"));
 
             public static final OfLong result$layout() {
-                return result$LAYOUT;
+                return (OfLong) $Layout.LAYOUT.select(groupElement("result"));
             }
 
-            private static final long result$OFFSET = $LAYOUT.byteOffset(groupElement("result"));
-
             public static final long result$offset() {
-                return result$OFFSET;
+                return 16L;
             }
 
             public static long result(MemorySegment struct) {
-                return struct.get(result$LAYOUT, result$OFFSET);
+                return struct.get(c_types.C_LONG, 16L);
             }
 
             public static void result(MemorySegment struct, long fieldValue) {
-                struct.set(result$LAYOUT, result$OFFSET, fieldValue);
+                struct.set(c_types.C_LONG, 16L, fieldValue);
             }
-
-            private static final SequenceLayout params$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("params"));
 
             public static final SequenceLayout params$layout() {
-                return params$LAYOUT;
+                return (SequenceLayout) $Layout.LAYOUT.select(groupElement("params"));
             }
 
-            private static final long params$OFFSET = $LAYOUT.byteOffset(groupElement("params"));
-
             public static final long params$offset() {
-                return params$OFFSET;
+                return 24L;
             }
 
             public static MemorySegment params(MemorySegment struct) {
-                return struct.asSlice(params$OFFSET, params$LAYOUT.byteSize());
+                return struct.asSlice(24L, 48L);
             }
 
             public static void params(MemorySegment struct, MemorySegment fieldValue) {
-                MemorySegment.copy(fieldValue, 0L, struct, params$OFFSET, params$LAYOUT.byteSize());
+                MemorySegment.copy(fieldValue, 0L, struct, 24L, 48L);
             }
 
             public static MemorySegment asSlice(MemorySegment array, long index) {
-                return array.asSlice(layout().byteSize() * index, layout().byteSize());
+                return array.asSlice(72L * index, 72L);
             }
 
-            public static long sizeof() { return layout().byteSize(); }
+            public static long sizeof() { return 72L; }
 
             public static MemorySegment allocate(SegmentAllocator allocator) {
-                return allocator.allocate(layout());
+                return allocator.allocate(72L, 8L);
             }
 
             public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-                return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+                return allocator.allocate(Math.multiplyExact(72L, elementCount), 8L);
             }
         }
 
-        private static final GroupLayout hcall$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("hcall"));
-
         public static final GroupLayout hcall$layout() {
-            return hcall$LAYOUT;
+            return (GroupLayout) $Layout.LAYOUT.select(groupElement("hcall"));
         }
 
-        private static final long hcall$OFFSET = $LAYOUT.byteOffset(groupElement("hcall"));
-
         public static final long hcall$offset() {
-            return hcall$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment hcall(MemorySegment union) {
-            return union.asSlice(hcall$OFFSET, hcall$LAYOUT.byteSize());
+            return union.asSlice(0L, 72L);
         }
 
         public static void hcall(MemorySegment union, MemorySegment fieldValue) {
-            MemorySegment.copy(fieldValue, 0L, union, hcall$OFFSET, hcall$LAYOUT.byteSize());
+            MemorySegment.copy(fieldValue, 0L, union, 0L, 72L);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(72L * index, 72L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 72L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(72L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(72L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout u$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("u"));
-
     public static final GroupLayout u$layout() {
-        return u$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("u"));
     }
 
-    private static final long u$OFFSET = $LAYOUT.byteOffset(groupElement("u"));
-
     public static final long u$offset() {
-        return u$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment u(MemorySegment struct) {
-        return struct.asSlice(u$OFFSET, u$LAYOUT.byteSize());
+        return struct.asSlice(8L, 72L);
     }
 
     public static void u(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, u$OFFSET, u$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 72L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(80L * index, 80L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 80L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(80L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(80L, elementCount), 8L);
     }
 }
 

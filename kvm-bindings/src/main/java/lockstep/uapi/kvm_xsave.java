@@ -20,124 +20,113 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class kvm_xsave {
-
     kvm_xsave() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        MemoryLayout.sequenceLayout(1024, c_types.C_INT).withName("region"),
-        MemoryLayout.structLayout(
-            kvm_xsave.__empty_extra.layout().withName("__empty_extra"),
-            MemoryLayout.sequenceLayout(0, c_types.C_INT).withName("extra")
-        ).withName("$anon$0")
-    ).withName("kvm_xsave");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(1024, c_types.C_INT).withName("region"),
+            MemoryLayout.structLayout(
+                kvm_xsave.__empty_extra.layout().withName("__empty_extra"),
+                MemoryLayout.sequenceLayout(0, c_types.C_INT).withName("extra")
+            ).withName("$anon$0")
+        ).withName("kvm_xsave");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final SequenceLayout region$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("region"));
 
     public static final SequenceLayout region$layout() {
-        return region$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("region"));
     }
 
-    private static final long region$OFFSET = $LAYOUT.byteOffset(groupElement("region"));
-
     public static final long region$offset() {
-        return region$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment region(MemorySegment struct) {
-        return struct.asSlice(region$OFFSET, region$LAYOUT.byteSize());
+        return struct.asSlice(0L, 4096L);
     }
 
     public static void region(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, region$OFFSET, region$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 4096L);
     }
 
     public static class __empty_extra {
-
         __empty_extra() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(0L * index, 0L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 0L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(0L, 1L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(0L, elementCount), 1L);
         }
     }
 
-    private static final GroupLayout __empty_extra$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_extra"));
-
     public static final GroupLayout __empty_extra$layout() {
-        return __empty_extra$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__empty_extra"));
     }
 
-    private static final long __empty_extra$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__empty_extra"));
-
     public static final long __empty_extra$offset() {
-        return __empty_extra$OFFSET;
+        return 4096L;
     }
 
     public static MemorySegment __empty_extra(MemorySegment struct) {
-        return struct.asSlice(__empty_extra$OFFSET, __empty_extra$LAYOUT.byteSize());
+        return struct.asSlice(4096L, 0L);
     }
 
     public static void __empty_extra(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __empty_extra$OFFSET, __empty_extra$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4096L, 0L);
     }
-
-    private static final SequenceLayout extra$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("$anon$0"), groupElement("extra"));
 
     public static final SequenceLayout extra$layout() {
-        return extra$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("extra"));
     }
 
-    private static final long extra$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("extra"));
-
     public static final long extra$offset() {
-        return extra$OFFSET;
+        return 4096L;
     }
 
     public static MemorySegment extra(MemorySegment struct) {
-        return struct.asSlice(extra$OFFSET, extra$LAYOUT.byteSize());
+        return struct.asSlice(4096L, 0L);
     }
 
     public static void extra(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, extra$OFFSET, extra$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 4096L, 0L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4096L * index, 4096L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4096L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4096L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4096L, elementCount), 4L);
     }
 }
 

@@ -21,179 +21,152 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class msghdr {
-
     msghdr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_POINTER.withName("msg_name"),
-        c_types.C_INT.withName("msg_namelen"),
-        MemoryLayout.paddingLayout(4),
-        c_types.C_POINTER.withName("msg_iov"),
-        c_types.C_LONG.withName("msg_iovlen"),
-        c_types.C_POINTER.withName("msg_control"),
-        c_types.C_LONG.withName("msg_controllen"),
-        c_types.C_INT.withName("msg_flags"),
-        MemoryLayout.paddingLayout(4)
-    ).withName("msghdr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_POINTER.withName("msg_name"),
+            c_types.C_INT.withName("msg_namelen"),
+            MemoryLayout.paddingLayout(4),
+            c_types.C_POINTER.withName("msg_iov"),
+            c_types.C_LONG.withName("msg_iovlen"),
+            c_types.C_POINTER.withName("msg_control"),
+            c_types.C_LONG.withName("msg_controllen"),
+            c_types.C_INT.withName("msg_flags"),
+            MemoryLayout.paddingLayout(4)
+        ).withName("msghdr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final AddressLayout msg_name$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("msg_name"));
 
     public static final AddressLayout msg_name$layout() {
-        return msg_name$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("msg_name"));
     }
 
-    private static final long msg_name$OFFSET = $LAYOUT.byteOffset(groupElement("msg_name"));
-
     public static final long msg_name$offset() {
-        return msg_name$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment msg_name(MemorySegment struct) {
-        return struct.get(msg_name$LAYOUT, msg_name$OFFSET);
+        return struct.get(c_types.C_POINTER, 0L);
     }
 
     public static void msg_name(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(msg_name$LAYOUT, msg_name$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 0L, fieldValue);
     }
-
-    private static final OfInt msg_namelen$LAYOUT = (OfInt)$LAYOUT.select(groupElement("msg_namelen"));
 
     public static final OfInt msg_namelen$layout() {
-        return msg_namelen$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("msg_namelen"));
     }
 
-    private static final long msg_namelen$OFFSET = $LAYOUT.byteOffset(groupElement("msg_namelen"));
-
     public static final long msg_namelen$offset() {
-        return msg_namelen$OFFSET;
+        return 8L;
     }
 
     public static int msg_namelen(MemorySegment struct) {
-        return struct.get(msg_namelen$LAYOUT, msg_namelen$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void msg_namelen(MemorySegment struct, int fieldValue) {
-        struct.set(msg_namelen$LAYOUT, msg_namelen$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final AddressLayout msg_iov$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("msg_iov"));
 
     public static final AddressLayout msg_iov$layout() {
-        return msg_iov$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("msg_iov"));
     }
 
-    private static final long msg_iov$OFFSET = $LAYOUT.byteOffset(groupElement("msg_iov"));
-
     public static final long msg_iov$offset() {
-        return msg_iov$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment msg_iov(MemorySegment struct) {
-        return struct.get(msg_iov$LAYOUT, msg_iov$OFFSET);
+        return struct.get(c_types.C_POINTER, 16L);
     }
 
     public static void msg_iov(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(msg_iov$LAYOUT, msg_iov$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 16L, fieldValue);
     }
-
-    private static final OfLong msg_iovlen$LAYOUT = (OfLong)$LAYOUT.select(groupElement("msg_iovlen"));
 
     public static final OfLong msg_iovlen$layout() {
-        return msg_iovlen$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("msg_iovlen"));
     }
 
-    private static final long msg_iovlen$OFFSET = $LAYOUT.byteOffset(groupElement("msg_iovlen"));
-
     public static final long msg_iovlen$offset() {
-        return msg_iovlen$OFFSET;
+        return 24L;
     }
 
     public static long msg_iovlen(MemorySegment struct) {
-        return struct.get(msg_iovlen$LAYOUT, msg_iovlen$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void msg_iovlen(MemorySegment struct, long fieldValue) {
-        struct.set(msg_iovlen$LAYOUT, msg_iovlen$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final AddressLayout msg_control$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("msg_control"));
 
     public static final AddressLayout msg_control$layout() {
-        return msg_control$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("msg_control"));
     }
 
-    private static final long msg_control$OFFSET = $LAYOUT.byteOffset(groupElement("msg_control"));
-
     public static final long msg_control$offset() {
-        return msg_control$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment msg_control(MemorySegment struct) {
-        return struct.get(msg_control$LAYOUT, msg_control$OFFSET);
+        return struct.get(c_types.C_POINTER, 32L);
     }
 
     public static void msg_control(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(msg_control$LAYOUT, msg_control$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 32L, fieldValue);
     }
-
-    private static final OfLong msg_controllen$LAYOUT = (OfLong)$LAYOUT.select(groupElement("msg_controllen"));
 
     public static final OfLong msg_controllen$layout() {
-        return msg_controllen$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("msg_controllen"));
     }
 
-    private static final long msg_controllen$OFFSET = $LAYOUT.byteOffset(groupElement("msg_controllen"));
-
     public static final long msg_controllen$offset() {
-        return msg_controllen$OFFSET;
+        return 40L;
     }
 
     public static long msg_controllen(MemorySegment struct) {
-        return struct.get(msg_controllen$LAYOUT, msg_controllen$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void msg_controllen(MemorySegment struct, long fieldValue) {
-        struct.set(msg_controllen$LAYOUT, msg_controllen$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfInt msg_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("msg_flags"));
 
     public static final OfInt msg_flags$layout() {
-        return msg_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("msg_flags"));
     }
 
-    private static final long msg_flags$OFFSET = $LAYOUT.byteOffset(groupElement("msg_flags"));
-
     public static final long msg_flags$offset() {
-        return msg_flags$OFFSET;
+        return 48L;
     }
 
     public static int msg_flags(MemorySegment struct) {
-        return struct.get(msg_flags$LAYOUT, msg_flags$OFFSET);
+        return struct.get(c_types.C_INT, 48L);
     }
 
     public static void msg_flags(MemorySegment struct, int fieldValue) {
-        struct.set(msg_flags$LAYOUT, msg_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 48L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(56L * index, 56L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 56L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(56L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(56L, elementCount), 8L);
     }
 }
 

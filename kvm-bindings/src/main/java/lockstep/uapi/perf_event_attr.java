@@ -89,648 +89,533 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class perf_event_attr {
-
     perf_event_attr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        c_types.C_INT.withName("size"),
-        c_types.C_LONG_LONG.withName("config"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("sample_period"),
-            c_types.C_LONG_LONG.withName("sample_freq")
-        ).withName("$anon$0"),
-        c_types.C_LONG_LONG.withName("sample_type"),
-        c_types.C_LONG_LONG.withName("read_format"),
-        MemoryLayout.paddingLayout(8),
-        MemoryLayout.unionLayout(
-            c_types.C_INT.withName("wakeup_events"),
-            c_types.C_INT.withName("wakeup_watermark")
-        ).withName("$anon$1"),
-        c_types.C_INT.withName("bp_type"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("bp_addr"),
-            c_types.C_LONG_LONG.withName("kprobe_func"),
-            c_types.C_LONG_LONG.withName("uprobe_path"),
-            c_types.C_LONG_LONG.withName("config1")
-        ).withName("$anon$2"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("bp_len"),
-            c_types.C_LONG_LONG.withName("kprobe_addr"),
-            c_types.C_LONG_LONG.withName("probe_offset"),
-            c_types.C_LONG_LONG.withName("config2")
-        ).withName("$anon$3"),
-        c_types.C_LONG_LONG.withName("branch_sample_type"),
-        c_types.C_LONG_LONG.withName("sample_regs_user"),
-        c_types.C_INT.withName("sample_stack_user"),
-        c_types.C_INT.withName("clockid"),
-        c_types.C_LONG_LONG.withName("sample_regs_intr"),
-        c_types.C_INT.withName("aux_watermark"),
-        c_types.C_SHORT.withName("sample_max_stack"),
-        c_types.C_SHORT.withName("__reserved_2"),
-        c_types.C_INT.withName("aux_sample_size"),
-        c_types.C_INT.withName("__reserved_3"),
-        c_types.C_LONG_LONG.withName("sig_data")
-    ).withName("perf_event_attr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            c_types.C_INT.withName("size"),
+            c_types.C_LONG_LONG.withName("config"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("sample_period"),
+                c_types.C_LONG_LONG.withName("sample_freq")
+            ).withName("$anon$0"),
+            c_types.C_LONG_LONG.withName("sample_type"),
+            c_types.C_LONG_LONG.withName("read_format"),
+            MemoryLayout.paddingLayout(8),
+            MemoryLayout.unionLayout(
+                c_types.C_INT.withName("wakeup_events"),
+                c_types.C_INT.withName("wakeup_watermark")
+            ).withName("$anon$1"),
+            c_types.C_INT.withName("bp_type"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("bp_addr"),
+                c_types.C_LONG_LONG.withName("kprobe_func"),
+                c_types.C_LONG_LONG.withName("uprobe_path"),
+                c_types.C_LONG_LONG.withName("config1")
+            ).withName("$anon$2"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("bp_len"),
+                c_types.C_LONG_LONG.withName("kprobe_addr"),
+                c_types.C_LONG_LONG.withName("probe_offset"),
+                c_types.C_LONG_LONG.withName("config2")
+            ).withName("$anon$3"),
+            c_types.C_LONG_LONG.withName("branch_sample_type"),
+            c_types.C_LONG_LONG.withName("sample_regs_user"),
+            c_types.C_INT.withName("sample_stack_user"),
+            c_types.C_INT.withName("clockid"),
+            c_types.C_LONG_LONG.withName("sample_regs_intr"),
+            c_types.C_INT.withName("aux_watermark"),
+            c_types.C_SHORT.withName("sample_max_stack"),
+            c_types.C_SHORT.withName("__reserved_2"),
+            c_types.C_INT.withName("aux_sample_size"),
+            c_types.C_INT.withName("__reserved_3"),
+            c_types.C_LONG_LONG.withName("sig_data")
+        ).withName("perf_event_attr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt size$LAYOUT = (OfInt)$LAYOUT.select(groupElement("size"));
 
     public static final OfInt size$layout() {
-        return size$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("size"));
     }
 
-    private static final long size$OFFSET = $LAYOUT.byteOffset(groupElement("size"));
-
     public static final long size$offset() {
-        return size$OFFSET;
+        return 4L;
     }
 
     public static int size(MemorySegment struct) {
-        return struct.get(size$LAYOUT, size$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void size(MemorySegment struct, int fieldValue) {
-        struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfLong config$LAYOUT = (OfLong)$LAYOUT.select(groupElement("config"));
 
     public static final OfLong config$layout() {
-        return config$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("config"));
     }
 
-    private static final long config$OFFSET = $LAYOUT.byteOffset(groupElement("config"));
-
     public static final long config$offset() {
-        return config$OFFSET;
+        return 8L;
     }
 
     public static long config(MemorySegment struct) {
-        return struct.get(config$LAYOUT, config$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void config(MemorySegment struct, long fieldValue) {
-        struct.set(config$LAYOUT, config$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong sample_period$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("sample_period"));
 
     public static final OfLong sample_period$layout() {
-        return sample_period$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("sample_period"));
     }
 
-    private static final long sample_period$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("sample_period"));
-
     public static final long sample_period$offset() {
-        return sample_period$OFFSET;
+        return 16L;
     }
 
     public static long sample_period(MemorySegment struct) {
-        return struct.get(sample_period$LAYOUT, sample_period$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void sample_period(MemorySegment struct, long fieldValue) {
-        struct.set(sample_period$LAYOUT, sample_period$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong sample_freq$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("sample_freq"));
 
     public static final OfLong sample_freq$layout() {
-        return sample_freq$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("sample_freq"));
     }
 
-    private static final long sample_freq$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("sample_freq"));
-
     public static final long sample_freq$offset() {
-        return sample_freq$OFFSET;
+        return 16L;
     }
 
     public static long sample_freq(MemorySegment struct) {
-        return struct.get(sample_freq$LAYOUT, sample_freq$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void sample_freq(MemorySegment struct, long fieldValue) {
-        struct.set(sample_freq$LAYOUT, sample_freq$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong sample_type$LAYOUT = (OfLong)$LAYOUT.select(groupElement("sample_type"));
 
     public static final OfLong sample_type$layout() {
-        return sample_type$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("sample_type"));
     }
 
-    private static final long sample_type$OFFSET = $LAYOUT.byteOffset(groupElement("sample_type"));
-
     public static final long sample_type$offset() {
-        return sample_type$OFFSET;
+        return 24L;
     }
 
     public static long sample_type(MemorySegment struct) {
-        return struct.get(sample_type$LAYOUT, sample_type$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void sample_type(MemorySegment struct, long fieldValue) {
-        struct.set(sample_type$LAYOUT, sample_type$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final OfLong read_format$LAYOUT = (OfLong)$LAYOUT.select(groupElement("read_format"));
 
     public static final OfLong read_format$layout() {
-        return read_format$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("read_format"));
     }
 
-    private static final long read_format$OFFSET = $LAYOUT.byteOffset(groupElement("read_format"));
-
     public static final long read_format$offset() {
-        return read_format$OFFSET;
+        return 32L;
     }
 
     public static long read_format(MemorySegment struct) {
-        return struct.get(read_format$LAYOUT, read_format$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void read_format(MemorySegment struct, long fieldValue) {
-        struct.set(read_format$LAYOUT, read_format$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfInt wakeup_events$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$1"), groupElement("wakeup_events"));
 
     public static final OfInt wakeup_events$layout() {
-        return wakeup_events$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("wakeup_events"));
     }
 
-    private static final long wakeup_events$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("wakeup_events"));
-
     public static final long wakeup_events$offset() {
-        return wakeup_events$OFFSET;
+        return 48L;
     }
 
     public static int wakeup_events(MemorySegment struct) {
-        return struct.get(wakeup_events$LAYOUT, wakeup_events$OFFSET);
+        return struct.get(c_types.C_INT, 48L);
     }
 
     public static void wakeup_events(MemorySegment struct, int fieldValue) {
-        struct.set(wakeup_events$LAYOUT, wakeup_events$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 48L, fieldValue);
     }
-
-    private static final OfInt wakeup_watermark$LAYOUT = (OfInt)$LAYOUT.select(groupElement("$anon$1"), groupElement("wakeup_watermark"));
 
     public static final OfInt wakeup_watermark$layout() {
-        return wakeup_watermark$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("wakeup_watermark"));
     }
 
-    private static final long wakeup_watermark$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("wakeup_watermark"));
-
     public static final long wakeup_watermark$offset() {
-        return wakeup_watermark$OFFSET;
+        return 48L;
     }
 
     public static int wakeup_watermark(MemorySegment struct) {
-        return struct.get(wakeup_watermark$LAYOUT, wakeup_watermark$OFFSET);
+        return struct.get(c_types.C_INT, 48L);
     }
 
     public static void wakeup_watermark(MemorySegment struct, int fieldValue) {
-        struct.set(wakeup_watermark$LAYOUT, wakeup_watermark$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 48L, fieldValue);
     }
-
-    private static final OfInt bp_type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("bp_type"));
 
     public static final OfInt bp_type$layout() {
-        return bp_type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("bp_type"));
     }
 
-    private static final long bp_type$OFFSET = $LAYOUT.byteOffset(groupElement("bp_type"));
-
     public static final long bp_type$offset() {
-        return bp_type$OFFSET;
+        return 52L;
     }
 
     public static int bp_type(MemorySegment struct) {
-        return struct.get(bp_type$LAYOUT, bp_type$OFFSET);
+        return struct.get(c_types.C_INT, 52L);
     }
 
     public static void bp_type(MemorySegment struct, int fieldValue) {
-        struct.set(bp_type$LAYOUT, bp_type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 52L, fieldValue);
     }
-
-    private static final OfLong bp_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("bp_addr"));
 
     public static final OfLong bp_addr$layout() {
-        return bp_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("bp_addr"));
     }
 
-    private static final long bp_addr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("bp_addr"));
-
     public static final long bp_addr$offset() {
-        return bp_addr$OFFSET;
+        return 56L;
     }
 
     public static long bp_addr(MemorySegment struct) {
-        return struct.get(bp_addr$LAYOUT, bp_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void bp_addr(MemorySegment struct, long fieldValue) {
-        struct.set(bp_addr$LAYOUT, bp_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong kprobe_func$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("kprobe_func"));
 
     public static final OfLong kprobe_func$layout() {
-        return kprobe_func$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("kprobe_func"));
     }
 
-    private static final long kprobe_func$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("kprobe_func"));
-
     public static final long kprobe_func$offset() {
-        return kprobe_func$OFFSET;
+        return 56L;
     }
 
     public static long kprobe_func(MemorySegment struct) {
-        return struct.get(kprobe_func$LAYOUT, kprobe_func$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void kprobe_func(MemorySegment struct, long fieldValue) {
-        struct.set(kprobe_func$LAYOUT, kprobe_func$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong uprobe_path$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("uprobe_path"));
 
     public static final OfLong uprobe_path$layout() {
-        return uprobe_path$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("uprobe_path"));
     }
 
-    private static final long uprobe_path$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("uprobe_path"));
-
     public static final long uprobe_path$offset() {
-        return uprobe_path$OFFSET;
+        return 56L;
     }
 
     public static long uprobe_path(MemorySegment struct) {
-        return struct.get(uprobe_path$LAYOUT, uprobe_path$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void uprobe_path(MemorySegment struct, long fieldValue) {
-        struct.set(uprobe_path$LAYOUT, uprobe_path$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong config1$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("config1"));
 
     public static final OfLong config1$layout() {
-        return config1$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("config1"));
     }
 
-    private static final long config1$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("config1"));
-
     public static final long config1$offset() {
-        return config1$OFFSET;
+        return 56L;
     }
 
     public static long config1(MemorySegment struct) {
-        return struct.get(config1$LAYOUT, config1$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void config1(MemorySegment struct, long fieldValue) {
-        struct.set(config1$LAYOUT, config1$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong bp_len$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("bp_len"));
 
     public static final OfLong bp_len$layout() {
-        return bp_len$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("bp_len"));
     }
 
-    private static final long bp_len$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("bp_len"));
-
     public static final long bp_len$offset() {
-        return bp_len$OFFSET;
+        return 64L;
     }
 
     public static long bp_len(MemorySegment struct) {
-        return struct.get(bp_len$LAYOUT, bp_len$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void bp_len(MemorySegment struct, long fieldValue) {
-        struct.set(bp_len$LAYOUT, bp_len$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong kprobe_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("kprobe_addr"));
 
     public static final OfLong kprobe_addr$layout() {
-        return kprobe_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("kprobe_addr"));
     }
 
-    private static final long kprobe_addr$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("kprobe_addr"));
-
     public static final long kprobe_addr$offset() {
-        return kprobe_addr$OFFSET;
+        return 64L;
     }
 
     public static long kprobe_addr(MemorySegment struct) {
-        return struct.get(kprobe_addr$LAYOUT, kprobe_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void kprobe_addr(MemorySegment struct, long fieldValue) {
-        struct.set(kprobe_addr$LAYOUT, kprobe_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong probe_offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("probe_offset"));
 
     public static final OfLong probe_offset$layout() {
-        return probe_offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("probe_offset"));
     }
 
-    private static final long probe_offset$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("probe_offset"));
-
     public static final long probe_offset$offset() {
-        return probe_offset$OFFSET;
+        return 64L;
     }
 
     public static long probe_offset(MemorySegment struct) {
-        return struct.get(probe_offset$LAYOUT, probe_offset$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void probe_offset(MemorySegment struct, long fieldValue) {
-        struct.set(probe_offset$LAYOUT, probe_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong config2$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("config2"));
 
     public static final OfLong config2$layout() {
-        return config2$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("config2"));
     }
 
-    private static final long config2$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("config2"));
-
     public static final long config2$offset() {
-        return config2$OFFSET;
+        return 64L;
     }
 
     public static long config2(MemorySegment struct) {
-        return struct.get(config2$LAYOUT, config2$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void config2(MemorySegment struct, long fieldValue) {
-        struct.set(config2$LAYOUT, config2$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong branch_sample_type$LAYOUT = (OfLong)$LAYOUT.select(groupElement("branch_sample_type"));
 
     public static final OfLong branch_sample_type$layout() {
-        return branch_sample_type$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("branch_sample_type"));
     }
 
-    private static final long branch_sample_type$OFFSET = $LAYOUT.byteOffset(groupElement("branch_sample_type"));
-
     public static final long branch_sample_type$offset() {
-        return branch_sample_type$OFFSET;
+        return 72L;
     }
 
     public static long branch_sample_type(MemorySegment struct) {
-        return struct.get(branch_sample_type$LAYOUT, branch_sample_type$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void branch_sample_type(MemorySegment struct, long fieldValue) {
-        struct.set(branch_sample_type$LAYOUT, branch_sample_type$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfLong sample_regs_user$LAYOUT = (OfLong)$LAYOUT.select(groupElement("sample_regs_user"));
 
     public static final OfLong sample_regs_user$layout() {
-        return sample_regs_user$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("sample_regs_user"));
     }
 
-    private static final long sample_regs_user$OFFSET = $LAYOUT.byteOffset(groupElement("sample_regs_user"));
-
     public static final long sample_regs_user$offset() {
-        return sample_regs_user$OFFSET;
+        return 80L;
     }
 
     public static long sample_regs_user(MemorySegment struct) {
-        return struct.get(sample_regs_user$LAYOUT, sample_regs_user$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void sample_regs_user(MemorySegment struct, long fieldValue) {
-        struct.set(sample_regs_user$LAYOUT, sample_regs_user$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final OfInt sample_stack_user$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sample_stack_user"));
 
     public static final OfInt sample_stack_user$layout() {
-        return sample_stack_user$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sample_stack_user"));
     }
 
-    private static final long sample_stack_user$OFFSET = $LAYOUT.byteOffset(groupElement("sample_stack_user"));
-
     public static final long sample_stack_user$offset() {
-        return sample_stack_user$OFFSET;
+        return 88L;
     }
 
     public static int sample_stack_user(MemorySegment struct) {
-        return struct.get(sample_stack_user$LAYOUT, sample_stack_user$OFFSET);
+        return struct.get(c_types.C_INT, 88L);
     }
 
     public static void sample_stack_user(MemorySegment struct, int fieldValue) {
-        struct.set(sample_stack_user$LAYOUT, sample_stack_user$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 88L, fieldValue);
     }
-
-    private static final OfInt clockid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("clockid"));
 
     public static final OfInt clockid$layout() {
-        return clockid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("clockid"));
     }
 
-    private static final long clockid$OFFSET = $LAYOUT.byteOffset(groupElement("clockid"));
-
     public static final long clockid$offset() {
-        return clockid$OFFSET;
+        return 92L;
     }
 
     public static int clockid(MemorySegment struct) {
-        return struct.get(clockid$LAYOUT, clockid$OFFSET);
+        return struct.get(c_types.C_INT, 92L);
     }
 
     public static void clockid(MemorySegment struct, int fieldValue) {
-        struct.set(clockid$LAYOUT, clockid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 92L, fieldValue);
     }
-
-    private static final OfLong sample_regs_intr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("sample_regs_intr"));
 
     public static final OfLong sample_regs_intr$layout() {
-        return sample_regs_intr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("sample_regs_intr"));
     }
 
-    private static final long sample_regs_intr$OFFSET = $LAYOUT.byteOffset(groupElement("sample_regs_intr"));
-
     public static final long sample_regs_intr$offset() {
-        return sample_regs_intr$OFFSET;
+        return 96L;
     }
 
     public static long sample_regs_intr(MemorySegment struct) {
-        return struct.get(sample_regs_intr$LAYOUT, sample_regs_intr$OFFSET);
+        return struct.get(c_types.C_LONG, 96L);
     }
 
     public static void sample_regs_intr(MemorySegment struct, long fieldValue) {
-        struct.set(sample_regs_intr$LAYOUT, sample_regs_intr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 96L, fieldValue);
     }
-
-    private static final OfInt aux_watermark$LAYOUT = (OfInt)$LAYOUT.select(groupElement("aux_watermark"));
 
     public static final OfInt aux_watermark$layout() {
-        return aux_watermark$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("aux_watermark"));
     }
 
-    private static final long aux_watermark$OFFSET = $LAYOUT.byteOffset(groupElement("aux_watermark"));
-
     public static final long aux_watermark$offset() {
-        return aux_watermark$OFFSET;
+        return 104L;
     }
 
     public static int aux_watermark(MemorySegment struct) {
-        return struct.get(aux_watermark$LAYOUT, aux_watermark$OFFSET);
+        return struct.get(c_types.C_INT, 104L);
     }
 
     public static void aux_watermark(MemorySegment struct, int fieldValue) {
-        struct.set(aux_watermark$LAYOUT, aux_watermark$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 104L, fieldValue);
     }
-
-    private static final OfShort sample_max_stack$LAYOUT = (OfShort)$LAYOUT.select(groupElement("sample_max_stack"));
 
     public static final OfShort sample_max_stack$layout() {
-        return sample_max_stack$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("sample_max_stack"));
     }
 
-    private static final long sample_max_stack$OFFSET = $LAYOUT.byteOffset(groupElement("sample_max_stack"));
-
     public static final long sample_max_stack$offset() {
-        return sample_max_stack$OFFSET;
+        return 108L;
     }
 
     public static short sample_max_stack(MemorySegment struct) {
-        return struct.get(sample_max_stack$LAYOUT, sample_max_stack$OFFSET);
+        return struct.get(c_types.C_SHORT, 108L);
     }
 
     public static void sample_max_stack(MemorySegment struct, short fieldValue) {
-        struct.set(sample_max_stack$LAYOUT, sample_max_stack$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 108L, fieldValue);
     }
-
-    private static final OfShort __reserved_2$LAYOUT = (OfShort)$LAYOUT.select(groupElement("__reserved_2"));
 
     public static final OfShort __reserved_2$layout() {
-        return __reserved_2$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("__reserved_2"));
     }
 
-    private static final long __reserved_2$OFFSET = $LAYOUT.byteOffset(groupElement("__reserved_2"));
-
     public static final long __reserved_2$offset() {
-        return __reserved_2$OFFSET;
+        return 110L;
     }
 
     public static short __reserved_2(MemorySegment struct) {
-        return struct.get(__reserved_2$LAYOUT, __reserved_2$OFFSET);
+        return struct.get(c_types.C_SHORT, 110L);
     }
 
     public static void __reserved_2(MemorySegment struct, short fieldValue) {
-        struct.set(__reserved_2$LAYOUT, __reserved_2$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 110L, fieldValue);
     }
-
-    private static final OfInt aux_sample_size$LAYOUT = (OfInt)$LAYOUT.select(groupElement("aux_sample_size"));
 
     public static final OfInt aux_sample_size$layout() {
-        return aux_sample_size$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("aux_sample_size"));
     }
 
-    private static final long aux_sample_size$OFFSET = $LAYOUT.byteOffset(groupElement("aux_sample_size"));
-
     public static final long aux_sample_size$offset() {
-        return aux_sample_size$OFFSET;
+        return 112L;
     }
 
     public static int aux_sample_size(MemorySegment struct) {
-        return struct.get(aux_sample_size$LAYOUT, aux_sample_size$OFFSET);
+        return struct.get(c_types.C_INT, 112L);
     }
 
     public static void aux_sample_size(MemorySegment struct, int fieldValue) {
-        struct.set(aux_sample_size$LAYOUT, aux_sample_size$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 112L, fieldValue);
     }
-
-    private static final OfInt __reserved_3$LAYOUT = (OfInt)$LAYOUT.select(groupElement("__reserved_3"));
 
     public static final OfInt __reserved_3$layout() {
-        return __reserved_3$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("__reserved_3"));
     }
 
-    private static final long __reserved_3$OFFSET = $LAYOUT.byteOffset(groupElement("__reserved_3"));
-
     public static final long __reserved_3$offset() {
-        return __reserved_3$OFFSET;
+        return 116L;
     }
 
     public static int __reserved_3(MemorySegment struct) {
-        return struct.get(__reserved_3$LAYOUT, __reserved_3$OFFSET);
+        return struct.get(c_types.C_INT, 116L);
     }
 
     public static void __reserved_3(MemorySegment struct, int fieldValue) {
-        struct.set(__reserved_3$LAYOUT, __reserved_3$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 116L, fieldValue);
     }
-
-    private static final OfLong sig_data$LAYOUT = (OfLong)$LAYOUT.select(groupElement("sig_data"));
 
     public static final OfLong sig_data$layout() {
-        return sig_data$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("sig_data"));
     }
 
-    private static final long sig_data$OFFSET = $LAYOUT.byteOffset(groupElement("sig_data"));
-
     public static final long sig_data$offset() {
-        return sig_data$OFFSET;
+        return 120L;
     }
 
     public static long sig_data(MemorySegment struct) {
-        return struct.get(sig_data$LAYOUT, sig_data$OFFSET);
+        return struct.get(c_types.C_LONG, 120L);
     }
 
     public static void sig_data(MemorySegment struct, long fieldValue) {
-        struct.set(sig_data$LAYOUT, sig_data$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 120L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(128L * index, 128L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 128L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(128L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(128L, elementCount), 8L);
     }
 }
 

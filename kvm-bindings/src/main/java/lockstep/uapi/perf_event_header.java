@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class perf_event_header {
-
     perf_event_header() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("type"),
-        c_types.C_SHORT.withName("misc"),
-        c_types.C_SHORT.withName("size")
-    ).withName("perf_event_header");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("type"),
+            c_types.C_SHORT.withName("misc"),
+            c_types.C_SHORT.withName("size")
+        ).withName("perf_event_header");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 0L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfShort misc$LAYOUT = (OfShort)$LAYOUT.select(groupElement("misc"));
 
     public static final OfShort misc$layout() {
-        return misc$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("misc"));
     }
 
-    private static final long misc$OFFSET = $LAYOUT.byteOffset(groupElement("misc"));
-
     public static final long misc$offset() {
-        return misc$OFFSET;
+        return 4L;
     }
 
     public static short misc(MemorySegment struct) {
-        return struct.get(misc$LAYOUT, misc$OFFSET);
+        return struct.get(c_types.C_SHORT, 4L);
     }
 
     public static void misc(MemorySegment struct, short fieldValue) {
-        struct.set(misc$LAYOUT, misc$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 4L, fieldValue);
     }
-
-    private static final OfShort size$LAYOUT = (OfShort)$LAYOUT.select(groupElement("size"));
 
     public static final OfShort size$layout() {
-        return size$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("size"));
     }
 
-    private static final long size$OFFSET = $LAYOUT.byteOffset(groupElement("size"));
-
     public static final long size$offset() {
-        return size$OFFSET;
+        return 6L;
     }
 
     public static short size(MemorySegment struct) {
-        return struct.get(size$LAYOUT, size$OFFSET);
+        return struct.get(c_types.C_SHORT, 6L);
     }
 
     public static void size(MemorySegment struct, short fieldValue) {
-        struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 6L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
     }
 }
 

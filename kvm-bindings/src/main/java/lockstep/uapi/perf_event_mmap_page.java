@@ -51,581 +51,478 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class perf_event_mmap_page {
-
     perf_event_mmap_page() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("version"),
-        c_types.C_INT.withName("compat_version"),
-        c_types.C_INT.withName("lock"),
-        c_types.C_INT.withName("index"),
-        c_types.C_LONG_LONG.withName("offset"),
-        c_types.C_LONG_LONG.withName("time_enabled"),
-        c_types.C_LONG_LONG.withName("time_running"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG_LONG.withName("capabilities"),
-            MemoryLayout.structLayout(
-                MemoryLayout.paddingLayout(8)
-            ).withName("$anon$0")
-        ).withName("$anon$1"),
-        c_types.C_SHORT.withName("pmc_width"),
-        c_types.C_SHORT.withName("time_shift"),
-        c_types.C_INT.withName("time_mult"),
-        c_types.C_LONG_LONG.withName("time_offset"),
-        c_types.C_LONG_LONG.withName("time_zero"),
-        c_types.C_INT.withName("size"),
-        c_types.C_INT.withName("__reserved_1"),
-        c_types.C_LONG_LONG.withName("time_cycles"),
-        c_types.C_LONG_LONG.withName("time_mask"),
-        MemoryLayout.sequenceLayout(928, c_types.C_CHAR).withName("__reserved"),
-        c_types.C_LONG_LONG.withName("data_head"),
-        c_types.C_LONG_LONG.withName("data_tail"),
-        c_types.C_LONG_LONG.withName("data_offset"),
-        c_types.C_LONG_LONG.withName("data_size"),
-        c_types.C_LONG_LONG.withName("aux_head"),
-        c_types.C_LONG_LONG.withName("aux_tail"),
-        c_types.C_LONG_LONG.withName("aux_offset"),
-        c_types.C_LONG_LONG.withName("aux_size")
-    ).withName("perf_event_mmap_page");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("version"),
+            c_types.C_INT.withName("compat_version"),
+            c_types.C_INT.withName("lock"),
+            c_types.C_INT.withName("index"),
+            c_types.C_LONG_LONG.withName("offset"),
+            c_types.C_LONG_LONG.withName("time_enabled"),
+            c_types.C_LONG_LONG.withName("time_running"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG_LONG.withName("capabilities"),
+                MemoryLayout.structLayout(
+                    MemoryLayout.paddingLayout(8)
+                ).withName("$anon$0")
+            ).withName("$anon$1"),
+            c_types.C_SHORT.withName("pmc_width"),
+            c_types.C_SHORT.withName("time_shift"),
+            c_types.C_INT.withName("time_mult"),
+            c_types.C_LONG_LONG.withName("time_offset"),
+            c_types.C_LONG_LONG.withName("time_zero"),
+            c_types.C_INT.withName("size"),
+            c_types.C_INT.withName("__reserved_1"),
+            c_types.C_LONG_LONG.withName("time_cycles"),
+            c_types.C_LONG_LONG.withName("time_mask"),
+            MemoryLayout.sequenceLayout(928, c_types.C_CHAR).withName("__reserved"),
+            c_types.C_LONG_LONG.withName("data_head"),
+            c_types.C_LONG_LONG.withName("data_tail"),
+            c_types.C_LONG_LONG.withName("data_offset"),
+            c_types.C_LONG_LONG.withName("data_size"),
+            c_types.C_LONG_LONG.withName("aux_head"),
+            c_types.C_LONG_LONG.withName("aux_tail"),
+            c_types.C_LONG_LONG.withName("aux_offset"),
+            c_types.C_LONG_LONG.withName("aux_size")
+        ).withName("perf_event_mmap_page");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt version$LAYOUT = (OfInt)$LAYOUT.select(groupElement("version"));
 
     public static final OfInt version$layout() {
-        return version$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("version"));
     }
 
-    private static final long version$OFFSET = $LAYOUT.byteOffset(groupElement("version"));
-
     public static final long version$offset() {
-        return version$OFFSET;
+        return 0L;
     }
 
     public static int version(MemorySegment struct) {
-        return struct.get(version$LAYOUT, version$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void version(MemorySegment struct, int fieldValue) {
-        struct.set(version$LAYOUT, version$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt compat_version$LAYOUT = (OfInt)$LAYOUT.select(groupElement("compat_version"));
 
     public static final OfInt compat_version$layout() {
-        return compat_version$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("compat_version"));
     }
 
-    private static final long compat_version$OFFSET = $LAYOUT.byteOffset(groupElement("compat_version"));
-
     public static final long compat_version$offset() {
-        return compat_version$OFFSET;
+        return 4L;
     }
 
     public static int compat_version(MemorySegment struct) {
-        return struct.get(compat_version$LAYOUT, compat_version$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void compat_version(MemorySegment struct, int fieldValue) {
-        struct.set(compat_version$LAYOUT, compat_version$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt lock$LAYOUT = (OfInt)$LAYOUT.select(groupElement("lock"));
 
     public static final OfInt lock$layout() {
-        return lock$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("lock"));
     }
 
-    private static final long lock$OFFSET = $LAYOUT.byteOffset(groupElement("lock"));
-
     public static final long lock$offset() {
-        return lock$OFFSET;
+        return 8L;
     }
 
     public static int lock(MemorySegment struct) {
-        return struct.get(lock$LAYOUT, lock$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void lock(MemorySegment struct, int fieldValue) {
-        struct.set(lock$LAYOUT, lock$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("index"));
 
     public static final OfInt index$layout() {
-        return index$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("index"));
     }
 
-    private static final long index$OFFSET = $LAYOUT.byteOffset(groupElement("index"));
-
     public static final long index$offset() {
-        return index$OFFSET;
+        return 12L;
     }
 
     public static int index(MemorySegment struct) {
-        return struct.get(index$LAYOUT, index$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void index(MemorySegment struct, int fieldValue) {
-        struct.set(index$LAYOUT, index$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfLong offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("offset"));
 
     public static final OfLong offset$layout() {
-        return offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("offset"));
     }
 
-    private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
-
     public static final long offset$offset() {
-        return offset$OFFSET;
+        return 16L;
     }
 
     public static long offset(MemorySegment struct) {
-        return struct.get(offset$LAYOUT, offset$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void offset(MemorySegment struct, long fieldValue) {
-        struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong time_enabled$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_enabled"));
 
     public static final OfLong time_enabled$layout() {
-        return time_enabled$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_enabled"));
     }
 
-    private static final long time_enabled$OFFSET = $LAYOUT.byteOffset(groupElement("time_enabled"));
-
     public static final long time_enabled$offset() {
-        return time_enabled$OFFSET;
+        return 24L;
     }
 
     public static long time_enabled(MemorySegment struct) {
-        return struct.get(time_enabled$LAYOUT, time_enabled$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void time_enabled(MemorySegment struct, long fieldValue) {
-        struct.set(time_enabled$LAYOUT, time_enabled$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final OfLong time_running$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_running"));
 
     public static final OfLong time_running$layout() {
-        return time_running$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_running"));
     }
 
-    private static final long time_running$OFFSET = $LAYOUT.byteOffset(groupElement("time_running"));
-
     public static final long time_running$offset() {
-        return time_running$OFFSET;
+        return 32L;
     }
 
     public static long time_running(MemorySegment struct) {
-        return struct.get(time_running$LAYOUT, time_running$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void time_running(MemorySegment struct, long fieldValue) {
-        struct.set(time_running$LAYOUT, time_running$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong capabilities$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$1"), groupElement("capabilities"));
 
     public static final OfLong capabilities$layout() {
-        return capabilities$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("capabilities"));
     }
 
-    private static final long capabilities$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("capabilities"));
-
     public static final long capabilities$offset() {
-        return capabilities$OFFSET;
+        return 40L;
     }
 
     public static long capabilities(MemorySegment struct) {
-        return struct.get(capabilities$LAYOUT, capabilities$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void capabilities(MemorySegment struct, long fieldValue) {
-        struct.set(capabilities$LAYOUT, capabilities$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfShort pmc_width$LAYOUT = (OfShort)$LAYOUT.select(groupElement("pmc_width"));
 
     public static final OfShort pmc_width$layout() {
-        return pmc_width$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("pmc_width"));
     }
 
-    private static final long pmc_width$OFFSET = $LAYOUT.byteOffset(groupElement("pmc_width"));
-
     public static final long pmc_width$offset() {
-        return pmc_width$OFFSET;
+        return 48L;
     }
 
     public static short pmc_width(MemorySegment struct) {
-        return struct.get(pmc_width$LAYOUT, pmc_width$OFFSET);
+        return struct.get(c_types.C_SHORT, 48L);
     }
 
     public static void pmc_width(MemorySegment struct, short fieldValue) {
-        struct.set(pmc_width$LAYOUT, pmc_width$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 48L, fieldValue);
     }
-
-    private static final OfShort time_shift$LAYOUT = (OfShort)$LAYOUT.select(groupElement("time_shift"));
 
     public static final OfShort time_shift$layout() {
-        return time_shift$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("time_shift"));
     }
 
-    private static final long time_shift$OFFSET = $LAYOUT.byteOffset(groupElement("time_shift"));
-
     public static final long time_shift$offset() {
-        return time_shift$OFFSET;
+        return 50L;
     }
 
     public static short time_shift(MemorySegment struct) {
-        return struct.get(time_shift$LAYOUT, time_shift$OFFSET);
+        return struct.get(c_types.C_SHORT, 50L);
     }
 
     public static void time_shift(MemorySegment struct, short fieldValue) {
-        struct.set(time_shift$LAYOUT, time_shift$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 50L, fieldValue);
     }
-
-    private static final OfInt time_mult$LAYOUT = (OfInt)$LAYOUT.select(groupElement("time_mult"));
 
     public static final OfInt time_mult$layout() {
-        return time_mult$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("time_mult"));
     }
 
-    private static final long time_mult$OFFSET = $LAYOUT.byteOffset(groupElement("time_mult"));
-
     public static final long time_mult$offset() {
-        return time_mult$OFFSET;
+        return 52L;
     }
 
     public static int time_mult(MemorySegment struct) {
-        return struct.get(time_mult$LAYOUT, time_mult$OFFSET);
+        return struct.get(c_types.C_INT, 52L);
     }
 
     public static void time_mult(MemorySegment struct, int fieldValue) {
-        struct.set(time_mult$LAYOUT, time_mult$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 52L, fieldValue);
     }
-
-    private static final OfLong time_offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_offset"));
 
     public static final OfLong time_offset$layout() {
-        return time_offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_offset"));
     }
 
-    private static final long time_offset$OFFSET = $LAYOUT.byteOffset(groupElement("time_offset"));
-
     public static final long time_offset$offset() {
-        return time_offset$OFFSET;
+        return 56L;
     }
 
     public static long time_offset(MemorySegment struct) {
-        return struct.get(time_offset$LAYOUT, time_offset$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void time_offset(MemorySegment struct, long fieldValue) {
-        struct.set(time_offset$LAYOUT, time_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong time_zero$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_zero"));
 
     public static final OfLong time_zero$layout() {
-        return time_zero$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_zero"));
     }
 
-    private static final long time_zero$OFFSET = $LAYOUT.byteOffset(groupElement("time_zero"));
-
     public static final long time_zero$offset() {
-        return time_zero$OFFSET;
+        return 64L;
     }
 
     public static long time_zero(MemorySegment struct) {
-        return struct.get(time_zero$LAYOUT, time_zero$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void time_zero(MemorySegment struct, long fieldValue) {
-        struct.set(time_zero$LAYOUT, time_zero$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfInt size$LAYOUT = (OfInt)$LAYOUT.select(groupElement("size"));
 
     public static final OfInt size$layout() {
-        return size$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("size"));
     }
 
-    private static final long size$OFFSET = $LAYOUT.byteOffset(groupElement("size"));
-
     public static final long size$offset() {
-        return size$OFFSET;
+        return 72L;
     }
 
     public static int size(MemorySegment struct) {
-        return struct.get(size$LAYOUT, size$OFFSET);
+        return struct.get(c_types.C_INT, 72L);
     }
 
     public static void size(MemorySegment struct, int fieldValue) {
-        struct.set(size$LAYOUT, size$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 72L, fieldValue);
     }
-
-    private static final OfInt __reserved_1$LAYOUT = (OfInt)$LAYOUT.select(groupElement("__reserved_1"));
 
     public static final OfInt __reserved_1$layout() {
-        return __reserved_1$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("__reserved_1"));
     }
 
-    private static final long __reserved_1$OFFSET = $LAYOUT.byteOffset(groupElement("__reserved_1"));
-
     public static final long __reserved_1$offset() {
-        return __reserved_1$OFFSET;
+        return 76L;
     }
 
     public static int __reserved_1(MemorySegment struct) {
-        return struct.get(__reserved_1$LAYOUT, __reserved_1$OFFSET);
+        return struct.get(c_types.C_INT, 76L);
     }
 
     public static void __reserved_1(MemorySegment struct, int fieldValue) {
-        struct.set(__reserved_1$LAYOUT, __reserved_1$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 76L, fieldValue);
     }
-
-    private static final OfLong time_cycles$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_cycles"));
 
     public static final OfLong time_cycles$layout() {
-        return time_cycles$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_cycles"));
     }
 
-    private static final long time_cycles$OFFSET = $LAYOUT.byteOffset(groupElement("time_cycles"));
-
     public static final long time_cycles$offset() {
-        return time_cycles$OFFSET;
+        return 80L;
     }
 
     public static long time_cycles(MemorySegment struct) {
-        return struct.get(time_cycles$LAYOUT, time_cycles$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void time_cycles(MemorySegment struct, long fieldValue) {
-        struct.set(time_cycles$LAYOUT, time_cycles$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final OfLong time_mask$LAYOUT = (OfLong)$LAYOUT.select(groupElement("time_mask"));
 
     public static final OfLong time_mask$layout() {
-        return time_mask$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("time_mask"));
     }
 
-    private static final long time_mask$OFFSET = $LAYOUT.byteOffset(groupElement("time_mask"));
-
     public static final long time_mask$offset() {
-        return time_mask$OFFSET;
+        return 88L;
     }
 
     public static long time_mask(MemorySegment struct) {
-        return struct.get(time_mask$LAYOUT, time_mask$OFFSET);
+        return struct.get(c_types.C_LONG, 88L);
     }
 
     public static void time_mask(MemorySegment struct, long fieldValue) {
-        struct.set(time_mask$LAYOUT, time_mask$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 88L, fieldValue);
     }
-
-    private static final SequenceLayout __reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("__reserved"));
 
     public static final SequenceLayout __reserved$layout() {
-        return __reserved$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("__reserved"));
     }
 
-    private static final long __reserved$OFFSET = $LAYOUT.byteOffset(groupElement("__reserved"));
-
     public static final long __reserved$offset() {
-        return __reserved$OFFSET;
+        return 96L;
     }
 
     public static MemorySegment __reserved(MemorySegment struct) {
-        return struct.asSlice(__reserved$OFFSET, __reserved$LAYOUT.byteSize());
+        return struct.asSlice(96L, 928L);
     }
 
     public static void __reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __reserved$OFFSET, __reserved$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 96L, 928L);
     }
-
-    private static final OfLong data_head$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data_head"));
 
     public static final OfLong data_head$layout() {
-        return data_head$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data_head"));
     }
 
-    private static final long data_head$OFFSET = $LAYOUT.byteOffset(groupElement("data_head"));
-
     public static final long data_head$offset() {
-        return data_head$OFFSET;
+        return 1024L;
     }
 
     public static long data_head(MemorySegment struct) {
-        return struct.get(data_head$LAYOUT, data_head$OFFSET);
+        return struct.get(c_types.C_LONG, 1024L);
     }
 
     public static void data_head(MemorySegment struct, long fieldValue) {
-        struct.set(data_head$LAYOUT, data_head$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1024L, fieldValue);
     }
-
-    private static final OfLong data_tail$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data_tail"));
 
     public static final OfLong data_tail$layout() {
-        return data_tail$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data_tail"));
     }
 
-    private static final long data_tail$OFFSET = $LAYOUT.byteOffset(groupElement("data_tail"));
-
     public static final long data_tail$offset() {
-        return data_tail$OFFSET;
+        return 1032L;
     }
 
     public static long data_tail(MemorySegment struct) {
-        return struct.get(data_tail$LAYOUT, data_tail$OFFSET);
+        return struct.get(c_types.C_LONG, 1032L);
     }
 
     public static void data_tail(MemorySegment struct, long fieldValue) {
-        struct.set(data_tail$LAYOUT, data_tail$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1032L, fieldValue);
     }
-
-    private static final OfLong data_offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data_offset"));
 
     public static final OfLong data_offset$layout() {
-        return data_offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data_offset"));
     }
 
-    private static final long data_offset$OFFSET = $LAYOUT.byteOffset(groupElement("data_offset"));
-
     public static final long data_offset$offset() {
-        return data_offset$OFFSET;
+        return 1040L;
     }
 
     public static long data_offset(MemorySegment struct) {
-        return struct.get(data_offset$LAYOUT, data_offset$OFFSET);
+        return struct.get(c_types.C_LONG, 1040L);
     }
 
     public static void data_offset(MemorySegment struct, long fieldValue) {
-        struct.set(data_offset$LAYOUT, data_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1040L, fieldValue);
     }
-
-    private static final OfLong data_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("data_size"));
 
     public static final OfLong data_size$layout() {
-        return data_size$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("data_size"));
     }
 
-    private static final long data_size$OFFSET = $LAYOUT.byteOffset(groupElement("data_size"));
-
     public static final long data_size$offset() {
-        return data_size$OFFSET;
+        return 1048L;
     }
 
     public static long data_size(MemorySegment struct) {
-        return struct.get(data_size$LAYOUT, data_size$OFFSET);
+        return struct.get(c_types.C_LONG, 1048L);
     }
 
     public static void data_size(MemorySegment struct, long fieldValue) {
-        struct.set(data_size$LAYOUT, data_size$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1048L, fieldValue);
     }
-
-    private static final OfLong aux_head$LAYOUT = (OfLong)$LAYOUT.select(groupElement("aux_head"));
 
     public static final OfLong aux_head$layout() {
-        return aux_head$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("aux_head"));
     }
 
-    private static final long aux_head$OFFSET = $LAYOUT.byteOffset(groupElement("aux_head"));
-
     public static final long aux_head$offset() {
-        return aux_head$OFFSET;
+        return 1056L;
     }
 
     public static long aux_head(MemorySegment struct) {
-        return struct.get(aux_head$LAYOUT, aux_head$OFFSET);
+        return struct.get(c_types.C_LONG, 1056L);
     }
 
     public static void aux_head(MemorySegment struct, long fieldValue) {
-        struct.set(aux_head$LAYOUT, aux_head$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1056L, fieldValue);
     }
-
-    private static final OfLong aux_tail$LAYOUT = (OfLong)$LAYOUT.select(groupElement("aux_tail"));
 
     public static final OfLong aux_tail$layout() {
-        return aux_tail$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("aux_tail"));
     }
 
-    private static final long aux_tail$OFFSET = $LAYOUT.byteOffset(groupElement("aux_tail"));
-
     public static final long aux_tail$offset() {
-        return aux_tail$OFFSET;
+        return 1064L;
     }
 
     public static long aux_tail(MemorySegment struct) {
-        return struct.get(aux_tail$LAYOUT, aux_tail$OFFSET);
+        return struct.get(c_types.C_LONG, 1064L);
     }
 
     public static void aux_tail(MemorySegment struct, long fieldValue) {
-        struct.set(aux_tail$LAYOUT, aux_tail$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1064L, fieldValue);
     }
-
-    private static final OfLong aux_offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("aux_offset"));
 
     public static final OfLong aux_offset$layout() {
-        return aux_offset$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("aux_offset"));
     }
 
-    private static final long aux_offset$OFFSET = $LAYOUT.byteOffset(groupElement("aux_offset"));
-
     public static final long aux_offset$offset() {
-        return aux_offset$OFFSET;
+        return 1072L;
     }
 
     public static long aux_offset(MemorySegment struct) {
-        return struct.get(aux_offset$LAYOUT, aux_offset$OFFSET);
+        return struct.get(c_types.C_LONG, 1072L);
     }
 
     public static void aux_offset(MemorySegment struct, long fieldValue) {
-        struct.set(aux_offset$LAYOUT, aux_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1072L, fieldValue);
     }
-
-    private static final OfLong aux_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("aux_size"));
 
     public static final OfLong aux_size$layout() {
-        return aux_size$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("aux_size"));
     }
 
-    private static final long aux_size$OFFSET = $LAYOUT.byteOffset(groupElement("aux_size"));
-
     public static final long aux_size$offset() {
-        return aux_size$OFFSET;
+        return 1080L;
     }
 
     public static long aux_size(MemorySegment struct) {
-        return struct.get(aux_size$LAYOUT, aux_size$OFFSET);
+        return struct.get(c_types.C_LONG, 1080L);
     }
 
     public static void aux_size(MemorySegment struct, long fieldValue) {
-        struct.set(aux_size$LAYOUT, aux_size$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 1080L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(1088L * index, 1088L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 1088L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(1088L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(1088L, elementCount), 8L);
     }
 }
 

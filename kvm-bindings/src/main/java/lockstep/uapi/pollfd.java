@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class pollfd {
-
     pollfd() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("fd"),
-        c_types.C_SHORT.withName("events"),
-        c_types.C_SHORT.withName("revents")
-    ).withName("pollfd");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("fd"),
+            c_types.C_SHORT.withName("events"),
+            c_types.C_SHORT.withName("revents")
+        ).withName("pollfd");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fd"));
 
     public static final OfInt fd$layout() {
-        return fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("fd"));
     }
 
-    private static final long fd$OFFSET = $LAYOUT.byteOffset(groupElement("fd"));
-
     public static final long fd$offset() {
-        return fd$OFFSET;
+        return 0L;
     }
 
     public static int fd(MemorySegment struct) {
-        return struct.get(fd$LAYOUT, fd$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void fd(MemorySegment struct, int fieldValue) {
-        struct.set(fd$LAYOUT, fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfShort events$LAYOUT = (OfShort)$LAYOUT.select(groupElement("events"));
 
     public static final OfShort events$layout() {
-        return events$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("events"));
     }
 
-    private static final long events$OFFSET = $LAYOUT.byteOffset(groupElement("events"));
-
     public static final long events$offset() {
-        return events$OFFSET;
+        return 4L;
     }
 
     public static short events(MemorySegment struct) {
-        return struct.get(events$LAYOUT, events$OFFSET);
+        return struct.get(c_types.C_SHORT, 4L);
     }
 
     public static void events(MemorySegment struct, short fieldValue) {
-        struct.set(events$LAYOUT, events$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 4L, fieldValue);
     }
-
-    private static final OfShort revents$LAYOUT = (OfShort)$LAYOUT.select(groupElement("revents"));
 
     public static final OfShort revents$layout() {
-        return revents$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("revents"));
     }
 
-    private static final long revents$OFFSET = $LAYOUT.byteOffset(groupElement("revents"));
-
     public static final long revents$offset() {
-        return revents$OFFSET;
+        return 6L;
     }
 
     public static short revents(MemorySegment struct) {
-        return struct.get(revents$LAYOUT, revents$OFFSET);
+        return struct.get(c_types.C_SHORT, 6L);
     }
 
     public static void revents(MemorySegment struct, short fieldValue) {
-        struct.set(revents$LAYOUT, revents$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 6L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 4L);
     }
 }
 

@@ -17,93 +17,82 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class pr_clear {
-
     pr_clear() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("key"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("__pad")
-    ).withName("pr_clear");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("key"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("__pad")
+        ).withName("pr_clear");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("key"));
 
     public static final OfLong key$layout() {
-        return key$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("key"));
     }
 
-    private static final long key$OFFSET = $LAYOUT.byteOffset(groupElement("key"));
-
     public static final long key$offset() {
-        return key$OFFSET;
+        return 0L;
     }
 
     public static long key(MemorySegment struct) {
-        return struct.get(key$LAYOUT, key$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void key(MemorySegment struct, long fieldValue) {
-        struct.set(key$LAYOUT, key$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 8L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt __pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("__pad"));
 
     public static final OfInt __pad$layout() {
-        return __pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("__pad"));
     }
 
-    private static final long __pad$OFFSET = $LAYOUT.byteOffset(groupElement("__pad"));
-
     public static final long __pad$offset() {
-        return __pad$OFFSET;
+        return 12L;
     }
 
     public static int __pad(MemorySegment struct) {
-        return struct.get(__pad$LAYOUT, __pad$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void __pad(MemorySegment struct, int fieldValue) {
-        struct.set(__pad$LAYOUT, __pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class pr_preempt {
-
     pr_preempt() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("old_key"),
-        c_types.C_LONG_LONG.withName("new_key"),
-        c_types.C_INT.withName("type"),
-        c_types.C_INT.withName("flags")
-    ).withName("pr_preempt");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("old_key"),
+            c_types.C_LONG_LONG.withName("new_key"),
+            c_types.C_INT.withName("type"),
+            c_types.C_INT.withName("flags")
+        ).withName("pr_preempt");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong old_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("old_key"));
 
     public static final OfLong old_key$layout() {
-        return old_key$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("old_key"));
     }
 
-    private static final long old_key$OFFSET = $LAYOUT.byteOffset(groupElement("old_key"));
-
     public static final long old_key$offset() {
-        return old_key$OFFSET;
+        return 0L;
     }
 
     public static long old_key(MemorySegment struct) {
-        return struct.get(old_key$LAYOUT, old_key$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void old_key(MemorySegment struct, long fieldValue) {
-        struct.set(old_key$LAYOUT, old_key$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong new_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("new_key"));
 
     public static final OfLong new_key$layout() {
-        return new_key$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("new_key"));
     }
 
-    private static final long new_key$OFFSET = $LAYOUT.byteOffset(groupElement("new_key"));
-
     public static final long new_key$offset() {
-        return new_key$OFFSET;
+        return 8L;
     }
 
     public static long new_key(MemorySegment struct) {
-        return struct.get(new_key$LAYOUT, new_key$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void new_key(MemorySegment struct, long fieldValue) {
-        struct.set(new_key$LAYOUT, new_key$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfInt type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("type"));
 
     public static final OfInt type$layout() {
-        return type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("type"));
     }
 
-    private static final long type$OFFSET = $LAYOUT.byteOffset(groupElement("type"));
-
     public static final long type$offset() {
-        return type$OFFSET;
+        return 16L;
     }
 
     public static int type(MemorySegment struct) {
-        return struct.get(type$LAYOUT, type$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void type(MemorySegment struct, int fieldValue) {
-        struct.set(type$LAYOUT, type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 20L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class pr_registration {
-
     pr_registration() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG_LONG.withName("old_key"),
-        c_types.C_LONG_LONG.withName("new_key"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("__pad")
-    ).withName("pr_registration");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG_LONG.withName("old_key"),
+            c_types.C_LONG_LONG.withName("new_key"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("__pad")
+        ).withName("pr_registration");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong old_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("old_key"));
 
     public static final OfLong old_key$layout() {
-        return old_key$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("old_key"));
     }
 
-    private static final long old_key$OFFSET = $LAYOUT.byteOffset(groupElement("old_key"));
-
     public static final long old_key$offset() {
-        return old_key$OFFSET;
+        return 0L;
     }
 
     public static long old_key(MemorySegment struct) {
-        return struct.get(old_key$LAYOUT, old_key$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void old_key(MemorySegment struct, long fieldValue) {
-        struct.set(old_key$LAYOUT, old_key$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong new_key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("new_key"));
 
     public static final OfLong new_key$layout() {
-        return new_key$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("new_key"));
     }
 
-    private static final long new_key$OFFSET = $LAYOUT.byteOffset(groupElement("new_key"));
-
     public static final long new_key$offset() {
-        return new_key$OFFSET;
+        return 8L;
     }
 
     public static long new_key(MemorySegment struct) {
-        return struct.get(new_key$LAYOUT, new_key$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void new_key(MemorySegment struct, long fieldValue) {
-        struct.set(new_key$LAYOUT, new_key$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 16L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt __pad$LAYOUT = (OfInt)$LAYOUT.select(groupElement("__pad"));
 
     public static final OfInt __pad$layout() {
-        return __pad$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("__pad"));
     }
 
-    private static final long __pad$OFFSET = $LAYOUT.byteOffset(groupElement("__pad"));
-
     public static final long __pad$offset() {
-        return __pad$OFFSET;
+        return 20L;
     }
 
     public static int __pad(MemorySegment struct) {
-        return struct.get(__pad$LAYOUT, __pad$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void __pad(MemorySegment struct, int fieldValue) {
-        struct.set(__pad$LAYOUT, __pad$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(24L * index, 24L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 24L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(24L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(24L, elementCount), 8L);
     }
 }
 

@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class rlimit {
-
     rlimit() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("rlim_cur"),
-        c_types.C_LONG.withName("rlim_max")
-    ).withName("rlimit");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("rlim_cur"),
+            c_types.C_LONG.withName("rlim_max")
+        ).withName("rlimit");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong rlim_cur$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rlim_cur"));
 
     public static final OfLong rlim_cur$layout() {
-        return rlim_cur$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rlim_cur"));
     }
 
-    private static final long rlim_cur$OFFSET = $LAYOUT.byteOffset(groupElement("rlim_cur"));
-
     public static final long rlim_cur$offset() {
-        return rlim_cur$OFFSET;
+        return 0L;
     }
 
     public static long rlim_cur(MemorySegment struct) {
-        return struct.get(rlim_cur$LAYOUT, rlim_cur$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void rlim_cur(MemorySegment struct, long fieldValue) {
-        struct.set(rlim_cur$LAYOUT, rlim_cur$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong rlim_max$LAYOUT = (OfLong)$LAYOUT.select(groupElement("rlim_max"));
 
     public static final OfLong rlim_max$layout() {
-        return rlim_max$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("rlim_max"));
     }
 
-    private static final long rlim_max$OFFSET = $LAYOUT.byteOffset(groupElement("rlim_max"));
-
     public static final long rlim_max$offset() {
-        return rlim_max$OFFSET;
+        return 8L;
     }
 
     public static long rlim_max(MemorySegment struct) {
-        return struct.get(rlim_max$LAYOUT, rlim_max$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void rlim_max(MemorySegment struct, long fieldValue) {
-        struct.set(rlim_max$LAYOUT, rlim_max$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

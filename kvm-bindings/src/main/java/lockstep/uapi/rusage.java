@@ -72,688 +72,569 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class rusage {
-
     rusage() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        timeval.layout().withName("ru_utime"),
-        timeval.layout().withName("ru_stime"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_maxrss"),
-            c_types.C_LONG.withName("__ru_maxrss_word")
-        ).withName("$anon$0"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_ixrss"),
-            c_types.C_LONG.withName("__ru_ixrss_word")
-        ).withName("$anon$1"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_idrss"),
-            c_types.C_LONG.withName("__ru_idrss_word")
-        ).withName("$anon$2"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_isrss"),
-            c_types.C_LONG.withName("__ru_isrss_word")
-        ).withName("$anon$3"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_minflt"),
-            c_types.C_LONG.withName("__ru_minflt_word")
-        ).withName("$anon$4"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_majflt"),
-            c_types.C_LONG.withName("__ru_majflt_word")
-        ).withName("$anon$5"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_nswap"),
-            c_types.C_LONG.withName("__ru_nswap_word")
-        ).withName("$anon$6"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_inblock"),
-            c_types.C_LONG.withName("__ru_inblock_word")
-        ).withName("$anon$7"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_oublock"),
-            c_types.C_LONG.withName("__ru_oublock_word")
-        ).withName("$anon$8"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_msgsnd"),
-            c_types.C_LONG.withName("__ru_msgsnd_word")
-        ).withName("$anon$9"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_msgrcv"),
-            c_types.C_LONG.withName("__ru_msgrcv_word")
-        ).withName("$anon$10"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_nsignals"),
-            c_types.C_LONG.withName("__ru_nsignals_word")
-        ).withName("$anon$11"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_nvcsw"),
-            c_types.C_LONG.withName("__ru_nvcsw_word")
-        ).withName("$anon$12"),
-        MemoryLayout.unionLayout(
-            c_types.C_LONG.withName("ru_nivcsw"),
-            c_types.C_LONG.withName("__ru_nivcsw_word")
-        ).withName("$anon$13")
-    ).withName("rusage");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            timeval.layout().withName("ru_utime"),
+            timeval.layout().withName("ru_stime"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_maxrss"),
+                c_types.C_LONG.withName("__ru_maxrss_word")
+            ).withName("$anon$0"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_ixrss"),
+                c_types.C_LONG.withName("__ru_ixrss_word")
+            ).withName("$anon$1"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_idrss"),
+                c_types.C_LONG.withName("__ru_idrss_word")
+            ).withName("$anon$2"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_isrss"),
+                c_types.C_LONG.withName("__ru_isrss_word")
+            ).withName("$anon$3"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_minflt"),
+                c_types.C_LONG.withName("__ru_minflt_word")
+            ).withName("$anon$4"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_majflt"),
+                c_types.C_LONG.withName("__ru_majflt_word")
+            ).withName("$anon$5"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_nswap"),
+                c_types.C_LONG.withName("__ru_nswap_word")
+            ).withName("$anon$6"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_inblock"),
+                c_types.C_LONG.withName("__ru_inblock_word")
+            ).withName("$anon$7"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_oublock"),
+                c_types.C_LONG.withName("__ru_oublock_word")
+            ).withName("$anon$8"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_msgsnd"),
+                c_types.C_LONG.withName("__ru_msgsnd_word")
+            ).withName("$anon$9"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_msgrcv"),
+                c_types.C_LONG.withName("__ru_msgrcv_word")
+            ).withName("$anon$10"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_nsignals"),
+                c_types.C_LONG.withName("__ru_nsignals_word")
+            ).withName("$anon$11"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_nvcsw"),
+                c_types.C_LONG.withName("__ru_nvcsw_word")
+            ).withName("$anon$12"),
+            MemoryLayout.unionLayout(
+                c_types.C_LONG.withName("ru_nivcsw"),
+                c_types.C_LONG.withName("__ru_nivcsw_word")
+            ).withName("$anon$13")
+        ).withName("rusage");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final GroupLayout ru_utime$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ru_utime"));
 
     public static final GroupLayout ru_utime$layout() {
-        return ru_utime$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ru_utime"));
     }
 
-    private static final long ru_utime$OFFSET = $LAYOUT.byteOffset(groupElement("ru_utime"));
-
     public static final long ru_utime$offset() {
-        return ru_utime$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment ru_utime(MemorySegment struct) {
-        return struct.asSlice(ru_utime$OFFSET, ru_utime$LAYOUT.byteSize());
+        return struct.asSlice(0L, 16L);
     }
 
     public static void ru_utime(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ru_utime$OFFSET, ru_utime$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 16L);
     }
-
-    private static final GroupLayout ru_stime$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("ru_stime"));
 
     public static final GroupLayout ru_stime$layout() {
-        return ru_stime$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("ru_stime"));
     }
 
-    private static final long ru_stime$OFFSET = $LAYOUT.byteOffset(groupElement("ru_stime"));
-
     public static final long ru_stime$offset() {
-        return ru_stime$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment ru_stime(MemorySegment struct) {
-        return struct.asSlice(ru_stime$OFFSET, ru_stime$LAYOUT.byteSize());
+        return struct.asSlice(16L, 16L);
     }
 
     public static void ru_stime(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, ru_stime$OFFSET, ru_stime$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 16L, 16L);
     }
-
-    private static final OfLong ru_maxrss$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("ru_maxrss"));
 
     public static final OfLong ru_maxrss$layout() {
-        return ru_maxrss$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("ru_maxrss"));
     }
 
-    private static final long ru_maxrss$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("ru_maxrss"));
-
     public static final long ru_maxrss$offset() {
-        return ru_maxrss$OFFSET;
+        return 32L;
     }
 
     public static long ru_maxrss(MemorySegment struct) {
-        return struct.get(ru_maxrss$LAYOUT, ru_maxrss$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void ru_maxrss(MemorySegment struct, long fieldValue) {
-        struct.set(ru_maxrss$LAYOUT, ru_maxrss$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong __ru_maxrss_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$0"), groupElement("__ru_maxrss_word"));
 
     public static final OfLong __ru_maxrss_word$layout() {
-        return __ru_maxrss_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$0"), groupElement("__ru_maxrss_word"));
     }
 
-    private static final long __ru_maxrss_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$0"), groupElement("__ru_maxrss_word"));
-
     public static final long __ru_maxrss_word$offset() {
-        return __ru_maxrss_word$OFFSET;
+        return 32L;
     }
 
     public static long __ru_maxrss_word(MemorySegment struct) {
-        return struct.get(__ru_maxrss_word$LAYOUT, __ru_maxrss_word$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void __ru_maxrss_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_maxrss_word$LAYOUT, __ru_maxrss_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong ru_ixrss$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$1"), groupElement("ru_ixrss"));
 
     public static final OfLong ru_ixrss$layout() {
-        return ru_ixrss$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("ru_ixrss"));
     }
 
-    private static final long ru_ixrss$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("ru_ixrss"));
-
     public static final long ru_ixrss$offset() {
-        return ru_ixrss$OFFSET;
+        return 40L;
     }
 
     public static long ru_ixrss(MemorySegment struct) {
-        return struct.get(ru_ixrss$LAYOUT, ru_ixrss$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void ru_ixrss(MemorySegment struct, long fieldValue) {
-        struct.set(ru_ixrss$LAYOUT, ru_ixrss$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong __ru_ixrss_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$1"), groupElement("__ru_ixrss_word"));
 
     public static final OfLong __ru_ixrss_word$layout() {
-        return __ru_ixrss_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("__ru_ixrss_word"));
     }
 
-    private static final long __ru_ixrss_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("__ru_ixrss_word"));
-
     public static final long __ru_ixrss_word$offset() {
-        return __ru_ixrss_word$OFFSET;
+        return 40L;
     }
 
     public static long __ru_ixrss_word(MemorySegment struct) {
-        return struct.get(__ru_ixrss_word$LAYOUT, __ru_ixrss_word$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void __ru_ixrss_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_ixrss_word$LAYOUT, __ru_ixrss_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong ru_idrss$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("ru_idrss"));
 
     public static final OfLong ru_idrss$layout() {
-        return ru_idrss$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("ru_idrss"));
     }
 
-    private static final long ru_idrss$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("ru_idrss"));
-
     public static final long ru_idrss$offset() {
-        return ru_idrss$OFFSET;
+        return 48L;
     }
 
     public static long ru_idrss(MemorySegment struct) {
-        return struct.get(ru_idrss$LAYOUT, ru_idrss$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void ru_idrss(MemorySegment struct, long fieldValue) {
-        struct.set(ru_idrss$LAYOUT, ru_idrss$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final OfLong __ru_idrss_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$2"), groupElement("__ru_idrss_word"));
 
     public static final OfLong __ru_idrss_word$layout() {
-        return __ru_idrss_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$2"), groupElement("__ru_idrss_word"));
     }
 
-    private static final long __ru_idrss_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$2"), groupElement("__ru_idrss_word"));
-
     public static final long __ru_idrss_word$offset() {
-        return __ru_idrss_word$OFFSET;
+        return 48L;
     }
 
     public static long __ru_idrss_word(MemorySegment struct) {
-        return struct.get(__ru_idrss_word$LAYOUT, __ru_idrss_word$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void __ru_idrss_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_idrss_word$LAYOUT, __ru_idrss_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final OfLong ru_isrss$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("ru_isrss"));
 
     public static final OfLong ru_isrss$layout() {
-        return ru_isrss$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("ru_isrss"));
     }
 
-    private static final long ru_isrss$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("ru_isrss"));
-
     public static final long ru_isrss$offset() {
-        return ru_isrss$OFFSET;
+        return 56L;
     }
 
     public static long ru_isrss(MemorySegment struct) {
-        return struct.get(ru_isrss$LAYOUT, ru_isrss$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void ru_isrss(MemorySegment struct, long fieldValue) {
-        struct.set(ru_isrss$LAYOUT, ru_isrss$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong __ru_isrss_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$3"), groupElement("__ru_isrss_word"));
 
     public static final OfLong __ru_isrss_word$layout() {
-        return __ru_isrss_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$3"), groupElement("__ru_isrss_word"));
     }
 
-    private static final long __ru_isrss_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$3"), groupElement("__ru_isrss_word"));
-
     public static final long __ru_isrss_word$offset() {
-        return __ru_isrss_word$OFFSET;
+        return 56L;
     }
 
     public static long __ru_isrss_word(MemorySegment struct) {
-        return struct.get(__ru_isrss_word$LAYOUT, __ru_isrss_word$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void __ru_isrss_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_isrss_word$LAYOUT, __ru_isrss_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong ru_minflt$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$4"), groupElement("ru_minflt"));
 
     public static final OfLong ru_minflt$layout() {
-        return ru_minflt$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$4"), groupElement("ru_minflt"));
     }
 
-    private static final long ru_minflt$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$4"), groupElement("ru_minflt"));
-
     public static final long ru_minflt$offset() {
-        return ru_minflt$OFFSET;
+        return 64L;
     }
 
     public static long ru_minflt(MemorySegment struct) {
-        return struct.get(ru_minflt$LAYOUT, ru_minflt$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void ru_minflt(MemorySegment struct, long fieldValue) {
-        struct.set(ru_minflt$LAYOUT, ru_minflt$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong __ru_minflt_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$4"), groupElement("__ru_minflt_word"));
 
     public static final OfLong __ru_minflt_word$layout() {
-        return __ru_minflt_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$4"), groupElement("__ru_minflt_word"));
     }
 
-    private static final long __ru_minflt_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$4"), groupElement("__ru_minflt_word"));
-
     public static final long __ru_minflt_word$offset() {
-        return __ru_minflt_word$OFFSET;
+        return 64L;
     }
 
     public static long __ru_minflt_word(MemorySegment struct) {
-        return struct.get(__ru_minflt_word$LAYOUT, __ru_minflt_word$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void __ru_minflt_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_minflt_word$LAYOUT, __ru_minflt_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong ru_majflt$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$5"), groupElement("ru_majflt"));
 
     public static final OfLong ru_majflt$layout() {
-        return ru_majflt$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$5"), groupElement("ru_majflt"));
     }
 
-    private static final long ru_majflt$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$5"), groupElement("ru_majflt"));
-
     public static final long ru_majflt$offset() {
-        return ru_majflt$OFFSET;
+        return 72L;
     }
 
     public static long ru_majflt(MemorySegment struct) {
-        return struct.get(ru_majflt$LAYOUT, ru_majflt$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void ru_majflt(MemorySegment struct, long fieldValue) {
-        struct.set(ru_majflt$LAYOUT, ru_majflt$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfLong __ru_majflt_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$5"), groupElement("__ru_majflt_word"));
 
     public static final OfLong __ru_majflt_word$layout() {
-        return __ru_majflt_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$5"), groupElement("__ru_majflt_word"));
     }
 
-    private static final long __ru_majflt_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$5"), groupElement("__ru_majflt_word"));
-
     public static final long __ru_majflt_word$offset() {
-        return __ru_majflt_word$OFFSET;
+        return 72L;
     }
 
     public static long __ru_majflt_word(MemorySegment struct) {
-        return struct.get(__ru_majflt_word$LAYOUT, __ru_majflt_word$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void __ru_majflt_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_majflt_word$LAYOUT, __ru_majflt_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfLong ru_nswap$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$6"), groupElement("ru_nswap"));
 
     public static final OfLong ru_nswap$layout() {
-        return ru_nswap$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("ru_nswap"));
     }
 
-    private static final long ru_nswap$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("ru_nswap"));
-
     public static final long ru_nswap$offset() {
-        return ru_nswap$OFFSET;
+        return 80L;
     }
 
     public static long ru_nswap(MemorySegment struct) {
-        return struct.get(ru_nswap$LAYOUT, ru_nswap$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void ru_nswap(MemorySegment struct, long fieldValue) {
-        struct.set(ru_nswap$LAYOUT, ru_nswap$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final OfLong __ru_nswap_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$6"), groupElement("__ru_nswap_word"));
 
     public static final OfLong __ru_nswap_word$layout() {
-        return __ru_nswap_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$6"), groupElement("__ru_nswap_word"));
     }
 
-    private static final long __ru_nswap_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$6"), groupElement("__ru_nswap_word"));
-
     public static final long __ru_nswap_word$offset() {
-        return __ru_nswap_word$OFFSET;
+        return 80L;
     }
 
     public static long __ru_nswap_word(MemorySegment struct) {
-        return struct.get(__ru_nswap_word$LAYOUT, __ru_nswap_word$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void __ru_nswap_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_nswap_word$LAYOUT, __ru_nswap_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final OfLong ru_inblock$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$7"), groupElement("ru_inblock"));
 
     public static final OfLong ru_inblock$layout() {
-        return ru_inblock$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$7"), groupElement("ru_inblock"));
     }
 
-    private static final long ru_inblock$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$7"), groupElement("ru_inblock"));
-
     public static final long ru_inblock$offset() {
-        return ru_inblock$OFFSET;
+        return 88L;
     }
 
     public static long ru_inblock(MemorySegment struct) {
-        return struct.get(ru_inblock$LAYOUT, ru_inblock$OFFSET);
+        return struct.get(c_types.C_LONG, 88L);
     }
 
     public static void ru_inblock(MemorySegment struct, long fieldValue) {
-        struct.set(ru_inblock$LAYOUT, ru_inblock$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 88L, fieldValue);
     }
-
-    private static final OfLong __ru_inblock_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$7"), groupElement("__ru_inblock_word"));
 
     public static final OfLong __ru_inblock_word$layout() {
-        return __ru_inblock_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$7"), groupElement("__ru_inblock_word"));
     }
 
-    private static final long __ru_inblock_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$7"), groupElement("__ru_inblock_word"));
-
     public static final long __ru_inblock_word$offset() {
-        return __ru_inblock_word$OFFSET;
+        return 88L;
     }
 
     public static long __ru_inblock_word(MemorySegment struct) {
-        return struct.get(__ru_inblock_word$LAYOUT, __ru_inblock_word$OFFSET);
+        return struct.get(c_types.C_LONG, 88L);
     }
 
     public static void __ru_inblock_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_inblock_word$LAYOUT, __ru_inblock_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 88L, fieldValue);
     }
-
-    private static final OfLong ru_oublock$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$8"), groupElement("ru_oublock"));
 
     public static final OfLong ru_oublock$layout() {
-        return ru_oublock$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$8"), groupElement("ru_oublock"));
     }
 
-    private static final long ru_oublock$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$8"), groupElement("ru_oublock"));
-
     public static final long ru_oublock$offset() {
-        return ru_oublock$OFFSET;
+        return 96L;
     }
 
     public static long ru_oublock(MemorySegment struct) {
-        return struct.get(ru_oublock$LAYOUT, ru_oublock$OFFSET);
+        return struct.get(c_types.C_LONG, 96L);
     }
 
     public static void ru_oublock(MemorySegment struct, long fieldValue) {
-        struct.set(ru_oublock$LAYOUT, ru_oublock$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 96L, fieldValue);
     }
-
-    private static final OfLong __ru_oublock_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$8"), groupElement("__ru_oublock_word"));
 
     public static final OfLong __ru_oublock_word$layout() {
-        return __ru_oublock_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$8"), groupElement("__ru_oublock_word"));
     }
 
-    private static final long __ru_oublock_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$8"), groupElement("__ru_oublock_word"));
-
     public static final long __ru_oublock_word$offset() {
-        return __ru_oublock_word$OFFSET;
+        return 96L;
     }
 
     public static long __ru_oublock_word(MemorySegment struct) {
-        return struct.get(__ru_oublock_word$LAYOUT, __ru_oublock_word$OFFSET);
+        return struct.get(c_types.C_LONG, 96L);
     }
 
     public static void __ru_oublock_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_oublock_word$LAYOUT, __ru_oublock_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 96L, fieldValue);
     }
-
-    private static final OfLong ru_msgsnd$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$9"), groupElement("ru_msgsnd"));
 
     public static final OfLong ru_msgsnd$layout() {
-        return ru_msgsnd$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$9"), groupElement("ru_msgsnd"));
     }
 
-    private static final long ru_msgsnd$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$9"), groupElement("ru_msgsnd"));
-
     public static final long ru_msgsnd$offset() {
-        return ru_msgsnd$OFFSET;
+        return 104L;
     }
 
     public static long ru_msgsnd(MemorySegment struct) {
-        return struct.get(ru_msgsnd$LAYOUT, ru_msgsnd$OFFSET);
+        return struct.get(c_types.C_LONG, 104L);
     }
 
     public static void ru_msgsnd(MemorySegment struct, long fieldValue) {
-        struct.set(ru_msgsnd$LAYOUT, ru_msgsnd$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 104L, fieldValue);
     }
-
-    private static final OfLong __ru_msgsnd_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$9"), groupElement("__ru_msgsnd_word"));
 
     public static final OfLong __ru_msgsnd_word$layout() {
-        return __ru_msgsnd_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$9"), groupElement("__ru_msgsnd_word"));
     }
 
-    private static final long __ru_msgsnd_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$9"), groupElement("__ru_msgsnd_word"));
-
     public static final long __ru_msgsnd_word$offset() {
-        return __ru_msgsnd_word$OFFSET;
+        return 104L;
     }
 
     public static long __ru_msgsnd_word(MemorySegment struct) {
-        return struct.get(__ru_msgsnd_word$LAYOUT, __ru_msgsnd_word$OFFSET);
+        return struct.get(c_types.C_LONG, 104L);
     }
 
     public static void __ru_msgsnd_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_msgsnd_word$LAYOUT, __ru_msgsnd_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 104L, fieldValue);
     }
-
-    private static final OfLong ru_msgrcv$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$10"), groupElement("ru_msgrcv"));
 
     public static final OfLong ru_msgrcv$layout() {
-        return ru_msgrcv$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$10"), groupElement("ru_msgrcv"));
     }
 
-    private static final long ru_msgrcv$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$10"), groupElement("ru_msgrcv"));
-
     public static final long ru_msgrcv$offset() {
-        return ru_msgrcv$OFFSET;
+        return 112L;
     }
 
     public static long ru_msgrcv(MemorySegment struct) {
-        return struct.get(ru_msgrcv$LAYOUT, ru_msgrcv$OFFSET);
+        return struct.get(c_types.C_LONG, 112L);
     }
 
     public static void ru_msgrcv(MemorySegment struct, long fieldValue) {
-        struct.set(ru_msgrcv$LAYOUT, ru_msgrcv$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 112L, fieldValue);
     }
-
-    private static final OfLong __ru_msgrcv_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$10"), groupElement("__ru_msgrcv_word"));
 
     public static final OfLong __ru_msgrcv_word$layout() {
-        return __ru_msgrcv_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$10"), groupElement("__ru_msgrcv_word"));
     }
 
-    private static final long __ru_msgrcv_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$10"), groupElement("__ru_msgrcv_word"));
-
     public static final long __ru_msgrcv_word$offset() {
-        return __ru_msgrcv_word$OFFSET;
+        return 112L;
     }
 
     public static long __ru_msgrcv_word(MemorySegment struct) {
-        return struct.get(__ru_msgrcv_word$LAYOUT, __ru_msgrcv_word$OFFSET);
+        return struct.get(c_types.C_LONG, 112L);
     }
 
     public static void __ru_msgrcv_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_msgrcv_word$LAYOUT, __ru_msgrcv_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 112L, fieldValue);
     }
-
-    private static final OfLong ru_nsignals$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$11"), groupElement("ru_nsignals"));
 
     public static final OfLong ru_nsignals$layout() {
-        return ru_nsignals$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$11"), groupElement("ru_nsignals"));
     }
 
-    private static final long ru_nsignals$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$11"), groupElement("ru_nsignals"));
-
     public static final long ru_nsignals$offset() {
-        return ru_nsignals$OFFSET;
+        return 120L;
     }
 
     public static long ru_nsignals(MemorySegment struct) {
-        return struct.get(ru_nsignals$LAYOUT, ru_nsignals$OFFSET);
+        return struct.get(c_types.C_LONG, 120L);
     }
 
     public static void ru_nsignals(MemorySegment struct, long fieldValue) {
-        struct.set(ru_nsignals$LAYOUT, ru_nsignals$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 120L, fieldValue);
     }
-
-    private static final OfLong __ru_nsignals_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$11"), groupElement("__ru_nsignals_word"));
 
     public static final OfLong __ru_nsignals_word$layout() {
-        return __ru_nsignals_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$11"), groupElement("__ru_nsignals_word"));
     }
 
-    private static final long __ru_nsignals_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$11"), groupElement("__ru_nsignals_word"));
-
     public static final long __ru_nsignals_word$offset() {
-        return __ru_nsignals_word$OFFSET;
+        return 120L;
     }
 
     public static long __ru_nsignals_word(MemorySegment struct) {
-        return struct.get(__ru_nsignals_word$LAYOUT, __ru_nsignals_word$OFFSET);
+        return struct.get(c_types.C_LONG, 120L);
     }
 
     public static void __ru_nsignals_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_nsignals_word$LAYOUT, __ru_nsignals_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 120L, fieldValue);
     }
-
-    private static final OfLong ru_nvcsw$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$12"), groupElement("ru_nvcsw"));
 
     public static final OfLong ru_nvcsw$layout() {
-        return ru_nvcsw$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$12"), groupElement("ru_nvcsw"));
     }
 
-    private static final long ru_nvcsw$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$12"), groupElement("ru_nvcsw"));
-
     public static final long ru_nvcsw$offset() {
-        return ru_nvcsw$OFFSET;
+        return 128L;
     }
 
     public static long ru_nvcsw(MemorySegment struct) {
-        return struct.get(ru_nvcsw$LAYOUT, ru_nvcsw$OFFSET);
+        return struct.get(c_types.C_LONG, 128L);
     }
 
     public static void ru_nvcsw(MemorySegment struct, long fieldValue) {
-        struct.set(ru_nvcsw$LAYOUT, ru_nvcsw$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 128L, fieldValue);
     }
-
-    private static final OfLong __ru_nvcsw_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$12"), groupElement("__ru_nvcsw_word"));
 
     public static final OfLong __ru_nvcsw_word$layout() {
-        return __ru_nvcsw_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$12"), groupElement("__ru_nvcsw_word"));
     }
 
-    private static final long __ru_nvcsw_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$12"), groupElement("__ru_nvcsw_word"));
-
     public static final long __ru_nvcsw_word$offset() {
-        return __ru_nvcsw_word$OFFSET;
+        return 128L;
     }
 
     public static long __ru_nvcsw_word(MemorySegment struct) {
-        return struct.get(__ru_nvcsw_word$LAYOUT, __ru_nvcsw_word$OFFSET);
+        return struct.get(c_types.C_LONG, 128L);
     }
 
     public static void __ru_nvcsw_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_nvcsw_word$LAYOUT, __ru_nvcsw_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 128L, fieldValue);
     }
-
-    private static final OfLong ru_nivcsw$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$13"), groupElement("ru_nivcsw"));
 
     public static final OfLong ru_nivcsw$layout() {
-        return ru_nivcsw$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$13"), groupElement("ru_nivcsw"));
     }
 
-    private static final long ru_nivcsw$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$13"), groupElement("ru_nivcsw"));
-
     public static final long ru_nivcsw$offset() {
-        return ru_nivcsw$OFFSET;
+        return 136L;
     }
 
     public static long ru_nivcsw(MemorySegment struct) {
-        return struct.get(ru_nivcsw$LAYOUT, ru_nivcsw$OFFSET);
+        return struct.get(c_types.C_LONG, 136L);
     }
 
     public static void ru_nivcsw(MemorySegment struct, long fieldValue) {
-        struct.set(ru_nivcsw$LAYOUT, ru_nivcsw$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 136L, fieldValue);
     }
-
-    private static final OfLong __ru_nivcsw_word$LAYOUT = (OfLong)$LAYOUT.select(groupElement("$anon$13"), groupElement("__ru_nivcsw_word"));
 
     public static final OfLong __ru_nivcsw_word$layout() {
-        return __ru_nivcsw_word$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("$anon$13"), groupElement("__ru_nivcsw_word"));
     }
 
-    private static final long __ru_nivcsw_word$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$13"), groupElement("__ru_nivcsw_word"));
-
     public static final long __ru_nivcsw_word$offset() {
-        return __ru_nivcsw_word$OFFSET;
+        return 136L;
     }
 
     public static long __ru_nivcsw_word(MemorySegment struct) {
-        return struct.get(__ru_nivcsw_word$LAYOUT, __ru_nivcsw_word$OFFSET);
+        return struct.get(c_types.C_LONG, 136L);
     }
 
     public static void __ru_nivcsw_word(MemorySegment struct, long fieldValue) {
-        struct.set(__ru_nivcsw_word$LAYOUT, __ru_nivcsw_word$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 136L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(144L * index, 144L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 144L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(144L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(144L, elementCount), 8L);
     }
 }
 

@@ -36,494 +36,407 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sg_io_hdr {
-
     sg_io_hdr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("interface_id"),
-        c_types.C_INT.withName("dxfer_direction"),
-        c_types.C_CHAR.withName("cmd_len"),
-        c_types.C_CHAR.withName("mx_sb_len"),
-        c_types.C_SHORT.withName("iovec_count"),
-        c_types.C_INT.withName("dxfer_len"),
-        c_types.C_POINTER.withName("dxferp"),
-        c_types.C_POINTER.withName("cmdp"),
-        c_types.C_POINTER.withName("sbp"),
-        c_types.C_INT.withName("timeout"),
-        c_types.C_INT.withName("flags"),
-        c_types.C_INT.withName("pack_id"),
-        MemoryLayout.paddingLayout(4),
-        c_types.C_POINTER.withName("usr_ptr"),
-        c_types.C_CHAR.withName("status"),
-        c_types.C_CHAR.withName("masked_status"),
-        c_types.C_CHAR.withName("msg_status"),
-        c_types.C_CHAR.withName("sb_len_wr"),
-        c_types.C_SHORT.withName("host_status"),
-        c_types.C_SHORT.withName("driver_status"),
-        c_types.C_INT.withName("resid"),
-        c_types.C_INT.withName("duration"),
-        c_types.C_INT.withName("info"),
-        MemoryLayout.paddingLayout(4)
-    ).withName("sg_io_hdr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("interface_id"),
+            c_types.C_INT.withName("dxfer_direction"),
+            c_types.C_CHAR.withName("cmd_len"),
+            c_types.C_CHAR.withName("mx_sb_len"),
+            c_types.C_SHORT.withName("iovec_count"),
+            c_types.C_INT.withName("dxfer_len"),
+            c_types.C_POINTER.withName("dxferp"),
+            c_types.C_POINTER.withName("cmdp"),
+            c_types.C_POINTER.withName("sbp"),
+            c_types.C_INT.withName("timeout"),
+            c_types.C_INT.withName("flags"),
+            c_types.C_INT.withName("pack_id"),
+            MemoryLayout.paddingLayout(4),
+            c_types.C_POINTER.withName("usr_ptr"),
+            c_types.C_CHAR.withName("status"),
+            c_types.C_CHAR.withName("masked_status"),
+            c_types.C_CHAR.withName("msg_status"),
+            c_types.C_CHAR.withName("sb_len_wr"),
+            c_types.C_SHORT.withName("host_status"),
+            c_types.C_SHORT.withName("driver_status"),
+            c_types.C_INT.withName("resid"),
+            c_types.C_INT.withName("duration"),
+            c_types.C_INT.withName("info"),
+            MemoryLayout.paddingLayout(4)
+        ).withName("sg_io_hdr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt interface_id$LAYOUT = (OfInt)$LAYOUT.select(groupElement("interface_id"));
 
     public static final OfInt interface_id$layout() {
-        return interface_id$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("interface_id"));
     }
 
-    private static final long interface_id$OFFSET = $LAYOUT.byteOffset(groupElement("interface_id"));
-
     public static final long interface_id$offset() {
-        return interface_id$OFFSET;
+        return 0L;
     }
 
     public static int interface_id(MemorySegment struct) {
-        return struct.get(interface_id$LAYOUT, interface_id$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void interface_id(MemorySegment struct, int fieldValue) {
-        struct.set(interface_id$LAYOUT, interface_id$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt dxfer_direction$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dxfer_direction"));
 
     public static final OfInt dxfer_direction$layout() {
-        return dxfer_direction$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("dxfer_direction"));
     }
 
-    private static final long dxfer_direction$OFFSET = $LAYOUT.byteOffset(groupElement("dxfer_direction"));
-
     public static final long dxfer_direction$offset() {
-        return dxfer_direction$OFFSET;
+        return 4L;
     }
 
     public static int dxfer_direction(MemorySegment struct) {
-        return struct.get(dxfer_direction$LAYOUT, dxfer_direction$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void dxfer_direction(MemorySegment struct, int fieldValue) {
-        struct.set(dxfer_direction$LAYOUT, dxfer_direction$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfByte cmd_len$LAYOUT = (OfByte)$LAYOUT.select(groupElement("cmd_len"));
 
     public static final OfByte cmd_len$layout() {
-        return cmd_len$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("cmd_len"));
     }
 
-    private static final long cmd_len$OFFSET = $LAYOUT.byteOffset(groupElement("cmd_len"));
-
     public static final long cmd_len$offset() {
-        return cmd_len$OFFSET;
+        return 8L;
     }
 
     public static byte cmd_len(MemorySegment struct) {
-        return struct.get(cmd_len$LAYOUT, cmd_len$OFFSET);
+        return struct.get(c_types.C_CHAR, 8L);
     }
 
     public static void cmd_len(MemorySegment struct, byte fieldValue) {
-        struct.set(cmd_len$LAYOUT, cmd_len$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 8L, fieldValue);
     }
-
-    private static final OfByte mx_sb_len$LAYOUT = (OfByte)$LAYOUT.select(groupElement("mx_sb_len"));
 
     public static final OfByte mx_sb_len$layout() {
-        return mx_sb_len$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("mx_sb_len"));
     }
 
-    private static final long mx_sb_len$OFFSET = $LAYOUT.byteOffset(groupElement("mx_sb_len"));
-
     public static final long mx_sb_len$offset() {
-        return mx_sb_len$OFFSET;
+        return 9L;
     }
 
     public static byte mx_sb_len(MemorySegment struct) {
-        return struct.get(mx_sb_len$LAYOUT, mx_sb_len$OFFSET);
+        return struct.get(c_types.C_CHAR, 9L);
     }
 
     public static void mx_sb_len(MemorySegment struct, byte fieldValue) {
-        struct.set(mx_sb_len$LAYOUT, mx_sb_len$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 9L, fieldValue);
     }
-
-    private static final OfShort iovec_count$LAYOUT = (OfShort)$LAYOUT.select(groupElement("iovec_count"));
 
     public static final OfShort iovec_count$layout() {
-        return iovec_count$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("iovec_count"));
     }
 
-    private static final long iovec_count$OFFSET = $LAYOUT.byteOffset(groupElement("iovec_count"));
-
     public static final long iovec_count$offset() {
-        return iovec_count$OFFSET;
+        return 10L;
     }
 
     public static short iovec_count(MemorySegment struct) {
-        return struct.get(iovec_count$LAYOUT, iovec_count$OFFSET);
+        return struct.get(c_types.C_SHORT, 10L);
     }
 
     public static void iovec_count(MemorySegment struct, short fieldValue) {
-        struct.set(iovec_count$LAYOUT, iovec_count$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 10L, fieldValue);
     }
-
-    private static final OfInt dxfer_len$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dxfer_len"));
 
     public static final OfInt dxfer_len$layout() {
-        return dxfer_len$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("dxfer_len"));
     }
 
-    private static final long dxfer_len$OFFSET = $LAYOUT.byteOffset(groupElement("dxfer_len"));
-
     public static final long dxfer_len$offset() {
-        return dxfer_len$OFFSET;
+        return 12L;
     }
 
     public static int dxfer_len(MemorySegment struct) {
-        return struct.get(dxfer_len$LAYOUT, dxfer_len$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void dxfer_len(MemorySegment struct, int fieldValue) {
-        struct.set(dxfer_len$LAYOUT, dxfer_len$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final AddressLayout dxferp$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("dxferp"));
 
     public static final AddressLayout dxferp$layout() {
-        return dxferp$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("dxferp"));
     }
 
-    private static final long dxferp$OFFSET = $LAYOUT.byteOffset(groupElement("dxferp"));
-
     public static final long dxferp$offset() {
-        return dxferp$OFFSET;
+        return 16L;
     }
 
     public static MemorySegment dxferp(MemorySegment struct) {
-        return struct.get(dxferp$LAYOUT, dxferp$OFFSET);
+        return struct.get(c_types.C_POINTER, 16L);
     }
 
     public static void dxferp(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(dxferp$LAYOUT, dxferp$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 16L, fieldValue);
     }
-
-    private static final AddressLayout cmdp$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("cmdp"));
 
     public static final AddressLayout cmdp$layout() {
-        return cmdp$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("cmdp"));
     }
 
-    private static final long cmdp$OFFSET = $LAYOUT.byteOffset(groupElement("cmdp"));
-
     public static final long cmdp$offset() {
-        return cmdp$OFFSET;
+        return 24L;
     }
 
     public static MemorySegment cmdp(MemorySegment struct) {
-        return struct.get(cmdp$LAYOUT, cmdp$OFFSET);
+        return struct.get(c_types.C_POINTER, 24L);
     }
 
     public static void cmdp(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(cmdp$LAYOUT, cmdp$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 24L, fieldValue);
     }
-
-    private static final AddressLayout sbp$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("sbp"));
 
     public static final AddressLayout sbp$layout() {
-        return sbp$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("sbp"));
     }
 
-    private static final long sbp$OFFSET = $LAYOUT.byteOffset(groupElement("sbp"));
-
     public static final long sbp$offset() {
-        return sbp$OFFSET;
+        return 32L;
     }
 
     public static MemorySegment sbp(MemorySegment struct) {
-        return struct.get(sbp$LAYOUT, sbp$OFFSET);
+        return struct.get(c_types.C_POINTER, 32L);
     }
 
     public static void sbp(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(sbp$LAYOUT, sbp$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 32L, fieldValue);
     }
-
-    private static final OfInt timeout$LAYOUT = (OfInt)$LAYOUT.select(groupElement("timeout"));
 
     public static final OfInt timeout$layout() {
-        return timeout$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("timeout"));
     }
 
-    private static final long timeout$OFFSET = $LAYOUT.byteOffset(groupElement("timeout"));
-
     public static final long timeout$offset() {
-        return timeout$OFFSET;
+        return 40L;
     }
 
     public static int timeout(MemorySegment struct) {
-        return struct.get(timeout$LAYOUT, timeout$OFFSET);
+        return struct.get(c_types.C_INT, 40L);
     }
 
     public static void timeout(MemorySegment struct, int fieldValue) {
-        struct.set(timeout$LAYOUT, timeout$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 40L, fieldValue);
     }
-
-    private static final OfInt flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("flags"));
 
     public static final OfInt flags$layout() {
-        return flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 44L;
     }
 
     public static int flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_INT, 44L);
     }
 
     public static void flags(MemorySegment struct, int fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 44L, fieldValue);
     }
-
-    private static final OfInt pack_id$LAYOUT = (OfInt)$LAYOUT.select(groupElement("pack_id"));
 
     public static final OfInt pack_id$layout() {
-        return pack_id$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("pack_id"));
     }
 
-    private static final long pack_id$OFFSET = $LAYOUT.byteOffset(groupElement("pack_id"));
-
     public static final long pack_id$offset() {
-        return pack_id$OFFSET;
+        return 48L;
     }
 
     public static int pack_id(MemorySegment struct) {
-        return struct.get(pack_id$LAYOUT, pack_id$OFFSET);
+        return struct.get(c_types.C_INT, 48L);
     }
 
     public static void pack_id(MemorySegment struct, int fieldValue) {
-        struct.set(pack_id$LAYOUT, pack_id$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 48L, fieldValue);
     }
-
-    private static final AddressLayout usr_ptr$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("usr_ptr"));
 
     public static final AddressLayout usr_ptr$layout() {
-        return usr_ptr$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("usr_ptr"));
     }
 
-    private static final long usr_ptr$OFFSET = $LAYOUT.byteOffset(groupElement("usr_ptr"));
-
     public static final long usr_ptr$offset() {
-        return usr_ptr$OFFSET;
+        return 56L;
     }
 
     public static MemorySegment usr_ptr(MemorySegment struct) {
-        return struct.get(usr_ptr$LAYOUT, usr_ptr$OFFSET);
+        return struct.get(c_types.C_POINTER, 56L);
     }
 
     public static void usr_ptr(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(usr_ptr$LAYOUT, usr_ptr$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 56L, fieldValue);
     }
-
-    private static final OfByte status$LAYOUT = (OfByte)$LAYOUT.select(groupElement("status"));
 
     public static final OfByte status$layout() {
-        return status$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("status"));
     }
 
-    private static final long status$OFFSET = $LAYOUT.byteOffset(groupElement("status"));
-
     public static final long status$offset() {
-        return status$OFFSET;
+        return 64L;
     }
 
     public static byte status(MemorySegment struct) {
-        return struct.get(status$LAYOUT, status$OFFSET);
+        return struct.get(c_types.C_CHAR, 64L);
     }
 
     public static void status(MemorySegment struct, byte fieldValue) {
-        struct.set(status$LAYOUT, status$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 64L, fieldValue);
     }
-
-    private static final OfByte masked_status$LAYOUT = (OfByte)$LAYOUT.select(groupElement("masked_status"));
 
     public static final OfByte masked_status$layout() {
-        return masked_status$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("masked_status"));
     }
 
-    private static final long masked_status$OFFSET = $LAYOUT.byteOffset(groupElement("masked_status"));
-
     public static final long masked_status$offset() {
-        return masked_status$OFFSET;
+        return 65L;
     }
 
     public static byte masked_status(MemorySegment struct) {
-        return struct.get(masked_status$LAYOUT, masked_status$OFFSET);
+        return struct.get(c_types.C_CHAR, 65L);
     }
 
     public static void masked_status(MemorySegment struct, byte fieldValue) {
-        struct.set(masked_status$LAYOUT, masked_status$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 65L, fieldValue);
     }
-
-    private static final OfByte msg_status$LAYOUT = (OfByte)$LAYOUT.select(groupElement("msg_status"));
 
     public static final OfByte msg_status$layout() {
-        return msg_status$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("msg_status"));
     }
 
-    private static final long msg_status$OFFSET = $LAYOUT.byteOffset(groupElement("msg_status"));
-
     public static final long msg_status$offset() {
-        return msg_status$OFFSET;
+        return 66L;
     }
 
     public static byte msg_status(MemorySegment struct) {
-        return struct.get(msg_status$LAYOUT, msg_status$OFFSET);
+        return struct.get(c_types.C_CHAR, 66L);
     }
 
     public static void msg_status(MemorySegment struct, byte fieldValue) {
-        struct.set(msg_status$LAYOUT, msg_status$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 66L, fieldValue);
     }
-
-    private static final OfByte sb_len_wr$LAYOUT = (OfByte)$LAYOUT.select(groupElement("sb_len_wr"));
 
     public static final OfByte sb_len_wr$layout() {
-        return sb_len_wr$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("sb_len_wr"));
     }
 
-    private static final long sb_len_wr$OFFSET = $LAYOUT.byteOffset(groupElement("sb_len_wr"));
-
     public static final long sb_len_wr$offset() {
-        return sb_len_wr$OFFSET;
+        return 67L;
     }
 
     public static byte sb_len_wr(MemorySegment struct) {
-        return struct.get(sb_len_wr$LAYOUT, sb_len_wr$OFFSET);
+        return struct.get(c_types.C_CHAR, 67L);
     }
 
     public static void sb_len_wr(MemorySegment struct, byte fieldValue) {
-        struct.set(sb_len_wr$LAYOUT, sb_len_wr$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 67L, fieldValue);
     }
-
-    private static final OfShort host_status$LAYOUT = (OfShort)$LAYOUT.select(groupElement("host_status"));
 
     public static final OfShort host_status$layout() {
-        return host_status$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("host_status"));
     }
 
-    private static final long host_status$OFFSET = $LAYOUT.byteOffset(groupElement("host_status"));
-
     public static final long host_status$offset() {
-        return host_status$OFFSET;
+        return 68L;
     }
 
     public static short host_status(MemorySegment struct) {
-        return struct.get(host_status$LAYOUT, host_status$OFFSET);
+        return struct.get(c_types.C_SHORT, 68L);
     }
 
     public static void host_status(MemorySegment struct, short fieldValue) {
-        struct.set(host_status$LAYOUT, host_status$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 68L, fieldValue);
     }
-
-    private static final OfShort driver_status$LAYOUT = (OfShort)$LAYOUT.select(groupElement("driver_status"));
 
     public static final OfShort driver_status$layout() {
-        return driver_status$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("driver_status"));
     }
 
-    private static final long driver_status$OFFSET = $LAYOUT.byteOffset(groupElement("driver_status"));
-
     public static final long driver_status$offset() {
-        return driver_status$OFFSET;
+        return 70L;
     }
 
     public static short driver_status(MemorySegment struct) {
-        return struct.get(driver_status$LAYOUT, driver_status$OFFSET);
+        return struct.get(c_types.C_SHORT, 70L);
     }
 
     public static void driver_status(MemorySegment struct, short fieldValue) {
-        struct.set(driver_status$LAYOUT, driver_status$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 70L, fieldValue);
     }
-
-    private static final OfInt resid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("resid"));
 
     public static final OfInt resid$layout() {
-        return resid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("resid"));
     }
 
-    private static final long resid$OFFSET = $LAYOUT.byteOffset(groupElement("resid"));
-
     public static final long resid$offset() {
-        return resid$OFFSET;
+        return 72L;
     }
 
     public static int resid(MemorySegment struct) {
-        return struct.get(resid$LAYOUT, resid$OFFSET);
+        return struct.get(c_types.C_INT, 72L);
     }
 
     public static void resid(MemorySegment struct, int fieldValue) {
-        struct.set(resid$LAYOUT, resid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 72L, fieldValue);
     }
-
-    private static final OfInt duration$LAYOUT = (OfInt)$LAYOUT.select(groupElement("duration"));
 
     public static final OfInt duration$layout() {
-        return duration$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("duration"));
     }
 
-    private static final long duration$OFFSET = $LAYOUT.byteOffset(groupElement("duration"));
-
     public static final long duration$offset() {
-        return duration$OFFSET;
+        return 76L;
     }
 
     public static int duration(MemorySegment struct) {
-        return struct.get(duration$LAYOUT, duration$OFFSET);
+        return struct.get(c_types.C_INT, 76L);
     }
 
     public static void duration(MemorySegment struct, int fieldValue) {
-        struct.set(duration$LAYOUT, duration$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 76L, fieldValue);
     }
-
-    private static final OfInt info$LAYOUT = (OfInt)$LAYOUT.select(groupElement("info"));
 
     public static final OfInt info$layout() {
-        return info$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("info"));
     }
 
-    private static final long info$OFFSET = $LAYOUT.byteOffset(groupElement("info"));
-
     public static final long info$offset() {
-        return info$OFFSET;
+        return 80L;
     }
 
     public static int info(MemorySegment struct) {
-        return struct.get(info$LAYOUT, info$OFFSET);
+        return struct.get(c_types.C_INT, 80L);
     }
 
     public static void info(MemorySegment struct, int fieldValue) {
-        struct.set(info$LAYOUT, info$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 80L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(88L * index, 88L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 88L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(88L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(88L, elementCount), 8L);
     }
 }
 

@@ -36,7 +36,6 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sg_io_hdr_t extends sg_io_hdr {
-
     sg_io_hdr_t() {
         // Should not be called directly
     }

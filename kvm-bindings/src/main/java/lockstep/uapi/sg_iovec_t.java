@@ -16,7 +16,6 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sg_iovec_t extends sg_iovec {
-
     sg_iovec_t() {
         // Should not be called directly
     }

@@ -22,198 +22,167 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sg_scsi_id {
-
     sg_scsi_id() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("host_no"),
-        c_types.C_INT.withName("channel"),
-        c_types.C_INT.withName("scsi_id"),
-        c_types.C_INT.withName("lun"),
-        c_types.C_INT.withName("scsi_type"),
-        c_types.C_SHORT.withName("h_cmd_per_lun"),
-        c_types.C_SHORT.withName("d_queue_depth"),
-        MemoryLayout.sequenceLayout(2, c_types.C_INT).withName("unused")
-    ).withName("sg_scsi_id");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("host_no"),
+            c_types.C_INT.withName("channel"),
+            c_types.C_INT.withName("scsi_id"),
+            c_types.C_INT.withName("lun"),
+            c_types.C_INT.withName("scsi_type"),
+            c_types.C_SHORT.withName("h_cmd_per_lun"),
+            c_types.C_SHORT.withName("d_queue_depth"),
+            MemoryLayout.sequenceLayout(2, c_types.C_INT).withName("unused")
+        ).withName("sg_scsi_id");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt host_no$LAYOUT = (OfInt)$LAYOUT.select(groupElement("host_no"));
 
     public static final OfInt host_no$layout() {
-        return host_no$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("host_no"));
     }
 
-    private static final long host_no$OFFSET = $LAYOUT.byteOffset(groupElement("host_no"));
-
     public static final long host_no$offset() {
-        return host_no$OFFSET;
+        return 0L;
     }
 
     public static int host_no(MemorySegment struct) {
-        return struct.get(host_no$LAYOUT, host_no$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void host_no(MemorySegment struct, int fieldValue) {
-        struct.set(host_no$LAYOUT, host_no$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt channel$LAYOUT = (OfInt)$LAYOUT.select(groupElement("channel"));
 
     public static final OfInt channel$layout() {
-        return channel$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("channel"));
     }
 
-    private static final long channel$OFFSET = $LAYOUT.byteOffset(groupElement("channel"));
-
     public static final long channel$offset() {
-        return channel$OFFSET;
+        return 4L;
     }
 
     public static int channel(MemorySegment struct) {
-        return struct.get(channel$LAYOUT, channel$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void channel(MemorySegment struct, int fieldValue) {
-        struct.set(channel$LAYOUT, channel$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt scsi_id$LAYOUT = (OfInt)$LAYOUT.select(groupElement("scsi_id"));
 
     public static final OfInt scsi_id$layout() {
-        return scsi_id$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("scsi_id"));
     }
 
-    private static final long scsi_id$OFFSET = $LAYOUT.byteOffset(groupElement("scsi_id"));
-
     public static final long scsi_id$offset() {
-        return scsi_id$OFFSET;
+        return 8L;
     }
 
     public static int scsi_id(MemorySegment struct) {
-        return struct.get(scsi_id$LAYOUT, scsi_id$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void scsi_id(MemorySegment struct, int fieldValue) {
-        struct.set(scsi_id$LAYOUT, scsi_id$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt lun$LAYOUT = (OfInt)$LAYOUT.select(groupElement("lun"));
 
     public static final OfInt lun$layout() {
-        return lun$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("lun"));
     }
 
-    private static final long lun$OFFSET = $LAYOUT.byteOffset(groupElement("lun"));
-
     public static final long lun$offset() {
-        return lun$OFFSET;
+        return 12L;
     }
 
     public static int lun(MemorySegment struct) {
-        return struct.get(lun$LAYOUT, lun$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void lun(MemorySegment struct, int fieldValue) {
-        struct.set(lun$LAYOUT, lun$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfInt scsi_type$LAYOUT = (OfInt)$LAYOUT.select(groupElement("scsi_type"));
 
     public static final OfInt scsi_type$layout() {
-        return scsi_type$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("scsi_type"));
     }
 
-    private static final long scsi_type$OFFSET = $LAYOUT.byteOffset(groupElement("scsi_type"));
-
     public static final long scsi_type$offset() {
-        return scsi_type$OFFSET;
+        return 16L;
     }
 
     public static int scsi_type(MemorySegment struct) {
-        return struct.get(scsi_type$LAYOUT, scsi_type$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void scsi_type(MemorySegment struct, int fieldValue) {
-        struct.set(scsi_type$LAYOUT, scsi_type$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfShort h_cmd_per_lun$LAYOUT = (OfShort)$LAYOUT.select(groupElement("h_cmd_per_lun"));
 
     public static final OfShort h_cmd_per_lun$layout() {
-        return h_cmd_per_lun$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("h_cmd_per_lun"));
     }
 
-    private static final long h_cmd_per_lun$OFFSET = $LAYOUT.byteOffset(groupElement("h_cmd_per_lun"));
-
     public static final long h_cmd_per_lun$offset() {
-        return h_cmd_per_lun$OFFSET;
+        return 20L;
     }
 
     public static short h_cmd_per_lun(MemorySegment struct) {
-        return struct.get(h_cmd_per_lun$LAYOUT, h_cmd_per_lun$OFFSET);
+        return struct.get(c_types.C_SHORT, 20L);
     }
 
     public static void h_cmd_per_lun(MemorySegment struct, short fieldValue) {
-        struct.set(h_cmd_per_lun$LAYOUT, h_cmd_per_lun$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 20L, fieldValue);
     }
-
-    private static final OfShort d_queue_depth$LAYOUT = (OfShort)$LAYOUT.select(groupElement("d_queue_depth"));
 
     public static final OfShort d_queue_depth$layout() {
-        return d_queue_depth$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("d_queue_depth"));
     }
 
-    private static final long d_queue_depth$OFFSET = $LAYOUT.byteOffset(groupElement("d_queue_depth"));
-
     public static final long d_queue_depth$offset() {
-        return d_queue_depth$OFFSET;
+        return 22L;
     }
 
     public static short d_queue_depth(MemorySegment struct) {
-        return struct.get(d_queue_depth$LAYOUT, d_queue_depth$OFFSET);
+        return struct.get(c_types.C_SHORT, 22L);
     }
 
     public static void d_queue_depth(MemorySegment struct, short fieldValue) {
-        struct.set(d_queue_depth$LAYOUT, d_queue_depth$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 22L, fieldValue);
     }
-
-    private static final SequenceLayout unused$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("unused"));
 
     public static final SequenceLayout unused$layout() {
-        return unused$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("unused"));
     }
 
-    private static final long unused$OFFSET = $LAYOUT.byteOffset(groupElement("unused"));
-
     public static final long unused$offset() {
-        return unused$OFFSET;
+        return 24L;
     }
 
     public static MemorySegment unused(MemorySegment struct) {
-        return struct.asSlice(unused$OFFSET, unused$LAYOUT.byteSize());
+        return struct.asSlice(24L, 8L);
     }
 
     public static void unused(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, unused$OFFSET, unused$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 24L, 8L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(32L * index, 32L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 32L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(32L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(32L, elementCount), 4L);
     }
 }
 

@@ -21,185 +21,163 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sigaction {
-
     sigaction() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        sigaction.__sigaction_handler.layout().withName("__sigaction_handler"),
-        __sigset_t.layout().withName("sa_mask"),
-        c_types.C_INT.withName("sa_flags"),
-        MemoryLayout.paddingLayout(4),
-        c_types.C_POINTER.withName("sa_restorer")
-    ).withName("sigaction");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            sigaction.__sigaction_handler.layout().withName("__sigaction_handler"),
+            __sigset_t.layout().withName("sa_mask"),
+            c_types.C_INT.withName("sa_flags"),
+            MemoryLayout.paddingLayout(4),
+            c_types.C_POINTER.withName("sa_restorer")
+        ).withName("sigaction");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
 
     public static class __sigaction_handler {
-
         __sigaction_handler() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
-            c_types.C_POINTER.withName("sa_handler"),
-            c_types.C_POINTER.withName("sa_sigaction")
-        ).withName("$anon$0");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.unionLayout(
+                c_types.C_POINTER.withName("sa_handler"),
+                c_types.C_POINTER.withName("sa_sigaction")
+            ).withName("$anon$0");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final AddressLayout sa_handler$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("sa_handler"));
 
         public static final AddressLayout sa_handler$layout() {
-            return sa_handler$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("sa_handler"));
         }
 
-        private static final long sa_handler$OFFSET = $LAYOUT.byteOffset(groupElement("sa_handler"));
-
         public static final long sa_handler$offset() {
-            return sa_handler$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment sa_handler(MemorySegment union) {
-            return union.get(sa_handler$LAYOUT, sa_handler$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void sa_handler(MemorySegment union, MemorySegment fieldValue) {
-            union.set(sa_handler$LAYOUT, sa_handler$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
-
-        private static final AddressLayout sa_sigaction$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("sa_sigaction"));
 
         public static final AddressLayout sa_sigaction$layout() {
-            return sa_sigaction$LAYOUT;
+            return (AddressLayout) $Layout.LAYOUT.select(groupElement("sa_sigaction"));
         }
 
-        private static final long sa_sigaction$OFFSET = $LAYOUT.byteOffset(groupElement("sa_sigaction"));
-
         public static final long sa_sigaction$offset() {
-            return sa_sigaction$OFFSET;
+            return 0L;
         }
 
         public static MemorySegment sa_sigaction(MemorySegment union) {
-            return union.get(sa_sigaction$LAYOUT, sa_sigaction$OFFSET);
+            return union.get(c_types.C_POINTER, 0L);
         }
 
         public static void sa_sigaction(MemorySegment union, MemorySegment fieldValue) {
-            union.set(sa_sigaction$LAYOUT, sa_sigaction$OFFSET, fieldValue);
+            union.set(c_types.C_POINTER, 0L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(8L * index, 8L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 8L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(8L, 8L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(8L, elementCount), 8L);
         }
     }
 
-    private static final GroupLayout __sigaction_handler$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("__sigaction_handler"));
-
     public static final GroupLayout __sigaction_handler$layout() {
-        return __sigaction_handler$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("__sigaction_handler"));
     }
 
-    private static final long __sigaction_handler$OFFSET = $LAYOUT.byteOffset(groupElement("__sigaction_handler"));
-
     public static final long __sigaction_handler$offset() {
-        return __sigaction_handler$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment __sigaction_handler(MemorySegment struct) {
-        return struct.asSlice(__sigaction_handler$OFFSET, __sigaction_handler$LAYOUT.byteSize());
+        return struct.asSlice(0L, 8L);
     }
 
     public static void __sigaction_handler(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __sigaction_handler$OFFSET, __sigaction_handler$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 8L);
     }
-
-    private static final GroupLayout sa_mask$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("sa_mask"));
 
     public static final GroupLayout sa_mask$layout() {
-        return sa_mask$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("sa_mask"));
     }
 
-    private static final long sa_mask$OFFSET = $LAYOUT.byteOffset(groupElement("sa_mask"));
-
     public static final long sa_mask$offset() {
-        return sa_mask$OFFSET;
+        return 8L;
     }
 
     public static MemorySegment sa_mask(MemorySegment struct) {
-        return struct.asSlice(sa_mask$OFFSET, sa_mask$LAYOUT.byteSize());
+        return struct.asSlice(8L, 128L);
     }
 
     public static void sa_mask(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sa_mask$OFFSET, sa_mask$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 8L, 128L);
     }
-
-    private static final OfInt sa_flags$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sa_flags"));
 
     public static final OfInt sa_flags$layout() {
-        return sa_flags$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("sa_flags"));
     }
 
-    private static final long sa_flags$OFFSET = $LAYOUT.byteOffset(groupElement("sa_flags"));
-
     public static final long sa_flags$offset() {
-        return sa_flags$OFFSET;
+        return 136L;
     }
 
     public static int sa_flags(MemorySegment struct) {
-        return struct.get(sa_flags$LAYOUT, sa_flags$OFFSET);
+        return struct.get(c_types.C_INT, 136L);
     }
 
     public static void sa_flags(MemorySegment struct, int fieldValue) {
-        struct.set(sa_flags$LAYOUT, sa_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 136L, fieldValue);
     }
-
-    private static final AddressLayout sa_restorer$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("sa_restorer"));
 
     public static final AddressLayout sa_restorer$layout() {
-        return sa_restorer$LAYOUT;
+        return (AddressLayout) $Layout.LAYOUT.select(groupElement("sa_restorer"));
     }
 
-    private static final long sa_restorer$OFFSET = $LAYOUT.byteOffset(groupElement("sa_restorer"));
-
     public static final long sa_restorer$offset() {
-        return sa_restorer$OFFSET;
+        return 144L;
     }
 
     public static MemorySegment sa_restorer(MemorySegment struct) {
-        return struct.get(sa_restorer$LAYOUT, sa_restorer$OFFSET);
+        return struct.get(c_types.C_POINTER, 144L);
     }
 
     public static void sa_restorer(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(sa_restorer$LAYOUT, sa_restorer$OFFSET, fieldValue);
+        struct.set(c_types.C_POINTER, 144L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(152L * index, 152L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 152L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(152L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(152L, elementCount), 8L);
     }
 }
 

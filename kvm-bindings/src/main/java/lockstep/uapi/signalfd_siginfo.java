@@ -36,492 +36,405 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class signalfd_siginfo {
-
     signalfd_siginfo() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("ssi_signo"),
-        c_types.C_INT.withName("ssi_errno"),
-        c_types.C_INT.withName("ssi_code"),
-        c_types.C_INT.withName("ssi_pid"),
-        c_types.C_INT.withName("ssi_uid"),
-        c_types.C_INT.withName("ssi_fd"),
-        c_types.C_INT.withName("ssi_tid"),
-        c_types.C_INT.withName("ssi_band"),
-        c_types.C_INT.withName("ssi_overrun"),
-        c_types.C_INT.withName("ssi_trapno"),
-        c_types.C_INT.withName("ssi_status"),
-        c_types.C_INT.withName("ssi_int"),
-        c_types.C_LONG.withName("ssi_ptr"),
-        c_types.C_LONG.withName("ssi_utime"),
-        c_types.C_LONG.withName("ssi_stime"),
-        c_types.C_LONG.withName("ssi_addr"),
-        c_types.C_SHORT.withName("ssi_addr_lsb"),
-        c_types.C_SHORT.withName("__pad2"),
-        c_types.C_INT.withName("ssi_syscall"),
-        c_types.C_LONG.withName("ssi_call_addr"),
-        c_types.C_INT.withName("ssi_arch"),
-        MemoryLayout.sequenceLayout(28, c_types.C_CHAR).withName("__pad")
-    ).withName("signalfd_siginfo");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("ssi_signo"),
+            c_types.C_INT.withName("ssi_errno"),
+            c_types.C_INT.withName("ssi_code"),
+            c_types.C_INT.withName("ssi_pid"),
+            c_types.C_INT.withName("ssi_uid"),
+            c_types.C_INT.withName("ssi_fd"),
+            c_types.C_INT.withName("ssi_tid"),
+            c_types.C_INT.withName("ssi_band"),
+            c_types.C_INT.withName("ssi_overrun"),
+            c_types.C_INT.withName("ssi_trapno"),
+            c_types.C_INT.withName("ssi_status"),
+            c_types.C_INT.withName("ssi_int"),
+            c_types.C_LONG.withName("ssi_ptr"),
+            c_types.C_LONG.withName("ssi_utime"),
+            c_types.C_LONG.withName("ssi_stime"),
+            c_types.C_LONG.withName("ssi_addr"),
+            c_types.C_SHORT.withName("ssi_addr_lsb"),
+            c_types.C_SHORT.withName("__pad2"),
+            c_types.C_INT.withName("ssi_syscall"),
+            c_types.C_LONG.withName("ssi_call_addr"),
+            c_types.C_INT.withName("ssi_arch"),
+            MemoryLayout.sequenceLayout(28, c_types.C_CHAR).withName("__pad")
+        ).withName("signalfd_siginfo");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt ssi_signo$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_signo"));
 
     public static final OfInt ssi_signo$layout() {
-        return ssi_signo$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_signo"));
     }
 
-    private static final long ssi_signo$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_signo"));
-
     public static final long ssi_signo$offset() {
-        return ssi_signo$OFFSET;
+        return 0L;
     }
 
     public static int ssi_signo(MemorySegment struct) {
-        return struct.get(ssi_signo$LAYOUT, ssi_signo$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void ssi_signo(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_signo$LAYOUT, ssi_signo$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt ssi_errno$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_errno"));
 
     public static final OfInt ssi_errno$layout() {
-        return ssi_errno$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_errno"));
     }
 
-    private static final long ssi_errno$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_errno"));
-
     public static final long ssi_errno$offset() {
-        return ssi_errno$OFFSET;
+        return 4L;
     }
 
     public static int ssi_errno(MemorySegment struct) {
-        return struct.get(ssi_errno$LAYOUT, ssi_errno$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void ssi_errno(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_errno$LAYOUT, ssi_errno$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt ssi_code$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_code"));
 
     public static final OfInt ssi_code$layout() {
-        return ssi_code$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_code"));
     }
 
-    private static final long ssi_code$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_code"));
-
     public static final long ssi_code$offset() {
-        return ssi_code$OFFSET;
+        return 8L;
     }
 
     public static int ssi_code(MemorySegment struct) {
-        return struct.get(ssi_code$LAYOUT, ssi_code$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void ssi_code(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_code$LAYOUT, ssi_code$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt ssi_pid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_pid"));
 
     public static final OfInt ssi_pid$layout() {
-        return ssi_pid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_pid"));
     }
 
-    private static final long ssi_pid$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_pid"));
-
     public static final long ssi_pid$offset() {
-        return ssi_pid$OFFSET;
+        return 12L;
     }
 
     public static int ssi_pid(MemorySegment struct) {
-        return struct.get(ssi_pid$LAYOUT, ssi_pid$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void ssi_pid(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_pid$LAYOUT, ssi_pid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfInt ssi_uid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_uid"));
 
     public static final OfInt ssi_uid$layout() {
-        return ssi_uid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_uid"));
     }
 
-    private static final long ssi_uid$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_uid"));
-
     public static final long ssi_uid$offset() {
-        return ssi_uid$OFFSET;
+        return 16L;
     }
 
     public static int ssi_uid(MemorySegment struct) {
-        return struct.get(ssi_uid$LAYOUT, ssi_uid$OFFSET);
+        return struct.get(c_types.C_INT, 16L);
     }
 
     public static void ssi_uid(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_uid$LAYOUT, ssi_uid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 16L, fieldValue);
     }
-
-    private static final OfInt ssi_fd$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_fd"));
 
     public static final OfInt ssi_fd$layout() {
-        return ssi_fd$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_fd"));
     }
 
-    private static final long ssi_fd$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_fd"));
-
     public static final long ssi_fd$offset() {
-        return ssi_fd$OFFSET;
+        return 20L;
     }
 
     public static int ssi_fd(MemorySegment struct) {
-        return struct.get(ssi_fd$LAYOUT, ssi_fd$OFFSET);
+        return struct.get(c_types.C_INT, 20L);
     }
 
     public static void ssi_fd(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_fd$LAYOUT, ssi_fd$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 20L, fieldValue);
     }
-
-    private static final OfInt ssi_tid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_tid"));
 
     public static final OfInt ssi_tid$layout() {
-        return ssi_tid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_tid"));
     }
 
-    private static final long ssi_tid$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_tid"));
-
     public static final long ssi_tid$offset() {
-        return ssi_tid$OFFSET;
+        return 24L;
     }
 
     public static int ssi_tid(MemorySegment struct) {
-        return struct.get(ssi_tid$LAYOUT, ssi_tid$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void ssi_tid(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_tid$LAYOUT, ssi_tid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final OfInt ssi_band$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_band"));
 
     public static final OfInt ssi_band$layout() {
-        return ssi_band$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_band"));
     }
 
-    private static final long ssi_band$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_band"));
-
     public static final long ssi_band$offset() {
-        return ssi_band$OFFSET;
+        return 28L;
     }
 
     public static int ssi_band(MemorySegment struct) {
-        return struct.get(ssi_band$LAYOUT, ssi_band$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void ssi_band(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_band$LAYOUT, ssi_band$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt ssi_overrun$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_overrun"));
 
     public static final OfInt ssi_overrun$layout() {
-        return ssi_overrun$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_overrun"));
     }
 
-    private static final long ssi_overrun$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_overrun"));
-
     public static final long ssi_overrun$offset() {
-        return ssi_overrun$OFFSET;
+        return 32L;
     }
 
     public static int ssi_overrun(MemorySegment struct) {
-        return struct.get(ssi_overrun$LAYOUT, ssi_overrun$OFFSET);
+        return struct.get(c_types.C_INT, 32L);
     }
 
     public static void ssi_overrun(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_overrun$LAYOUT, ssi_overrun$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 32L, fieldValue);
     }
-
-    private static final OfInt ssi_trapno$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_trapno"));
 
     public static final OfInt ssi_trapno$layout() {
-        return ssi_trapno$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_trapno"));
     }
 
-    private static final long ssi_trapno$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_trapno"));
-
     public static final long ssi_trapno$offset() {
-        return ssi_trapno$OFFSET;
+        return 36L;
     }
 
     public static int ssi_trapno(MemorySegment struct) {
-        return struct.get(ssi_trapno$LAYOUT, ssi_trapno$OFFSET);
+        return struct.get(c_types.C_INT, 36L);
     }
 
     public static void ssi_trapno(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_trapno$LAYOUT, ssi_trapno$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 36L, fieldValue);
     }
-
-    private static final OfInt ssi_status$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_status"));
 
     public static final OfInt ssi_status$layout() {
-        return ssi_status$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_status"));
     }
 
-    private static final long ssi_status$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_status"));
-
     public static final long ssi_status$offset() {
-        return ssi_status$OFFSET;
+        return 40L;
     }
 
     public static int ssi_status(MemorySegment struct) {
-        return struct.get(ssi_status$LAYOUT, ssi_status$OFFSET);
+        return struct.get(c_types.C_INT, 40L);
     }
 
     public static void ssi_status(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_status$LAYOUT, ssi_status$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 40L, fieldValue);
     }
-
-    private static final OfInt ssi_int$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_int"));
 
     public static final OfInt ssi_int$layout() {
-        return ssi_int$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_int"));
     }
 
-    private static final long ssi_int$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_int"));
-
     public static final long ssi_int$offset() {
-        return ssi_int$OFFSET;
+        return 44L;
     }
 
     public static int ssi_int(MemorySegment struct) {
-        return struct.get(ssi_int$LAYOUT, ssi_int$OFFSET);
+        return struct.get(c_types.C_INT, 44L);
     }
 
     public static void ssi_int(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_int$LAYOUT, ssi_int$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 44L, fieldValue);
     }
-
-    private static final OfLong ssi_ptr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ssi_ptr"));
 
     public static final OfLong ssi_ptr$layout() {
-        return ssi_ptr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ssi_ptr"));
     }
 
-    private static final long ssi_ptr$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_ptr"));
-
     public static final long ssi_ptr$offset() {
-        return ssi_ptr$OFFSET;
+        return 48L;
     }
 
     public static long ssi_ptr(MemorySegment struct) {
-        return struct.get(ssi_ptr$LAYOUT, ssi_ptr$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void ssi_ptr(MemorySegment struct, long fieldValue) {
-        struct.set(ssi_ptr$LAYOUT, ssi_ptr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final OfLong ssi_utime$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ssi_utime"));
 
     public static final OfLong ssi_utime$layout() {
-        return ssi_utime$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ssi_utime"));
     }
 
-    private static final long ssi_utime$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_utime"));
-
     public static final long ssi_utime$offset() {
-        return ssi_utime$OFFSET;
+        return 56L;
     }
 
     public static long ssi_utime(MemorySegment struct) {
-        return struct.get(ssi_utime$LAYOUT, ssi_utime$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void ssi_utime(MemorySegment struct, long fieldValue) {
-        struct.set(ssi_utime$LAYOUT, ssi_utime$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong ssi_stime$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ssi_stime"));
 
     public static final OfLong ssi_stime$layout() {
-        return ssi_stime$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ssi_stime"));
     }
 
-    private static final long ssi_stime$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_stime"));
-
     public static final long ssi_stime$offset() {
-        return ssi_stime$OFFSET;
+        return 64L;
     }
 
     public static long ssi_stime(MemorySegment struct) {
-        return struct.get(ssi_stime$LAYOUT, ssi_stime$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void ssi_stime(MemorySegment struct, long fieldValue) {
-        struct.set(ssi_stime$LAYOUT, ssi_stime$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong ssi_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ssi_addr"));
 
     public static final OfLong ssi_addr$layout() {
-        return ssi_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ssi_addr"));
     }
 
-    private static final long ssi_addr$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_addr"));
-
     public static final long ssi_addr$offset() {
-        return ssi_addr$OFFSET;
+        return 72L;
     }
 
     public static long ssi_addr(MemorySegment struct) {
-        return struct.get(ssi_addr$LAYOUT, ssi_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void ssi_addr(MemorySegment struct, long fieldValue) {
-        struct.set(ssi_addr$LAYOUT, ssi_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfShort ssi_addr_lsb$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ssi_addr_lsb"));
 
     public static final OfShort ssi_addr_lsb$layout() {
-        return ssi_addr_lsb$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ssi_addr_lsb"));
     }
 
-    private static final long ssi_addr_lsb$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_addr_lsb"));
-
     public static final long ssi_addr_lsb$offset() {
-        return ssi_addr_lsb$OFFSET;
+        return 80L;
     }
 
     public static short ssi_addr_lsb(MemorySegment struct) {
-        return struct.get(ssi_addr_lsb$LAYOUT, ssi_addr_lsb$OFFSET);
+        return struct.get(c_types.C_SHORT, 80L);
     }
 
     public static void ssi_addr_lsb(MemorySegment struct, short fieldValue) {
-        struct.set(ssi_addr_lsb$LAYOUT, ssi_addr_lsb$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 80L, fieldValue);
     }
-
-    private static final OfShort __pad2$LAYOUT = (OfShort)$LAYOUT.select(groupElement("__pad2"));
 
     public static final OfShort __pad2$layout() {
-        return __pad2$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("__pad2"));
     }
 
-    private static final long __pad2$OFFSET = $LAYOUT.byteOffset(groupElement("__pad2"));
-
     public static final long __pad2$offset() {
-        return __pad2$OFFSET;
+        return 82L;
     }
 
     public static short __pad2(MemorySegment struct) {
-        return struct.get(__pad2$LAYOUT, __pad2$OFFSET);
+        return struct.get(c_types.C_SHORT, 82L);
     }
 
     public static void __pad2(MemorySegment struct, short fieldValue) {
-        struct.set(__pad2$LAYOUT, __pad2$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 82L, fieldValue);
     }
-
-    private static final OfInt ssi_syscall$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_syscall"));
 
     public static final OfInt ssi_syscall$layout() {
-        return ssi_syscall$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_syscall"));
     }
 
-    private static final long ssi_syscall$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_syscall"));
-
     public static final long ssi_syscall$offset() {
-        return ssi_syscall$OFFSET;
+        return 84L;
     }
 
     public static int ssi_syscall(MemorySegment struct) {
-        return struct.get(ssi_syscall$LAYOUT, ssi_syscall$OFFSET);
+        return struct.get(c_types.C_INT, 84L);
     }
 
     public static void ssi_syscall(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_syscall$LAYOUT, ssi_syscall$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 84L, fieldValue);
     }
-
-    private static final OfLong ssi_call_addr$LAYOUT = (OfLong)$LAYOUT.select(groupElement("ssi_call_addr"));
 
     public static final OfLong ssi_call_addr$layout() {
-        return ssi_call_addr$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("ssi_call_addr"));
     }
 
-    private static final long ssi_call_addr$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_call_addr"));
-
     public static final long ssi_call_addr$offset() {
-        return ssi_call_addr$OFFSET;
+        return 88L;
     }
 
     public static long ssi_call_addr(MemorySegment struct) {
-        return struct.get(ssi_call_addr$LAYOUT, ssi_call_addr$OFFSET);
+        return struct.get(c_types.C_LONG, 88L);
     }
 
     public static void ssi_call_addr(MemorySegment struct, long fieldValue) {
-        struct.set(ssi_call_addr$LAYOUT, ssi_call_addr$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 88L, fieldValue);
     }
-
-    private static final OfInt ssi_arch$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ssi_arch"));
 
     public static final OfInt ssi_arch$layout() {
-        return ssi_arch$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("ssi_arch"));
     }
 
-    private static final long ssi_arch$OFFSET = $LAYOUT.byteOffset(groupElement("ssi_arch"));
-
     public static final long ssi_arch$offset() {
-        return ssi_arch$OFFSET;
+        return 96L;
     }
 
     public static int ssi_arch(MemorySegment struct) {
-        return struct.get(ssi_arch$LAYOUT, ssi_arch$OFFSET);
+        return struct.get(c_types.C_INT, 96L);
     }
 
     public static void ssi_arch(MemorySegment struct, int fieldValue) {
-        struct.set(ssi_arch$LAYOUT, ssi_arch$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 96L, fieldValue);
     }
-
-    private static final SequenceLayout __pad$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("__pad"));
 
     public static final SequenceLayout __pad$layout() {
-        return __pad$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("__pad"));
     }
 
-    private static final long __pad$OFFSET = $LAYOUT.byteOffset(groupElement("__pad"));
-
     public static final long __pad$offset() {
-        return __pad$OFFSET;
+        return 100L;
     }
 
     public static MemorySegment __pad(MemorySegment struct) {
-        return struct.asSlice(__pad$OFFSET, __pad$LAYOUT.byteSize());
+        return struct.asSlice(100L, 28L);
     }
 
     public static void __pad(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __pad$OFFSET, __pad$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 100L, 28L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(128L * index, 128L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 128L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(128L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(128L, elementCount), 8L);
     }
 }
 

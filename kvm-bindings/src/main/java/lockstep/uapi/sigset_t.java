@@ -13,7 +13,6 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sigset_t extends __sigset_t {
-
     sigset_t() {
         // Should not be called directly
     }

@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class sockaddr {
-
     sockaddr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_SHORT.withName("sa_family"),
-        MemoryLayout.sequenceLayout(14, c_types.C_CHAR).withName("sa_data")
-    ).withName("sockaddr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_SHORT.withName("sa_family"),
+            MemoryLayout.sequenceLayout(14, c_types.C_CHAR).withName("sa_data")
+        ).withName("sockaddr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfShort sa_family$LAYOUT = (OfShort)$LAYOUT.select(groupElement("sa_family"));
 
     public static final OfShort sa_family$layout() {
-        return sa_family$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("sa_family"));
     }
 
-    private static final long sa_family$OFFSET = $LAYOUT.byteOffset(groupElement("sa_family"));
-
     public static final long sa_family$offset() {
-        return sa_family$OFFSET;
+        return 0L;
     }
 
     public static short sa_family(MemorySegment struct) {
-        return struct.get(sa_family$LAYOUT, sa_family$OFFSET);
+        return struct.get(c_types.C_SHORT, 0L);
     }
 
     public static void sa_family(MemorySegment struct, short fieldValue) {
-        struct.set(sa_family$LAYOUT, sa_family$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 0L, fieldValue);
     }
-
-    private static final SequenceLayout sa_data$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("sa_data"));
 
     public static final SequenceLayout sa_data$layout() {
-        return sa_data$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("sa_data"));
     }
 
-    private static final long sa_data$OFFSET = $LAYOUT.byteOffset(groupElement("sa_data"));
-
     public static final long sa_data$offset() {
-        return sa_data$OFFSET;
+        return 2L;
     }
 
     public static MemorySegment sa_data(MemorySegment struct) {
-        return struct.asSlice(sa_data$OFFSET, sa_data$LAYOUT.byteSize());
+        return struct.asSlice(2L, 14L);
     }
 
     public static void sa_data(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, sa_data$OFFSET, sa_data$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 2L, 14L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 2L);
     }
 }
 

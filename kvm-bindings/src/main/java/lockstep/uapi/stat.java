@@ -29,345 +29,286 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class stat {
-
     stat() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("st_dev"),
-        c_types.C_LONG.withName("st_ino"),
-        c_types.C_LONG.withName("st_nlink"),
-        c_types.C_INT.withName("st_mode"),
-        c_types.C_INT.withName("st_uid"),
-        c_types.C_INT.withName("st_gid"),
-        c_types.C_INT.withName("__pad0"),
-        c_types.C_LONG.withName("st_rdev"),
-        c_types.C_LONG.withName("st_size"),
-        c_types.C_LONG.withName("st_blksize"),
-        c_types.C_LONG.withName("st_blocks"),
-        timespec.layout().withName("st_atim"),
-        timespec.layout().withName("st_mtim"),
-        timespec.layout().withName("st_ctim"),
-        MemoryLayout.sequenceLayout(3, c_types.C_LONG).withName("__glibc_reserved")
-    ).withName("stat");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("st_dev"),
+            c_types.C_LONG.withName("st_ino"),
+            c_types.C_LONG.withName("st_nlink"),
+            c_types.C_INT.withName("st_mode"),
+            c_types.C_INT.withName("st_uid"),
+            c_types.C_INT.withName("st_gid"),
+            c_types.C_INT.withName("__pad0"),
+            c_types.C_LONG.withName("st_rdev"),
+            c_types.C_LONG.withName("st_size"),
+            c_types.C_LONG.withName("st_blksize"),
+            c_types.C_LONG.withName("st_blocks"),
+            timespec.layout().withName("st_atim"),
+            timespec.layout().withName("st_mtim"),
+            timespec.layout().withName("st_ctim"),
+            MemoryLayout.sequenceLayout(3, c_types.C_LONG).withName("__glibc_reserved")
+        ).withName("stat");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong st_dev$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_dev"));
 
     public static final OfLong st_dev$layout() {
-        return st_dev$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_dev"));
     }
 
-    private static final long st_dev$OFFSET = $LAYOUT.byteOffset(groupElement("st_dev"));
-
     public static final long st_dev$offset() {
-        return st_dev$OFFSET;
+        return 0L;
     }
 
     public static long st_dev(MemorySegment struct) {
-        return struct.get(st_dev$LAYOUT, st_dev$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void st_dev(MemorySegment struct, long fieldValue) {
-        struct.set(st_dev$LAYOUT, st_dev$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong st_ino$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_ino"));
 
     public static final OfLong st_ino$layout() {
-        return st_ino$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_ino"));
     }
 
-    private static final long st_ino$OFFSET = $LAYOUT.byteOffset(groupElement("st_ino"));
-
     public static final long st_ino$offset() {
-        return st_ino$OFFSET;
+        return 8L;
     }
 
     public static long st_ino(MemorySegment struct) {
-        return struct.get(st_ino$LAYOUT, st_ino$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void st_ino(MemorySegment struct, long fieldValue) {
-        struct.set(st_ino$LAYOUT, st_ino$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong st_nlink$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_nlink"));
 
     public static final OfLong st_nlink$layout() {
-        return st_nlink$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_nlink"));
     }
 
-    private static final long st_nlink$OFFSET = $LAYOUT.byteOffset(groupElement("st_nlink"));
-
     public static final long st_nlink$offset() {
-        return st_nlink$OFFSET;
+        return 16L;
     }
 
     public static long st_nlink(MemorySegment struct) {
-        return struct.get(st_nlink$LAYOUT, st_nlink$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void st_nlink(MemorySegment struct, long fieldValue) {
-        struct.set(st_nlink$LAYOUT, st_nlink$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfInt st_mode$LAYOUT = (OfInt)$LAYOUT.select(groupElement("st_mode"));
 
     public static final OfInt st_mode$layout() {
-        return st_mode$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("st_mode"));
     }
 
-    private static final long st_mode$OFFSET = $LAYOUT.byteOffset(groupElement("st_mode"));
-
     public static final long st_mode$offset() {
-        return st_mode$OFFSET;
+        return 24L;
     }
 
     public static int st_mode(MemorySegment struct) {
-        return struct.get(st_mode$LAYOUT, st_mode$OFFSET);
+        return struct.get(c_types.C_INT, 24L);
     }
 
     public static void st_mode(MemorySegment struct, int fieldValue) {
-        struct.set(st_mode$LAYOUT, st_mode$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 24L, fieldValue);
     }
-
-    private static final OfInt st_uid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("st_uid"));
 
     public static final OfInt st_uid$layout() {
-        return st_uid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("st_uid"));
     }
 
-    private static final long st_uid$OFFSET = $LAYOUT.byteOffset(groupElement("st_uid"));
-
     public static final long st_uid$offset() {
-        return st_uid$OFFSET;
+        return 28L;
     }
 
     public static int st_uid(MemorySegment struct) {
-        return struct.get(st_uid$LAYOUT, st_uid$OFFSET);
+        return struct.get(c_types.C_INT, 28L);
     }
 
     public static void st_uid(MemorySegment struct, int fieldValue) {
-        struct.set(st_uid$LAYOUT, st_uid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 28L, fieldValue);
     }
-
-    private static final OfInt st_gid$LAYOUT = (OfInt)$LAYOUT.select(groupElement("st_gid"));
 
     public static final OfInt st_gid$layout() {
-        return st_gid$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("st_gid"));
     }
 
-    private static final long st_gid$OFFSET = $LAYOUT.byteOffset(groupElement("st_gid"));
-
     public static final long st_gid$offset() {
-        return st_gid$OFFSET;
+        return 32L;
     }
 
     public static int st_gid(MemorySegment struct) {
-        return struct.get(st_gid$LAYOUT, st_gid$OFFSET);
+        return struct.get(c_types.C_INT, 32L);
     }
 
     public static void st_gid(MemorySegment struct, int fieldValue) {
-        struct.set(st_gid$LAYOUT, st_gid$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 32L, fieldValue);
     }
-
-    private static final OfInt __pad0$LAYOUT = (OfInt)$LAYOUT.select(groupElement("__pad0"));
 
     public static final OfInt __pad0$layout() {
-        return __pad0$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("__pad0"));
     }
 
-    private static final long __pad0$OFFSET = $LAYOUT.byteOffset(groupElement("__pad0"));
-
     public static final long __pad0$offset() {
-        return __pad0$OFFSET;
+        return 36L;
     }
 
     public static int __pad0(MemorySegment struct) {
-        return struct.get(__pad0$LAYOUT, __pad0$OFFSET);
+        return struct.get(c_types.C_INT, 36L);
     }
 
     public static void __pad0(MemorySegment struct, int fieldValue) {
-        struct.set(__pad0$LAYOUT, __pad0$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 36L, fieldValue);
     }
-
-    private static final OfLong st_rdev$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_rdev"));
 
     public static final OfLong st_rdev$layout() {
-        return st_rdev$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_rdev"));
     }
 
-    private static final long st_rdev$OFFSET = $LAYOUT.byteOffset(groupElement("st_rdev"));
-
     public static final long st_rdev$offset() {
-        return st_rdev$OFFSET;
+        return 40L;
     }
 
     public static long st_rdev(MemorySegment struct) {
-        return struct.get(st_rdev$LAYOUT, st_rdev$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void st_rdev(MemorySegment struct, long fieldValue) {
-        struct.set(st_rdev$LAYOUT, st_rdev$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong st_size$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_size"));
 
     public static final OfLong st_size$layout() {
-        return st_size$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_size"));
     }
 
-    private static final long st_size$OFFSET = $LAYOUT.byteOffset(groupElement("st_size"));
-
     public static final long st_size$offset() {
-        return st_size$OFFSET;
+        return 48L;
     }
 
     public static long st_size(MemorySegment struct) {
-        return struct.get(st_size$LAYOUT, st_size$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void st_size(MemorySegment struct, long fieldValue) {
-        struct.set(st_size$LAYOUT, st_size$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final OfLong st_blksize$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_blksize"));
 
     public static final OfLong st_blksize$layout() {
-        return st_blksize$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_blksize"));
     }
 
-    private static final long st_blksize$OFFSET = $LAYOUT.byteOffset(groupElement("st_blksize"));
-
     public static final long st_blksize$offset() {
-        return st_blksize$OFFSET;
+        return 56L;
     }
 
     public static long st_blksize(MemorySegment struct) {
-        return struct.get(st_blksize$LAYOUT, st_blksize$OFFSET);
+        return struct.get(c_types.C_LONG, 56L);
     }
 
     public static void st_blksize(MemorySegment struct, long fieldValue) {
-        struct.set(st_blksize$LAYOUT, st_blksize$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 56L, fieldValue);
     }
-
-    private static final OfLong st_blocks$LAYOUT = (OfLong)$LAYOUT.select(groupElement("st_blocks"));
 
     public static final OfLong st_blocks$layout() {
-        return st_blocks$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("st_blocks"));
     }
 
-    private static final long st_blocks$OFFSET = $LAYOUT.byteOffset(groupElement("st_blocks"));
-
     public static final long st_blocks$offset() {
-        return st_blocks$OFFSET;
+        return 64L;
     }
 
     public static long st_blocks(MemorySegment struct) {
-        return struct.get(st_blocks$LAYOUT, st_blocks$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void st_blocks(MemorySegment struct, long fieldValue) {
-        struct.set(st_blocks$LAYOUT, st_blocks$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final GroupLayout st_atim$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("st_atim"));
 
     public static final GroupLayout st_atim$layout() {
-        return st_atim$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("st_atim"));
     }
 
-    private static final long st_atim$OFFSET = $LAYOUT.byteOffset(groupElement("st_atim"));
-
     public static final long st_atim$offset() {
-        return st_atim$OFFSET;
+        return 72L;
     }
 
     public static MemorySegment st_atim(MemorySegment struct) {
-        return struct.asSlice(st_atim$OFFSET, st_atim$LAYOUT.byteSize());
+        return struct.asSlice(72L, 16L);
     }
 
     public static void st_atim(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, st_atim$OFFSET, st_atim$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 72L, 16L);
     }
-
-    private static final GroupLayout st_mtim$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("st_mtim"));
 
     public static final GroupLayout st_mtim$layout() {
-        return st_mtim$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("st_mtim"));
     }
 
-    private static final long st_mtim$OFFSET = $LAYOUT.byteOffset(groupElement("st_mtim"));
-
     public static final long st_mtim$offset() {
-        return st_mtim$OFFSET;
+        return 88L;
     }
 
     public static MemorySegment st_mtim(MemorySegment struct) {
-        return struct.asSlice(st_mtim$OFFSET, st_mtim$LAYOUT.byteSize());
+        return struct.asSlice(88L, 16L);
     }
 
     public static void st_mtim(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, st_mtim$OFFSET, st_mtim$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 88L, 16L);
     }
-
-    private static final GroupLayout st_ctim$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("st_ctim"));
 
     public static final GroupLayout st_ctim$layout() {
-        return st_ctim$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("st_ctim"));
     }
 
-    private static final long st_ctim$OFFSET = $LAYOUT.byteOffset(groupElement("st_ctim"));
-
     public static final long st_ctim$offset() {
-        return st_ctim$OFFSET;
+        return 104L;
     }
 
     public static MemorySegment st_ctim(MemorySegment struct) {
-        return struct.asSlice(st_ctim$OFFSET, st_ctim$LAYOUT.byteSize());
+        return struct.asSlice(104L, 16L);
     }
 
     public static void st_ctim(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, st_ctim$OFFSET, st_ctim$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 104L, 16L);
     }
-
-    private static final SequenceLayout __glibc_reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("__glibc_reserved"));
 
     public static final SequenceLayout __glibc_reserved$layout() {
-        return __glibc_reserved$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("__glibc_reserved"));
     }
 
-    private static final long __glibc_reserved$OFFSET = $LAYOUT.byteOffset(groupElement("__glibc_reserved"));
-
     public static final long __glibc_reserved$offset() {
-        return __glibc_reserved$OFFSET;
+        return 120L;
     }
 
     public static MemorySegment __glibc_reserved(MemorySegment struct) {
-        return struct.asSlice(__glibc_reserved$OFFSET, __glibc_reserved$LAYOUT.byteSize());
+        return struct.asSlice(120L, 24L);
     }
 
     public static void __glibc_reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, __glibc_reserved$OFFSET, __glibc_reserved$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 120L, 24L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(144L * index, 144L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 144L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(144L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(144L, elementCount), 8L);
     }
 }
 

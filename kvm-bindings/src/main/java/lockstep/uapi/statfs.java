@@ -26,282 +26,235 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class statfs {
-
     statfs() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("f_type"),
-        c_types.C_LONG.withName("f_bsize"),
-        c_types.C_LONG.withName("f_blocks"),
-        c_types.C_LONG.withName("f_bfree"),
-        c_types.C_LONG.withName("f_bavail"),
-        c_types.C_LONG.withName("f_files"),
-        c_types.C_LONG.withName("f_ffree"),
-        __fsid_t.layout().withName("f_fsid"),
-        c_types.C_LONG.withName("f_namelen"),
-        c_types.C_LONG.withName("f_frsize"),
-        c_types.C_LONG.withName("f_flags"),
-        MemoryLayout.sequenceLayout(4, c_types.C_LONG).withName("f_spare")
-    ).withName("statfs");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("f_type"),
+            c_types.C_LONG.withName("f_bsize"),
+            c_types.C_LONG.withName("f_blocks"),
+            c_types.C_LONG.withName("f_bfree"),
+            c_types.C_LONG.withName("f_bavail"),
+            c_types.C_LONG.withName("f_files"),
+            c_types.C_LONG.withName("f_ffree"),
+            __fsid_t.layout().withName("f_fsid"),
+            c_types.C_LONG.withName("f_namelen"),
+            c_types.C_LONG.withName("f_frsize"),
+            c_types.C_LONG.withName("f_flags"),
+            MemoryLayout.sequenceLayout(4, c_types.C_LONG).withName("f_spare")
+        ).withName("statfs");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong f_type$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_type"));
 
     public static final OfLong f_type$layout() {
-        return f_type$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_type"));
     }
 
-    private static final long f_type$OFFSET = $LAYOUT.byteOffset(groupElement("f_type"));
-
     public static final long f_type$offset() {
-        return f_type$OFFSET;
+        return 0L;
     }
 
     public static long f_type(MemorySegment struct) {
-        return struct.get(f_type$LAYOUT, f_type$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void f_type(MemorySegment struct, long fieldValue) {
-        struct.set(f_type$LAYOUT, f_type$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong f_bsize$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_bsize"));
 
     public static final OfLong f_bsize$layout() {
-        return f_bsize$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_bsize"));
     }
 
-    private static final long f_bsize$OFFSET = $LAYOUT.byteOffset(groupElement("f_bsize"));
-
     public static final long f_bsize$offset() {
-        return f_bsize$OFFSET;
+        return 8L;
     }
 
     public static long f_bsize(MemorySegment struct) {
-        return struct.get(f_bsize$LAYOUT, f_bsize$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void f_bsize(MemorySegment struct, long fieldValue) {
-        struct.set(f_bsize$LAYOUT, f_bsize$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
-
-    private static final OfLong f_blocks$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_blocks"));
 
     public static final OfLong f_blocks$layout() {
-        return f_blocks$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_blocks"));
     }
 
-    private static final long f_blocks$OFFSET = $LAYOUT.byteOffset(groupElement("f_blocks"));
-
     public static final long f_blocks$offset() {
-        return f_blocks$OFFSET;
+        return 16L;
     }
 
     public static long f_blocks(MemorySegment struct) {
-        return struct.get(f_blocks$LAYOUT, f_blocks$OFFSET);
+        return struct.get(c_types.C_LONG, 16L);
     }
 
     public static void f_blocks(MemorySegment struct, long fieldValue) {
-        struct.set(f_blocks$LAYOUT, f_blocks$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 16L, fieldValue);
     }
-
-    private static final OfLong f_bfree$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_bfree"));
 
     public static final OfLong f_bfree$layout() {
-        return f_bfree$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_bfree"));
     }
 
-    private static final long f_bfree$OFFSET = $LAYOUT.byteOffset(groupElement("f_bfree"));
-
     public static final long f_bfree$offset() {
-        return f_bfree$OFFSET;
+        return 24L;
     }
 
     public static long f_bfree(MemorySegment struct) {
-        return struct.get(f_bfree$LAYOUT, f_bfree$OFFSET);
+        return struct.get(c_types.C_LONG, 24L);
     }
 
     public static void f_bfree(MemorySegment struct, long fieldValue) {
-        struct.set(f_bfree$LAYOUT, f_bfree$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 24L, fieldValue);
     }
-
-    private static final OfLong f_bavail$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_bavail"));
 
     public static final OfLong f_bavail$layout() {
-        return f_bavail$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_bavail"));
     }
 
-    private static final long f_bavail$OFFSET = $LAYOUT.byteOffset(groupElement("f_bavail"));
-
     public static final long f_bavail$offset() {
-        return f_bavail$OFFSET;
+        return 32L;
     }
 
     public static long f_bavail(MemorySegment struct) {
-        return struct.get(f_bavail$LAYOUT, f_bavail$OFFSET);
+        return struct.get(c_types.C_LONG, 32L);
     }
 
     public static void f_bavail(MemorySegment struct, long fieldValue) {
-        struct.set(f_bavail$LAYOUT, f_bavail$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 32L, fieldValue);
     }
-
-    private static final OfLong f_files$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_files"));
 
     public static final OfLong f_files$layout() {
-        return f_files$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_files"));
     }
 
-    private static final long f_files$OFFSET = $LAYOUT.byteOffset(groupElement("f_files"));
-
     public static final long f_files$offset() {
-        return f_files$OFFSET;
+        return 40L;
     }
 
     public static long f_files(MemorySegment struct) {
-        return struct.get(f_files$LAYOUT, f_files$OFFSET);
+        return struct.get(c_types.C_LONG, 40L);
     }
 
     public static void f_files(MemorySegment struct, long fieldValue) {
-        struct.set(f_files$LAYOUT, f_files$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 40L, fieldValue);
     }
-
-    private static final OfLong f_ffree$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_ffree"));
 
     public static final OfLong f_ffree$layout() {
-        return f_ffree$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_ffree"));
     }
 
-    private static final long f_ffree$OFFSET = $LAYOUT.byteOffset(groupElement("f_ffree"));
-
     public static final long f_ffree$offset() {
-        return f_ffree$OFFSET;
+        return 48L;
     }
 
     public static long f_ffree(MemorySegment struct) {
-        return struct.get(f_ffree$LAYOUT, f_ffree$OFFSET);
+        return struct.get(c_types.C_LONG, 48L);
     }
 
     public static void f_ffree(MemorySegment struct, long fieldValue) {
-        struct.set(f_ffree$LAYOUT, f_ffree$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 48L, fieldValue);
     }
-
-    private static final GroupLayout f_fsid$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("f_fsid"));
 
     public static final GroupLayout f_fsid$layout() {
-        return f_fsid$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("f_fsid"));
     }
 
-    private static final long f_fsid$OFFSET = $LAYOUT.byteOffset(groupElement("f_fsid"));
-
     public static final long f_fsid$offset() {
-        return f_fsid$OFFSET;
+        return 56L;
     }
 
     public static MemorySegment f_fsid(MemorySegment struct) {
-        return struct.asSlice(f_fsid$OFFSET, f_fsid$LAYOUT.byteSize());
+        return struct.asSlice(56L, 8L);
     }
 
     public static void f_fsid(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, f_fsid$OFFSET, f_fsid$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 56L, 8L);
     }
-
-    private static final OfLong f_namelen$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_namelen"));
 
     public static final OfLong f_namelen$layout() {
-        return f_namelen$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_namelen"));
     }
 
-    private static final long f_namelen$OFFSET = $LAYOUT.byteOffset(groupElement("f_namelen"));
-
     public static final long f_namelen$offset() {
-        return f_namelen$OFFSET;
+        return 64L;
     }
 
     public static long f_namelen(MemorySegment struct) {
-        return struct.get(f_namelen$LAYOUT, f_namelen$OFFSET);
+        return struct.get(c_types.C_LONG, 64L);
     }
 
     public static void f_namelen(MemorySegment struct, long fieldValue) {
-        struct.set(f_namelen$LAYOUT, f_namelen$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 64L, fieldValue);
     }
-
-    private static final OfLong f_frsize$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_frsize"));
 
     public static final OfLong f_frsize$layout() {
-        return f_frsize$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_frsize"));
     }
 
-    private static final long f_frsize$OFFSET = $LAYOUT.byteOffset(groupElement("f_frsize"));
-
     public static final long f_frsize$offset() {
-        return f_frsize$OFFSET;
+        return 72L;
     }
 
     public static long f_frsize(MemorySegment struct) {
-        return struct.get(f_frsize$LAYOUT, f_frsize$OFFSET);
+        return struct.get(c_types.C_LONG, 72L);
     }
 
     public static void f_frsize(MemorySegment struct, long fieldValue) {
-        struct.set(f_frsize$LAYOUT, f_frsize$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 72L, fieldValue);
     }
-
-    private static final OfLong f_flags$LAYOUT = (OfLong)$LAYOUT.select(groupElement("f_flags"));
 
     public static final OfLong f_flags$layout() {
-        return f_flags$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("f_flags"));
     }
 
-    private static final long f_flags$OFFSET = $LAYOUT.byteOffset(groupElement("f_flags"));
-
     public static final long f_flags$offset() {
-        return f_flags$OFFSET;
+        return 80L;
     }
 
     public static long f_flags(MemorySegment struct) {
-        return struct.get(f_flags$LAYOUT, f_flags$OFFSET);
+        return struct.get(c_types.C_LONG, 80L);
     }
 
     public static void f_flags(MemorySegment struct, long fieldValue) {
-        struct.set(f_flags$LAYOUT, f_flags$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 80L, fieldValue);
     }
-
-    private static final SequenceLayout f_spare$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("f_spare"));
 
     public static final SequenceLayout f_spare$layout() {
-        return f_spare$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("f_spare"));
     }
 
-    private static final long f_spare$OFFSET = $LAYOUT.byteOffset(groupElement("f_spare"));
-
     public static final long f_spare$offset() {
-        return f_spare$OFFSET;
+        return 88L;
     }
 
     public static MemorySegment f_spare(MemorySegment struct) {
-        return struct.asSlice(f_spare$OFFSET, f_spare$LAYOUT.byteSize());
+        return struct.asSlice(88L, 32L);
     }
 
     public static void f_spare(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, f_spare$OFFSET, f_spare$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 88L, 32L);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(120L * index, 120L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 120L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(120L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(120L, elementCount), 8L);
     }
 }
 

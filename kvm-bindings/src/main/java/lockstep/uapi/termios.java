@@ -22,199 +22,168 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class termios {
-
     termios() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_INT.withName("c_iflag"),
-        c_types.C_INT.withName("c_oflag"),
-        c_types.C_INT.withName("c_cflag"),
-        c_types.C_INT.withName("c_lflag"),
-        c_types.C_CHAR.withName("c_line"),
-        MemoryLayout.sequenceLayout(32, c_types.C_CHAR).withName("c_cc"),
-        MemoryLayout.paddingLayout(3),
-        c_types.C_INT.withName("c_ispeed"),
-        c_types.C_INT.withName("c_ospeed")
-    ).withName("termios");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_INT.withName("c_iflag"),
+            c_types.C_INT.withName("c_oflag"),
+            c_types.C_INT.withName("c_cflag"),
+            c_types.C_INT.withName("c_lflag"),
+            c_types.C_CHAR.withName("c_line"),
+            MemoryLayout.sequenceLayout(32, c_types.C_CHAR).withName("c_cc"),
+            MemoryLayout.paddingLayout(3),
+            c_types.C_INT.withName("c_ispeed"),
+            c_types.C_INT.withName("c_ospeed")
+        ).withName("termios");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfInt c_iflag$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_iflag"));
 
     public static final OfInt c_iflag$layout() {
-        return c_iflag$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_iflag"));
     }
 
-    private static final long c_iflag$OFFSET = $LAYOUT.byteOffset(groupElement("c_iflag"));
-
     public static final long c_iflag$offset() {
-        return c_iflag$OFFSET;
+        return 0L;
     }
 
     public static int c_iflag(MemorySegment struct) {
-        return struct.get(c_iflag$LAYOUT, c_iflag$OFFSET);
+        return struct.get(c_types.C_INT, 0L);
     }
 
     public static void c_iflag(MemorySegment struct, int fieldValue) {
-        struct.set(c_iflag$LAYOUT, c_iflag$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 0L, fieldValue);
     }
-
-    private static final OfInt c_oflag$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_oflag"));
 
     public static final OfInt c_oflag$layout() {
-        return c_oflag$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_oflag"));
     }
 
-    private static final long c_oflag$OFFSET = $LAYOUT.byteOffset(groupElement("c_oflag"));
-
     public static final long c_oflag$offset() {
-        return c_oflag$OFFSET;
+        return 4L;
     }
 
     public static int c_oflag(MemorySegment struct) {
-        return struct.get(c_oflag$LAYOUT, c_oflag$OFFSET);
+        return struct.get(c_types.C_INT, 4L);
     }
 
     public static void c_oflag(MemorySegment struct, int fieldValue) {
-        struct.set(c_oflag$LAYOUT, c_oflag$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 4L, fieldValue);
     }
-
-    private static final OfInt c_cflag$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_cflag"));
 
     public static final OfInt c_cflag$layout() {
-        return c_cflag$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_cflag"));
     }
 
-    private static final long c_cflag$OFFSET = $LAYOUT.byteOffset(groupElement("c_cflag"));
-
     public static final long c_cflag$offset() {
-        return c_cflag$OFFSET;
+        return 8L;
     }
 
     public static int c_cflag(MemorySegment struct) {
-        return struct.get(c_cflag$LAYOUT, c_cflag$OFFSET);
+        return struct.get(c_types.C_INT, 8L);
     }
 
     public static void c_cflag(MemorySegment struct, int fieldValue) {
-        struct.set(c_cflag$LAYOUT, c_cflag$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 8L, fieldValue);
     }
-
-    private static final OfInt c_lflag$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_lflag"));
 
     public static final OfInt c_lflag$layout() {
-        return c_lflag$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_lflag"));
     }
 
-    private static final long c_lflag$OFFSET = $LAYOUT.byteOffset(groupElement("c_lflag"));
-
     public static final long c_lflag$offset() {
-        return c_lflag$OFFSET;
+        return 12L;
     }
 
     public static int c_lflag(MemorySegment struct) {
-        return struct.get(c_lflag$LAYOUT, c_lflag$OFFSET);
+        return struct.get(c_types.C_INT, 12L);
     }
 
     public static void c_lflag(MemorySegment struct, int fieldValue) {
-        struct.set(c_lflag$LAYOUT, c_lflag$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 12L, fieldValue);
     }
-
-    private static final OfByte c_line$LAYOUT = (OfByte)$LAYOUT.select(groupElement("c_line"));
 
     public static final OfByte c_line$layout() {
-        return c_line$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("c_line"));
     }
 
-    private static final long c_line$OFFSET = $LAYOUT.byteOffset(groupElement("c_line"));
-
     public static final long c_line$offset() {
-        return c_line$OFFSET;
+        return 16L;
     }
 
     public static byte c_line(MemorySegment struct) {
-        return struct.get(c_line$LAYOUT, c_line$OFFSET);
+        return struct.get(c_types.C_CHAR, 16L);
     }
 
     public static void c_line(MemorySegment struct, byte fieldValue) {
-        struct.set(c_line$LAYOUT, c_line$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 16L, fieldValue);
     }
-
-    private static final SequenceLayout c_cc$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("c_cc"));
 
     public static final SequenceLayout c_cc$layout() {
-        return c_cc$LAYOUT;
+        return (SequenceLayout) $Layout.LAYOUT.select(groupElement("c_cc"));
     }
 
-    private static final long c_cc$OFFSET = $LAYOUT.byteOffset(groupElement("c_cc"));
-
     public static final long c_cc$offset() {
-        return c_cc$OFFSET;
+        return 17L;
     }
 
     public static MemorySegment c_cc(MemorySegment struct) {
-        return struct.asSlice(c_cc$OFFSET, c_cc$LAYOUT.byteSize());
+        return struct.asSlice(17L, 32L);
     }
 
     public static void c_cc(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, c_cc$OFFSET, c_cc$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 17L, 32L);
     }
-
-    private static final OfInt c_ispeed$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_ispeed"));
 
     public static final OfInt c_ispeed$layout() {
-        return c_ispeed$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_ispeed"));
     }
 
-    private static final long c_ispeed$OFFSET = $LAYOUT.byteOffset(groupElement("c_ispeed"));
-
     public static final long c_ispeed$offset() {
-        return c_ispeed$OFFSET;
+        return 52L;
     }
 
     public static int c_ispeed(MemorySegment struct) {
-        return struct.get(c_ispeed$LAYOUT, c_ispeed$OFFSET);
+        return struct.get(c_types.C_INT, 52L);
     }
 
     public static void c_ispeed(MemorySegment struct, int fieldValue) {
-        struct.set(c_ispeed$LAYOUT, c_ispeed$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 52L, fieldValue);
     }
-
-    private static final OfInt c_ospeed$LAYOUT = (OfInt)$LAYOUT.select(groupElement("c_ospeed"));
 
     public static final OfInt c_ospeed$layout() {
-        return c_ospeed$LAYOUT;
+        return (OfInt) $Layout.LAYOUT.select(groupElement("c_ospeed"));
     }
 
-    private static final long c_ospeed$OFFSET = $LAYOUT.byteOffset(groupElement("c_ospeed"));
-
     public static final long c_ospeed$offset() {
-        return c_ospeed$OFFSET;
+        return 56L;
     }
 
     public static int c_ospeed(MemorySegment struct) {
-        return struct.get(c_ospeed$LAYOUT, c_ospeed$OFFSET);
+        return struct.get(c_types.C_INT, 56L);
     }
 
     public static void c_ospeed(MemorySegment struct, int fieldValue) {
-        struct.set(c_ospeed$LAYOUT, c_ospeed$OFFSET, fieldValue);
+        struct.set(c_types.C_INT, 56L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(60L * index, 60L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 60L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(60L, 4L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(60L, elementCount), 4L);
     }
 }
 

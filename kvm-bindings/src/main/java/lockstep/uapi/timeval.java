@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class timeval {
-
     timeval() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_LONG.withName("tv_sec"),
-        c_types.C_LONG.withName("tv_usec")
-    ).withName("timeval");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_LONG.withName("tv_sec"),
+            c_types.C_LONG.withName("tv_usec")
+        ).withName("timeval");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfLong tv_sec$LAYOUT = (OfLong)$LAYOUT.select(groupElement("tv_sec"));
 
     public static final OfLong tv_sec$layout() {
-        return tv_sec$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("tv_sec"));
     }
 
-    private static final long tv_sec$OFFSET = $LAYOUT.byteOffset(groupElement("tv_sec"));
-
     public static final long tv_sec$offset() {
-        return tv_sec$OFFSET;
+        return 0L;
     }
 
     public static long tv_sec(MemorySegment struct) {
-        return struct.get(tv_sec$LAYOUT, tv_sec$OFFSET);
+        return struct.get(c_types.C_LONG, 0L);
     }
 
     public static void tv_sec(MemorySegment struct, long fieldValue) {
-        struct.set(tv_sec$LAYOUT, tv_sec$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 0L, fieldValue);
     }
-
-    private static final OfLong tv_usec$LAYOUT = (OfLong)$LAYOUT.select(groupElement("tv_usec"));
 
     public static final OfLong tv_usec$layout() {
-        return tv_usec$LAYOUT;
+        return (OfLong) $Layout.LAYOUT.select(groupElement("tv_usec"));
     }
 
-    private static final long tv_usec$OFFSET = $LAYOUT.byteOffset(groupElement("tv_usec"));
-
     public static final long tv_usec$offset() {
-        return tv_usec$OFFSET;
+        return 8L;
     }
 
     public static long tv_usec(MemorySegment struct) {
-        return struct.get(tv_usec$LAYOUT, tv_usec$OFFSET);
+        return struct.get(c_types.C_LONG, 8L);
     }
 
     public static void tv_usec(MemorySegment struct, long fieldValue) {
-        struct.set(tv_usec$LAYOUT, tv_usec$OFFSET, fieldValue);
+        struct.set(c_types.C_LONG, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(16L * index, 16L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 16L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(16L, 8L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(16L, elementCount), 8L);
     }
 }
 

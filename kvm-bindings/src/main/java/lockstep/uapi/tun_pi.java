@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class tun_pi {
-
     tun_pi() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_SHORT.withName("flags"),
-        c_types.C_SHORT.withName("proto")
-    ).withName("tun_pi");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_SHORT.withName("flags"),
+            c_types.C_SHORT.withName("proto")
+        ).withName("tun_pi");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfShort flags$LAYOUT = (OfShort)$LAYOUT.select(groupElement("flags"));
 
     public static final OfShort flags$layout() {
-        return flags$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static short flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_SHORT, 0L);
     }
 
     public static void flags(MemorySegment struct, short fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 0L, fieldValue);
     }
-
-    private static final OfShort proto$LAYOUT = (OfShort)$LAYOUT.select(groupElement("proto"));
 
     public static final OfShort proto$layout() {
-        return proto$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("proto"));
     }
 
-    private static final long proto$OFFSET = $LAYOUT.byteOffset(groupElement("proto"));
-
     public static final long proto$offset() {
-        return proto$OFFSET;
+        return 2L;
     }
 
     public static short proto(MemorySegment struct) {
-        return struct.get(proto$LAYOUT, proto$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void proto(MemorySegment struct, short fieldValue) {
-        struct.set(proto$LAYOUT, proto$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(4L * index, 4L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 4L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(4L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(4L, elementCount), 2L);
     }
 }
 

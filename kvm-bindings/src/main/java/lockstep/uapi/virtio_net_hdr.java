@@ -20,156 +20,133 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class virtio_net_hdr {
-
     virtio_net_hdr() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("flags"),
-        c_types.C_CHAR.withName("gso_type"),
-        c_types.C_SHORT.withName("hdr_len"),
-        c_types.C_SHORT.withName("gso_size"),
-        c_types.C_SHORT.withName("csum_start"),
-        c_types.C_SHORT.withName("csum_offset")
-    ).withName("virtio_net_hdr");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("flags"),
+            c_types.C_CHAR.withName("gso_type"),
+            c_types.C_SHORT.withName("hdr_len"),
+            c_types.C_SHORT.withName("gso_size"),
+            c_types.C_SHORT.withName("csum_start"),
+            c_types.C_SHORT.withName("csum_offset")
+        ).withName("virtio_net_hdr");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte flags$LAYOUT = (OfByte)$LAYOUT.select(groupElement("flags"));
 
     public static final OfByte flags$layout() {
-        return flags$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static byte flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void flags(MemorySegment struct, byte fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte gso_type$LAYOUT = (OfByte)$LAYOUT.select(groupElement("gso_type"));
 
     public static final OfByte gso_type$layout() {
-        return gso_type$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("gso_type"));
     }
 
-    private static final long gso_type$OFFSET = $LAYOUT.byteOffset(groupElement("gso_type"));
-
     public static final long gso_type$offset() {
-        return gso_type$OFFSET;
+        return 1L;
     }
 
     public static byte gso_type(MemorySegment struct) {
-        return struct.get(gso_type$LAYOUT, gso_type$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void gso_type(MemorySegment struct, byte fieldValue) {
-        struct.set(gso_type$LAYOUT, gso_type$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final OfShort hdr_len$LAYOUT = (OfShort)$LAYOUT.select(groupElement("hdr_len"));
 
     public static final OfShort hdr_len$layout() {
-        return hdr_len$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("hdr_len"));
     }
 
-    private static final long hdr_len$OFFSET = $LAYOUT.byteOffset(groupElement("hdr_len"));
-
     public static final long hdr_len$offset() {
-        return hdr_len$OFFSET;
+        return 2L;
     }
 
     public static short hdr_len(MemorySegment struct) {
-        return struct.get(hdr_len$LAYOUT, hdr_len$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void hdr_len(MemorySegment struct, short fieldValue) {
-        struct.set(hdr_len$LAYOUT, hdr_len$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfShort gso_size$LAYOUT = (OfShort)$LAYOUT.select(groupElement("gso_size"));
 
     public static final OfShort gso_size$layout() {
-        return gso_size$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("gso_size"));
     }
 
-    private static final long gso_size$OFFSET = $LAYOUT.byteOffset(groupElement("gso_size"));
-
     public static final long gso_size$offset() {
-        return gso_size$OFFSET;
+        return 4L;
     }
 
     public static short gso_size(MemorySegment struct) {
-        return struct.get(gso_size$LAYOUT, gso_size$OFFSET);
+        return struct.get(c_types.C_SHORT, 4L);
     }
 
     public static void gso_size(MemorySegment struct, short fieldValue) {
-        struct.set(gso_size$LAYOUT, gso_size$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 4L, fieldValue);
     }
-
-    private static final OfShort csum_start$LAYOUT = (OfShort)$LAYOUT.select(groupElement("csum_start"));
 
     public static final OfShort csum_start$layout() {
-        return csum_start$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("csum_start"));
     }
 
-    private static final long csum_start$OFFSET = $LAYOUT.byteOffset(groupElement("csum_start"));
-
     public static final long csum_start$offset() {
-        return csum_start$OFFSET;
+        return 6L;
     }
 
     public static short csum_start(MemorySegment struct) {
-        return struct.get(csum_start$LAYOUT, csum_start$OFFSET);
+        return struct.get(c_types.C_SHORT, 6L);
     }
 
     public static void csum_start(MemorySegment struct, short fieldValue) {
-        struct.set(csum_start$LAYOUT, csum_start$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 6L, fieldValue);
     }
-
-    private static final OfShort csum_offset$LAYOUT = (OfShort)$LAYOUT.select(groupElement("csum_offset"));
 
     public static final OfShort csum_offset$layout() {
-        return csum_offset$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("csum_offset"));
     }
 
-    private static final long csum_offset$OFFSET = $LAYOUT.byteOffset(groupElement("csum_offset"));
-
     public static final long csum_offset$offset() {
-        return csum_offset$OFFSET;
+        return 8L;
     }
 
     public static short csum_offset(MemorySegment struct) {
-        return struct.get(csum_offset$LAYOUT, csum_offset$OFFSET);
+        return struct.get(c_types.C_SHORT, 8L);
     }
 
     public static void csum_offset(MemorySegment struct, short fieldValue) {
-        struct.set(csum_offset$LAYOUT, csum_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 8L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(10L * index, 10L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 10L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(10L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(10L, elementCount), 2L);
     }
 }
 

@@ -16,72 +16,65 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class virtio_net_hdr_mrg_rxbuf {
-
     virtio_net_hdr_mrg_rxbuf() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        virtio_net_hdr.layout().withName("hdr"),
-        c_types.C_SHORT.withName("num_buffers")
-    ).withName("virtio_net_hdr_mrg_rxbuf");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            virtio_net_hdr.layout().withName("hdr"),
+            c_types.C_SHORT.withName("num_buffers")
+        ).withName("virtio_net_hdr_mrg_rxbuf");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final GroupLayout hdr$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("hdr"));
 
     public static final GroupLayout hdr$layout() {
-        return hdr$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("hdr"));
     }
 
-    private static final long hdr$OFFSET = $LAYOUT.byteOffset(groupElement("hdr"));
-
     public static final long hdr$offset() {
-        return hdr$OFFSET;
+        return 0L;
     }
 
     public static MemorySegment hdr(MemorySegment struct) {
-        return struct.asSlice(hdr$OFFSET, hdr$LAYOUT.byteSize());
+        return struct.asSlice(0L, 10L);
     }
 
     public static void hdr(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, hdr$OFFSET, hdr$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 0L, 10L);
     }
-
-    private static final OfShort num_buffers$LAYOUT = (OfShort)$LAYOUT.select(groupElement("num_buffers"));
 
     public static final OfShort num_buffers$layout() {
-        return num_buffers$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("num_buffers"));
     }
 
-    private static final long num_buffers$OFFSET = $LAYOUT.byteOffset(groupElement("num_buffers"));
-
     public static final long num_buffers$offset() {
-        return num_buffers$OFFSET;
+        return 10L;
     }
 
     public static short num_buffers(MemorySegment struct) {
-        return struct.get(num_buffers$LAYOUT, num_buffers$OFFSET);
+        return struct.get(c_types.C_SHORT, 10L);
     }
 
     public static void num_buffers(MemorySegment struct, short fieldValue) {
-        struct.set(num_buffers$LAYOUT, num_buffers$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 10L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(12L * index, 12L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 12L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(12L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(12L, elementCount), 2L);
     }
 }
 

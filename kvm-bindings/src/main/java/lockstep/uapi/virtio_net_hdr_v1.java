@@ -33,363 +33,314 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class virtio_net_hdr_v1 {
-
     virtio_net_hdr_v1() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_CHAR.withName("flags"),
-        c_types.C_CHAR.withName("gso_type"),
-        c_types.C_SHORT.withName("hdr_len"),
-        c_types.C_SHORT.withName("gso_size"),
-        MemoryLayout.unionLayout(
-            MemoryLayout.structLayout(
-                c_types.C_SHORT.withName("csum_start"),
-                c_types.C_SHORT.withName("csum_offset")
-            ).withName("$anon$0"),
-            virtio_net_hdr_v1.csum.layout().withName("csum"),
-            virtio_net_hdr_v1.rsc.layout().withName("rsc")
-        ).withName("$anon$1"),
-        c_types.C_SHORT.withName("num_buffers")
-    ).withName("virtio_net_hdr_v1");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_CHAR.withName("flags"),
+            c_types.C_CHAR.withName("gso_type"),
+            c_types.C_SHORT.withName("hdr_len"),
+            c_types.C_SHORT.withName("gso_size"),
+            MemoryLayout.unionLayout(
+                MemoryLayout.structLayout(
+                    c_types.C_SHORT.withName("csum_start"),
+                    c_types.C_SHORT.withName("csum_offset")
+                ).withName("$anon$0"),
+                virtio_net_hdr_v1.csum.layout().withName("csum"),
+                virtio_net_hdr_v1.rsc.layout().withName("rsc")
+            ).withName("$anon$1"),
+            c_types.C_SHORT.withName("num_buffers")
+        ).withName("virtio_net_hdr_v1");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfByte flags$LAYOUT = (OfByte)$LAYOUT.select(groupElement("flags"));
 
     public static final OfByte flags$layout() {
-        return flags$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("flags"));
     }
 
-    private static final long flags$OFFSET = $LAYOUT.byteOffset(groupElement("flags"));
-
     public static final long flags$offset() {
-        return flags$OFFSET;
+        return 0L;
     }
 
     public static byte flags(MemorySegment struct) {
-        return struct.get(flags$LAYOUT, flags$OFFSET);
+        return struct.get(c_types.C_CHAR, 0L);
     }
 
     public static void flags(MemorySegment struct, byte fieldValue) {
-        struct.set(flags$LAYOUT, flags$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 0L, fieldValue);
     }
-
-    private static final OfByte gso_type$LAYOUT = (OfByte)$LAYOUT.select(groupElement("gso_type"));
 
     public static final OfByte gso_type$layout() {
-        return gso_type$LAYOUT;
+        return (OfByte) $Layout.LAYOUT.select(groupElement("gso_type"));
     }
 
-    private static final long gso_type$OFFSET = $LAYOUT.byteOffset(groupElement("gso_type"));
-
     public static final long gso_type$offset() {
-        return gso_type$OFFSET;
+        return 1L;
     }
 
     public static byte gso_type(MemorySegment struct) {
-        return struct.get(gso_type$LAYOUT, gso_type$OFFSET);
+        return struct.get(c_types.C_CHAR, 1L);
     }
 
     public static void gso_type(MemorySegment struct, byte fieldValue) {
-        struct.set(gso_type$LAYOUT, gso_type$OFFSET, fieldValue);
+        struct.set(c_types.C_CHAR, 1L, fieldValue);
     }
-
-    private static final OfShort hdr_len$LAYOUT = (OfShort)$LAYOUT.select(groupElement("hdr_len"));
 
     public static final OfShort hdr_len$layout() {
-        return hdr_len$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("hdr_len"));
     }
 
-    private static final long hdr_len$OFFSET = $LAYOUT.byteOffset(groupElement("hdr_len"));
-
     public static final long hdr_len$offset() {
-        return hdr_len$OFFSET;
+        return 2L;
     }
 
     public static short hdr_len(MemorySegment struct) {
-        return struct.get(hdr_len$LAYOUT, hdr_len$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void hdr_len(MemorySegment struct, short fieldValue) {
-        struct.set(hdr_len$LAYOUT, hdr_len$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfShort gso_size$LAYOUT = (OfShort)$LAYOUT.select(groupElement("gso_size"));
 
     public static final OfShort gso_size$layout() {
-        return gso_size$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("gso_size"));
     }
 
-    private static final long gso_size$OFFSET = $LAYOUT.byteOffset(groupElement("gso_size"));
-
     public static final long gso_size$offset() {
-        return gso_size$OFFSET;
+        return 4L;
     }
 
     public static short gso_size(MemorySegment struct) {
-        return struct.get(gso_size$LAYOUT, gso_size$OFFSET);
+        return struct.get(c_types.C_SHORT, 4L);
     }
 
     public static void gso_size(MemorySegment struct, short fieldValue) {
-        struct.set(gso_size$LAYOUT, gso_size$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 4L, fieldValue);
     }
-
-    private static final OfShort csum_start$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_start"));
 
     public static final OfShort csum_start$layout() {
-        return csum_start$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_start"));
     }
 
-    private static final long csum_start$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_start"));
-
     public static final long csum_start$offset() {
-        return csum_start$OFFSET;
+        return 6L;
     }
 
     public static short csum_start(MemorySegment struct) {
-        return struct.get(csum_start$LAYOUT, csum_start$OFFSET);
+        return struct.get(c_types.C_SHORT, 6L);
     }
 
     public static void csum_start(MemorySegment struct, short fieldValue) {
-        struct.set(csum_start$LAYOUT, csum_start$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 6L, fieldValue);
     }
-
-    private static final OfShort csum_offset$LAYOUT = (OfShort)$LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_offset"));
 
     public static final OfShort csum_offset$layout() {
-        return csum_offset$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_offset"));
     }
 
-    private static final long csum_offset$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("$anon$0"), groupElement("csum_offset"));
-
     public static final long csum_offset$offset() {
-        return csum_offset$OFFSET;
+        return 8L;
     }
 
     public static short csum_offset(MemorySegment struct) {
-        return struct.get(csum_offset$LAYOUT, csum_offset$OFFSET);
+        return struct.get(c_types.C_SHORT, 8L);
     }
 
     public static void csum_offset(MemorySegment struct, short fieldValue) {
-        struct.set(csum_offset$LAYOUT, csum_offset$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 8L, fieldValue);
     }
 
     public static class csum {
-
         csum() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_SHORT.withName("start"),
-            c_types.C_SHORT.withName("offset")
-        ).withName("$anon$2");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_SHORT.withName("start"),
+                c_types.C_SHORT.withName("offset")
+            ).withName("$anon$2");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfShort start$LAYOUT = (OfShort)$LAYOUT.select(groupElement("start"));
 
         public static final OfShort start$layout() {
-            return start$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("start"));
         }
 
-        private static final long start$OFFSET = $LAYOUT.byteOffset(groupElement("start"));
-
         public static final long start$offset() {
-            return start$OFFSET;
+            return 0L;
         }
 
         public static short start(MemorySegment struct) {
-            return struct.get(start$LAYOUT, start$OFFSET);
+            return struct.get(c_types.C_SHORT, 0L);
         }
 
         public static void start(MemorySegment struct, short fieldValue) {
-            struct.set(start$LAYOUT, start$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 0L, fieldValue);
         }
-
-        private static final OfShort offset$LAYOUT = (OfShort)$LAYOUT.select(groupElement("offset"));
 
         public static final OfShort offset$layout() {
-            return offset$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("offset"));
         }
 
-        private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
-
         public static final long offset$offset() {
-            return offset$OFFSET;
+            return 2L;
         }
 
         public static short offset(MemorySegment struct) {
-            return struct.get(offset$LAYOUT, offset$OFFSET);
+            return struct.get(c_types.C_SHORT, 2L);
         }
 
         public static void offset(MemorySegment struct, short fieldValue) {
-            struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 2L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 2L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 2L);
         }
     }
 
-    private static final GroupLayout csum$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$1"), groupElement("csum"));
-
     public static final GroupLayout csum$layout() {
-        return csum$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("csum"));
     }
 
-    private static final long csum$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("csum"));
-
     public static final long csum$offset() {
-        return csum$OFFSET;
+        return 6L;
     }
 
     public static MemorySegment csum(MemorySegment struct) {
-        return struct.asSlice(csum$OFFSET, csum$LAYOUT.byteSize());
+        return struct.asSlice(6L, 4L);
     }
 
     public static void csum(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, csum$OFFSET, csum$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 6L, 4L);
     }
 
     public static class rsc {
-
         rsc() {
             // Should not be called directly
         }
 
-        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-            c_types.C_SHORT.withName("segments"),
-            c_types.C_SHORT.withName("dup_acks")
-        ).withName("$anon$3");
+        private static final class $Layout {
+            static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+                c_types.C_SHORT.withName("segments"),
+                c_types.C_SHORT.withName("dup_acks")
+            ).withName("$anon$3");
+        }
 
         public static final GroupLayout layout() {
-            return $LAYOUT;
+            return $Layout.LAYOUT;
         }
-
-        private static final OfShort segments$LAYOUT = (OfShort)$LAYOUT.select(groupElement("segments"));
 
         public static final OfShort segments$layout() {
-            return segments$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("segments"));
         }
 
-        private static final long segments$OFFSET = $LAYOUT.byteOffset(groupElement("segments"));
-
         public static final long segments$offset() {
-            return segments$OFFSET;
+            return 0L;
         }
 
         public static short segments(MemorySegment struct) {
-            return struct.get(segments$LAYOUT, segments$OFFSET);
+            return struct.get(c_types.C_SHORT, 0L);
         }
 
         public static void segments(MemorySegment struct, short fieldValue) {
-            struct.set(segments$LAYOUT, segments$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 0L, fieldValue);
         }
-
-        private static final OfShort dup_acks$LAYOUT = (OfShort)$LAYOUT.select(groupElement("dup_acks"));
 
         public static final OfShort dup_acks$layout() {
-            return dup_acks$LAYOUT;
+            return (OfShort) $Layout.LAYOUT.select(groupElement("dup_acks"));
         }
 
-        private static final long dup_acks$OFFSET = $LAYOUT.byteOffset(groupElement("dup_acks"));
-
         public static final long dup_acks$offset() {
-            return dup_acks$OFFSET;
+            return 2L;
         }
 
         public static short dup_acks(MemorySegment struct) {
-            return struct.get(dup_acks$LAYOUT, dup_acks$OFFSET);
+            return struct.get(c_types.C_SHORT, 2L);
         }
 
         public static void dup_acks(MemorySegment struct, short fieldValue) {
-            struct.set(dup_acks$LAYOUT, dup_acks$OFFSET, fieldValue);
+            struct.set(c_types.C_SHORT, 2L, fieldValue);
         }
 
         public static MemorySegment asSlice(MemorySegment array, long index) {
-            return array.asSlice(layout().byteSize() * index, layout().byteSize());
+            return array.asSlice(4L * index, 4L);
         }
 
-        public static long sizeof() { return layout().byteSize(); }
+        public static long sizeof() { return 4L; }
 
         public static MemorySegment allocate(SegmentAllocator allocator) {
-            return allocator.allocate(layout());
+            return allocator.allocate(4L, 2L);
         }
 
         public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+            return allocator.allocate(Math.multiplyExact(4L, elementCount), 2L);
         }
     }
 
-    private static final GroupLayout rsc$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("$anon$1"), groupElement("rsc"));
-
     public static final GroupLayout rsc$layout() {
-        return rsc$LAYOUT;
+        return (GroupLayout) $Layout.LAYOUT.select(groupElement("$anon$1"), groupElement("rsc"));
     }
 
-    private static final long rsc$OFFSET = $LAYOUT.byteOffset(groupElement("$anon$1"), groupElement("rsc"));
-
     public static final long rsc$offset() {
-        return rsc$OFFSET;
+        return 6L;
     }
 
     public static MemorySegment rsc(MemorySegment struct) {
-        return struct.asSlice(rsc$OFFSET, rsc$LAYOUT.byteSize());
+        return struct.asSlice(6L, 4L);
     }
 
     public static void rsc(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, rsc$OFFSET, rsc$LAYOUT.byteSize());
+        MemorySegment.copy(fieldValue, 0L, struct, 6L, 4L);
     }
-
-    private static final OfShort num_buffers$LAYOUT = (OfShort)$LAYOUT.select(groupElement("num_buffers"));
 
     public static final OfShort num_buffers$layout() {
-        return num_buffers$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("num_buffers"));
     }
 
-    private static final long num_buffers$OFFSET = $LAYOUT.byteOffset(groupElement("num_buffers"));
-
     public static final long num_buffers$offset() {
-        return num_buffers$OFFSET;
+        return 10L;
     }
 
     public static short num_buffers(MemorySegment struct) {
-        return struct.get(num_buffers$LAYOUT, num_buffers$OFFSET);
+        return struct.get(c_types.C_SHORT, 10L);
     }
 
     public static void num_buffers(MemorySegment struct, short fieldValue) {
-        struct.set(num_buffers$LAYOUT, num_buffers$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 10L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(12L * index, 12L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 12L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(12L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(12L, elementCount), 2L);
     }
 }
 

@@ -18,114 +18,99 @@ import java.lang.foreign.ValueLayout.*;
  * }
  */
 public class winsize {
-
     winsize() {
         // Should not be called directly
     }
 
-    private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
-        c_types.C_SHORT.withName("ws_row"),
-        c_types.C_SHORT.withName("ws_col"),
-        c_types.C_SHORT.withName("ws_xpixel"),
-        c_types.C_SHORT.withName("ws_ypixel")
-    ).withName("winsize");
+    private static final class $Layout {
+        static final GroupLayout LAYOUT = MemoryLayout.structLayout(
+            c_types.C_SHORT.withName("ws_row"),
+            c_types.C_SHORT.withName("ws_col"),
+            c_types.C_SHORT.withName("ws_xpixel"),
+            c_types.C_SHORT.withName("ws_ypixel")
+        ).withName("winsize");
+    }
 
     public static final GroupLayout layout() {
-        return $LAYOUT;
+        return $Layout.LAYOUT;
     }
-
-    private static final OfShort ws_row$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ws_row"));
 
     public static final OfShort ws_row$layout() {
-        return ws_row$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ws_row"));
     }
 
-    private static final long ws_row$OFFSET = $LAYOUT.byteOffset(groupElement("ws_row"));
-
     public static final long ws_row$offset() {
-        return ws_row$OFFSET;
+        return 0L;
     }
 
     public static short ws_row(MemorySegment struct) {
-        return struct.get(ws_row$LAYOUT, ws_row$OFFSET);
+        return struct.get(c_types.C_SHORT, 0L);
     }
 
     public static void ws_row(MemorySegment struct, short fieldValue) {
-        struct.set(ws_row$LAYOUT, ws_row$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 0L, fieldValue);
     }
-
-    private static final OfShort ws_col$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ws_col"));
 
     public static final OfShort ws_col$layout() {
-        return ws_col$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ws_col"));
     }
 
-    private static final long ws_col$OFFSET = $LAYOUT.byteOffset(groupElement("ws_col"));
-
     public static final long ws_col$offset() {
-        return ws_col$OFFSET;
+        return 2L;
     }
 
     public static short ws_col(MemorySegment struct) {
-        return struct.get(ws_col$LAYOUT, ws_col$OFFSET);
+        return struct.get(c_types.C_SHORT, 2L);
     }
 
     public static void ws_col(MemorySegment struct, short fieldValue) {
-        struct.set(ws_col$LAYOUT, ws_col$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 2L, fieldValue);
     }
-
-    private static final OfShort ws_xpixel$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ws_xpixel"));
 
     public static final OfShort ws_xpixel$layout() {
-        return ws_xpixel$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ws_xpixel"));
     }
 
-    private static final long ws_xpixel$OFFSET = $LAYOUT.byteOffset(groupElement("ws_xpixel"));
-
     public static final long ws_xpixel$offset() {
-        return ws_xpixel$OFFSET;
+        return 4L;
     }
 
     public static short ws_xpixel(MemorySegment struct) {
-        return struct.get(ws_xpixel$LAYOUT, ws_xpixel$OFFSET);
+        return struct.get(c_types.C_SHORT, 4L);
     }
 
     public static void ws_xpixel(MemorySegment struct, short fieldValue) {
-        struct.set(ws_xpixel$LAYOUT, ws_xpixel$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 4L, fieldValue);
     }
-
-    private static final OfShort ws_ypixel$LAYOUT = (OfShort)$LAYOUT.select(groupElement("ws_ypixel"));
 
     public static final OfShort ws_ypixel$layout() {
-        return ws_ypixel$LAYOUT;
+        return (OfShort) $Layout.LAYOUT.select(groupElement("ws_ypixel"));
     }
 
-    private static final long ws_ypixel$OFFSET = $LAYOUT.byteOffset(groupElement("ws_ypixel"));
-
     public static final long ws_ypixel$offset() {
-        return ws_ypixel$OFFSET;
+        return 6L;
     }
 
     public static short ws_ypixel(MemorySegment struct) {
-        return struct.get(ws_ypixel$LAYOUT, ws_ypixel$OFFSET);
+        return struct.get(c_types.C_SHORT, 6L);
     }
 
     public static void ws_ypixel(MemorySegment struct, short fieldValue) {
-        struct.set(ws_ypixel$LAYOUT, ws_ypixel$OFFSET, fieldValue);
+        struct.set(c_types.C_SHORT, 6L, fieldValue);
     }
 
     public static MemorySegment asSlice(MemorySegment array, long index) {
-        return array.asSlice(layout().byteSize() * index, layout().byteSize());
+        return array.asSlice(8L * index, 8L);
     }
 
-    public static long sizeof() { return layout().byteSize(); }
+    public static long sizeof() { return 8L; }
 
     public static MemorySegment allocate(SegmentAllocator allocator) {
-        return allocator.allocate(layout());
+        return allocator.allocate(8L, 2L);
     }
 
     public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
-        return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        return allocator.allocate(Math.multiplyExact(8L, elementCount), 2L);
     }
 }
 
