@@ -1,0 +1,2 @@
+/* Asynchronous disk I/O. */
+#include <linux/io_uring.h>

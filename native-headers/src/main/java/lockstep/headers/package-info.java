@@ -1,0 +1,11 @@
+/**
+ * Tools around {@code lockstep.uapi}: {@link lockstep.headers.Tidy} makes its sources from
+ * jextract's output; the header audit makes the C compiler compare them with the host's headers.
+ *
+ * <p>Runs in the build only, on the thread that calls it; imports nothing of Lockstep but {@code
+ * lockstep.uapi}, which it reads by reflection. Start reading at {@code native-headers/README.md}.
+ */
+@NullMarked
+package lockstep.headers;
+
+import org.jspecify.annotations.NullMarked;
