@@ -7,22 +7,22 @@ public final class block_h {
     private block_h() {}
 
     // block device ioctls
-    public static final int BLKALIGNOFF = 4730;
+    public static final int BLKALIGNOFF = 0x127a;
     public static final long BLKBSZGET = 0x80081270L;
-    public static final int BLKDISCARD = 4727;
-    public static final int BLKDISCARDZEROES = 4732;
-    public static final int BLKFLSBUF = 4705;
+    public static final int BLKDISCARD = 0x1277;
+    public static final int BLKDISCARDZEROES = 0x127c;
+    public static final int BLKFLSBUF = 0x1261;
     public static final long BLKGETDISKSEQ = 0x80081280L;
     public static final long BLKGETSIZE64 = 0x80081272L;
-    public static final int BLKIOMIN = 4728;
-    public static final int BLKIOOPT = 4729;
-    public static final int BLKPBSZGET = 4731;
-    public static final int BLKROGET = 4702;
-    public static final int BLKROTATIONAL = 4734;
-    public static final int BLKSECDISCARD = 4733;
-    public static final int BLKSECTGET = 4711;
-    public static final int BLKSSZGET = 4712;
-    public static final int BLKZEROOUT = 4735;
+    public static final int BLKIOMIN = 0x1278;
+    public static final int BLKIOOPT = 0x1279;
+    public static final int BLKPBSZGET = 0x127b;
+    public static final int BLKROGET = 0x125e;
+    public static final int BLKROTATIONAL = 0x127e;
+    public static final int BLKSECDISCARD = 0x127d;
+    public static final int BLKSECTGET = 0x1267;
+    public static final int BLKSSZGET = 0x1268;
+    public static final int BLKZEROOUT = 0x127f;
 
     // persistent reservations
     public static final long IOC_PR_CLEAR = 0x401070cdL;
@@ -47,9 +47,9 @@ public final class block_h {
     public static final int SG_FLAG_DIRECT_IO = 1;
     public static final int SG_FLAG_LUN_INHIBIT = 2;
     public static final int SG_FLAG_NO_DXFER = 0x10000;
-    public static final int SG_GET_RESERVED_SIZE = 8818;
-    public static final int SG_GET_SCSI_ID = 8822;
-    public static final int SG_GET_VERSION_NUM = 8834;
+    public static final int SG_GET_RESERVED_SIZE = 0x2272;
+    public static final int SG_GET_SCSI_ID = 0x2276;
+    public static final int SG_GET_VERSION_NUM = 0x2282;
     public static final int SG_INFO_CHECK = 1;
     public static final int SG_INFO_DIRECT_IO = 2;
     public static final int SG_INFO_DIRECT_IO_MASK = 6;
@@ -57,8 +57,8 @@ public final class block_h {
     public static final int SG_INFO_MIXED_IO = 4;
     public static final int SG_INFO_OK = 0;
     public static final int SG_INFO_OK_MASK = 1;
-    public static final int SG_IO = 8837;
-    public static final int SG_SCSI_RESET = 8836;
+    public static final int SG_IO = 0x2285;
+    public static final int SG_SCSI_RESET = 0x2284;
     public static final int SG_SCSI_RESET_BUS = 2;
     public static final int SG_SCSI_RESET_DEVICE = 1;
     public static final int SG_SCSI_RESET_HOST = 3;

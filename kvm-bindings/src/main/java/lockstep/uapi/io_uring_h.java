@@ -11,7 +11,7 @@ public final class io_uring_h {
     public static final int IORING_FEAT_CUR_PERSONALITY = 16;
     public static final int IORING_FEAT_EXT_ARG = 256;
     public static final int IORING_FEAT_FAST_POLL = 32;
-    public static final int IORING_FEAT_LINKED_FILE = 4096;
+    public static final int IORING_FEAT_LINKED_FILE = 0x1000;
     public static final int IORING_FEAT_NATIVE_WORKERS = 512;
     public static final int IORING_FEAT_NODROP = 2;
     public static final int IORING_FEAT_POLL_32BITS = 64;
@@ -29,10 +29,10 @@ public final class io_uring_h {
     public static final int IORING_SETUP_COOP_TASKRUN = 256;
     public static final int IORING_SETUP_CQE32 = 2048;
     public static final int IORING_SETUP_CQSIZE = 8;
-    public static final int IORING_SETUP_DEFER_TASKRUN = 8192;
+    public static final int IORING_SETUP_DEFER_TASKRUN = 0x2000;
     public static final int IORING_SETUP_IOPOLL = 1;
     public static final int IORING_SETUP_R_DISABLED = 64;
-    public static final int IORING_SETUP_SINGLE_ISSUER = 4096;
+    public static final int IORING_SETUP_SINGLE_ISSUER = 0x1000;
     public static final int IORING_SETUP_SQE128 = 1024;
     public static final int IORING_SETUP_SQPOLL = 2;
     public static final int IORING_SETUP_SQ_AFF = 4;

@@ -8,12 +8,12 @@ public final class kvm_h {
 
     // ioctls: system, VM, vCPU
     public static final int KVM_API_VERSION = 12;
-    public static final int KVM_CHECK_EXTENSION = 44547;
+    public static final int KVM_CHECK_EXTENSION = 0xae03;
     public static final long KVM_CLEAR_DIRTY_LOG = 0xc018aec0L;
-    public static final int KVM_CREATE_VCPU = 44609;
-    public static final int KVM_CREATE_VM = 44545;
+    public static final int KVM_CREATE_VCPU = 0xae41;
+    public static final int KVM_CREATE_VM = 0xae01;
     public static final long KVM_ENABLE_CAP = 0x4068aea3L;
-    public static final int KVM_GET_API_VERSION = 44544;
+    public static final int KVM_GET_API_VERSION = 0xae00;
     public static final long KVM_GET_CLOCK = 0x8030ae7cL;
     public static final long KVM_GET_CPUID2 = 0xc008ae91L;
     public static final long KVM_GET_DEBUGREGS = 0x8080aea1L;
@@ -28,11 +28,11 @@ public final class kvm_h {
     public static final long KVM_GET_REGS = 0x8090ae81L;
     public static final long KVM_GET_SREGS = 0x8138ae83L;
     public static final long KVM_GET_SREGS2 = 0x8140aeccL;
-    public static final int KVM_GET_STATS_FD = 44750;
+    public static final int KVM_GET_STATS_FD = 0xaece;
     public static final long KVM_GET_SUPPORTED_CPUID = 0xc008ae05L;
-    public static final int KVM_GET_TSC_KHZ = 44707;
+    public static final int KVM_GET_TSC_KHZ = 0xaea3;
     public static final long KVM_GET_VCPU_EVENTS = 0x8040ae9fL;
-    public static final int KVM_GET_VCPU_MMAP_SIZE = 44548;
+    public static final int KVM_GET_VCPU_MMAP_SIZE = 0xae04;
     public static final long KVM_GET_XCRS = 0x8188aea6L;
     public static final long KVM_GET_XSAVE = 0x9000aea4L;
     public static final long KVM_GET_XSAVE2 = 0x9000aecfL;
@@ -40,10 +40,10 @@ public final class kvm_h {
     public static final long KVM_INTERRUPT = 0x4004ae86L;
     public static final long KVM_IOEVENTFD = 0x4040ae79L;
     public static final long KVM_IRQFD = 0x4020ae76L;
-    public static final int KVM_KVMCLOCK_CTRL = 44717;
-    public static final int KVM_NMI = 44698;
-    public static final int KVM_RESET_DIRTY_RINGS = 44743;
-    public static final int KVM_RUN = 44672;
+    public static final int KVM_KVMCLOCK_CTRL = 0xaead;
+    public static final int KVM_NMI = 0xae9a;
+    public static final int KVM_RESET_DIRTY_RINGS = 0xaec7;
+    public static final int KVM_RUN = 0xae80;
     public static final long KVM_SET_CLOCK = 0x4030ae7bL;
     public static final long KVM_SET_CPUID2 = 0x4008ae90L;
     public static final long KVM_SET_DEBUGREGS = 0x4080aea2L;
@@ -58,13 +58,13 @@ public final class kvm_h {
     public static final long KVM_SET_SIGNAL_MASK = 0x4004ae8bL;
     public static final long KVM_SET_SREGS = 0x4138ae84L;
     public static final long KVM_SET_SREGS2 = 0x4140aecdL;
-    public static final int KVM_SET_TSC_KHZ = 44706;
-    public static final int KVM_SET_TSS_ADDR = 44615;
+    public static final int KVM_SET_TSC_KHZ = 0xaea2;
+    public static final int KVM_SET_TSS_ADDR = 0xae47;
     public static final long KVM_SET_USER_MEMORY_REGION = 0x4020ae46L;
     public static final long KVM_SET_VCPU_EVENTS = 0x4040aea0L;
     public static final long KVM_SET_XCRS = 0x4188aea7L;
     public static final long KVM_SET_XSAVE = 0x5000aea5L;
-    public static final int KVM_SMI = 44727;
+    public static final int KVM_SMI = 0xaeb7;
     public static final long KVM_TRANSLATE = 0xc018ae85L;
     public static final long KVM_X86_SET_MSR_FILTER = 0x4188aec6L;
 

@@ -13,19 +13,19 @@ public final class net_h {
     public static final int IFF_DETACH_QUEUE = 1024;
     public static final int IFF_LOOPBACK = 8;
     public static final int IFF_LOWER_UP = 0x10000;
-    public static final int IFF_MULTICAST = 4096;
+    public static final int IFF_MULTICAST = 0x1000;
     public static final int IFF_MULTI_QUEUE = 256;
     public static final int IFF_NOARP = 128;
     public static final int IFF_NO_CARRIER = 64;
-    public static final int IFF_NO_PI = 4096;
+    public static final int IFF_NO_PI = 0x1000;
     public static final int IFF_PERSIST = 2048;
     public static final int IFF_PROMISC = 256;
     public static final int IFF_RUNNING = 64;
     public static final int IFF_TAP = 2;
     public static final int IFF_TUN = 1;
-    public static final int IFF_TUN_EXCL = 32768;
+    public static final int IFF_TUN_EXCL = 0x8000;
     public static final int IFF_UP = 1;
-    public static final int IFF_VNET_HDR = 16384;
+    public static final int IFF_VNET_HDR = 0x4000;
     public static final int IFNAMSIZ = 16;
 
     // tap ioctls
@@ -50,27 +50,27 @@ public final class net_h {
     public static final int TUN_F_UFO = 16;
 
     // interface ioctls
-    public static final int SIOCBRADDBR = 35232;
-    public static final int SIOCBRADDIF = 35234;
-    public static final int SIOCBRDELBR = 35233;
-    public static final int SIOCBRDELIF = 35235;
-    public static final int SIOCGIFADDR = 35093;
-    public static final int SIOCGIFBRDADDR = 35097;
-    public static final int SIOCGIFFLAGS = 35091;
-    public static final int SIOCGIFHWADDR = 35111;
-    public static final int SIOCGIFINDEX = 35123;
-    public static final int SIOCGIFMTU = 35105;
-    public static final int SIOCGIFNAME = 35088;
-    public static final int SIOCGIFNETMASK = 35099;
-    public static final int SIOCGIFTXQLEN = 35138;
-    public static final int SIOCSIFADDR = 35094;
-    public static final int SIOCSIFBRDADDR = 35098;
-    public static final int SIOCSIFFLAGS = 35092;
-    public static final int SIOCSIFHWADDR = 35108;
-    public static final int SIOCSIFMTU = 35106;
-    public static final int SIOCSIFNAME = 35107;
-    public static final int SIOCSIFNETMASK = 35100;
-    public static final int SIOCSIFTXQLEN = 35139;
+    public static final int SIOCBRADDBR = 0x89a0;
+    public static final int SIOCBRADDIF = 0x89a2;
+    public static final int SIOCBRDELBR = 0x89a1;
+    public static final int SIOCBRDELIF = 0x89a3;
+    public static final int SIOCGIFADDR = 0x8915;
+    public static final int SIOCGIFBRDADDR = 0x8919;
+    public static final int SIOCGIFFLAGS = 0x8913;
+    public static final int SIOCGIFHWADDR = 0x8927;
+    public static final int SIOCGIFINDEX = 0x8933;
+    public static final int SIOCGIFMTU = 0x8921;
+    public static final int SIOCGIFNAME = 0x8910;
+    public static final int SIOCGIFNETMASK = 0x891b;
+    public static final int SIOCGIFTXQLEN = 0x8942;
+    public static final int SIOCSIFADDR = 0x8916;
+    public static final int SIOCSIFBRDADDR = 0x891a;
+    public static final int SIOCSIFFLAGS = 0x8914;
+    public static final int SIOCSIFHWADDR = 0x8924;
+    public static final int SIOCSIFMTU = 0x8922;
+    public static final int SIOCSIFNAME = 0x8923;
+    public static final int SIOCSIFNETMASK = 0x891c;
+    public static final int SIOCSIFTXQLEN = 0x8943;
 
     // frames
     public static final int ARPHRD_ETHER = 1;
@@ -80,8 +80,8 @@ public final class net_h {
     public static final int ETH_HLEN = 14;
     public static final int ETH_P_ARP = 2054;
     public static final int ETH_P_IP = 2048;
-    public static final int ETH_P_IPV6 = 34525;
-    public static final int ETH_P_RARP = 32821;
+    public static final int ETH_P_IPV6 = 0x86dd;
+    public static final int ETH_P_RARP = 0x8035;
     public static final int ETH_ZLEN = 60;
 
     // virtio-net header

@@ -78,18 +78,18 @@ public final class perf_event_h {
     public static final int PERF_MMAP_CAP_USER_TIME_ZERO = 16;
 
     // ioctls and open flags
-    public static final int PERF_EVENT_IOC_DISABLE = 9217;
-    public static final int PERF_EVENT_IOC_ENABLE = 9216;
+    public static final int PERF_EVENT_IOC_DISABLE = 0x2401;
+    public static final int PERF_EVENT_IOC_ENABLE = 0x2400;
     public static final long PERF_EVENT_IOC_ID = 0x80082407L;
     public static final long PERF_EVENT_IOC_MODIFY_ATTRIBUTES = 0x4008240bL;
     public static final long PERF_EVENT_IOC_PAUSE_OUTPUT = 0x40042409L;
     public static final long PERF_EVENT_IOC_PERIOD = 0x40082404L;
     public static final long PERF_EVENT_IOC_QUERY_BPF = 0xc008240aL;
-    public static final int PERF_EVENT_IOC_REFRESH = 9218;
-    public static final int PERF_EVENT_IOC_RESET = 9219;
+    public static final int PERF_EVENT_IOC_REFRESH = 0x2402;
+    public static final int PERF_EVENT_IOC_RESET = 0x2403;
     public static final long PERF_EVENT_IOC_SET_BPF = 0x40042408L;
     public static final long PERF_EVENT_IOC_SET_FILTER = 0x40082406L;
-    public static final int PERF_EVENT_IOC_SET_OUTPUT = 9221;
+    public static final int PERF_EVENT_IOC_SET_OUTPUT = 0x2405;
     public static final long PERF_FLAG_FD_CLOEXEC = 8L;
     public static final long PERF_FLAG_FD_NO_GROUP = 1L;
     public static final long PERF_FLAG_FD_OUTPUT = 2L;
@@ -100,7 +100,7 @@ public final class perf_event_h {
     public static final int PERF_RECORD_LOST = 2;
     public static final int PERF_RECORD_LOST_SAMPLES = 13;
     public static final int PERF_RECORD_MISC_CPUMODE_MASK = 7;
-    public static final int PERF_RECORD_MISC_EXACT_IP = 16384;
+    public static final int PERF_RECORD_MISC_EXACT_IP = 0x4000;
     public static final int PERF_RECORD_MISC_GUEST_KERNEL = 4;
     public static final int PERF_RECORD_MISC_GUEST_USER = 5;
     public static final int PERF_RECORD_MISC_KERNEL = 1;

@@ -173,7 +173,7 @@ final class Tidy {
     if (type.equals("int") || type.equals("long")) {
       long number = Long.parseLong(digits);
       boolean isInt = type.equals("int");
-      if (number >= -4096 && number <= 0xffff) {
+      if (number >= -4096 && number < 4096) {
         digits = Long.toString(number);
       } else {
         digits = "0x" + (isInt ? Integer.toHexString((int) number) : Long.toHexString(number));
