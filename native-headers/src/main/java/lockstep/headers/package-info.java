@@ -1,6 +1,7 @@
 /**
  * Tools around {@code lockstep.uapi}: {@link lockstep.headers.Tidy} makes its sources from
- * jextract's output, {@link lockstep.headers.HeaderAudit} makes the C compiler compare them with the host's headers.
+ * jextract's output, {@link lockstep.headers.HeaderAudit} makes the C compiler compare them with
+ * the host's headers.
  *
  * <p>Runs in the build only, on the thread that calls it; imports nothing of Lockstep but {@code
  * lockstep.uapi}, which it reads by reflection. Start reading at {@code native-headers/README.md}.
