@@ -1,0 +1,234 @@
+package lockstep.monitor.boot;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The parts of a little-endian x86 ELF file that loading needs (System V ABI, chapters 4 and 5, and
+ * its AMD64 supplement).
+ */
+final class ElfFile {
+  static final int EM_386 = 3;
+  static final int EM_X86_64 = 62;
+  private static final int ET_EXEC = 2;
+  private static final int PT_LOAD = 1;
+  private static final int SHT_PROGBITS = 1;
+  private static final int SHT_SYMTAB = 2;
+  private static final long SHF_ALLOC = 0x2;
+  private static final long SHF_EXECINSTR = 0x4;
+  private static final int STT_FUNC = 2;
+  private static final int MAX_NAME = 64;
+
+  /** One PT_LOAD program header. */
+  record Load(long offset, long vaddr, long paddr, long fileBytes, long memoryBytes) {}
+
+  /** One section header. */
+  record Section(
+      int index,
+      String name,
+      int type,
+      long flags,
+      long address,
+      long offset,
+      long bytes,
+      int link) {
+    boolean isCode() {
+      return type == SHT_PROGBITS
+          && (flags & (SHF_ALLOC | SHF_EXECINSTR)) == (SHF_ALLOC | SHF_EXECINSTR)
+          && bytes > 0;
+    }
+  }
+
+  private final String file;
+  private final ByteReader in;
+  private final boolean is64;
+  private final int machine;
+  private final int type;
+  private final long entry;
+
+  private ElfFile(String file, ByteReader in) throws BootException {
+    this.file = file;
+    this.in = in;
+    int elfClass = in.u8(4, "the ELF identification");
+    int encoding = in.u8(5, "the ELF identification");
+    if (elfClass < 1 || elfClass > 2 || encoding != 1) {
+      throw notAKernel("is an ELF file of class %d, encoding %d".formatted(elfClass, encoding));
+    }
+    is64 = elfClass == 2;
+    type = in.u16(16, "the ELF header");
+    machine = in.u16(18, "the ELF header");
+    entry = word(24, 24);
+  }
+
+  static boolean hasMagic(byte[] bytes) {
+    return bytes.length >= 4
+        && bytes[0] == 0x7f
+        && bytes[1] == 'E'
+        && bytes[2] == 'L'
+        && bytes[3] == 'F';
+  }
+
+  static ElfFile parse(String file, byte[] bytes) throws BootException {
+    if (!hasMagic(bytes)) {
+      throw new BootException(file, "holds no ELF file", "name a Linux kernel");
+    }
+    return new ElfFile(file, new ByteReader(file, bytes));
+  }
+
+  boolean is64() {
+    return is64;
+  }
+
+  int machine() {
+    return machine;
+  }
+
+  long entry() {
+    return entry;
+  }
+
+  BootException notAKernel(String problem) {
+    return new BootException(
+        file,
+        problem + ", not a kernel",
+        "name a bzImage, an x86-64 vmlinux or a Multiboot kernel");
+  }
+
+  void requireExecutable() throws BootException {
+    if (type != ET_EXEC) {
+      throw notAKernel(
+          "is an ELF file of type " + type + " and not an executable at fixed addresses");
+    }
+  }
+
+  private long word(int offset32, int offset64) throws BootException {
+    return is64 ? in.u64(offset64, "the ELF header") : in.u32(offset32, "the ELF header");
+  }
+
+  /** The loadable segments with their bytes checked to be in the file. */
+  List<Load> loads() throws BootException {
+    long table = word(28, 32);
+    int entryBytes = in.u16(is64 ? 54 : 42, "the ELF header");
+    int count = in.u16(is64 ? 56 : 44, "the ELF header");
+    if (entryBytes < (is64 ? 56 : 32)) {
+      throw notAKernel("has program headers of " + entryBytes + " bytes");
+    }
+    in.range(table, (long) entryBytes * count, "the program headers");
+    List<Load> loads = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      long at = table + (long) i * entryBytes;
+      if (in.u32(at, "a program header") != PT_LOAD) {
+        continue;
+      }
+      Load load =
+          is64
+              ? new Load(u64(at + 8), u64(at + 16), u64(at + 24), u64(at + 32), u64(at + 40))
+              : new Load(u32(at + 4), u32(at + 8), u32(at + 12), u32(at + 16), u32(at + 20));
+      if (load.memoryBytes == 0) {
+        continue;
+      }
+      if (load.memoryBytes < 0 || load.fileBytes < 0 || load.fileBytes > load.memoryBytes) {
+        throw notAKernel(
+            "has a segment of 0x%x bytes in 0x%x of memory"
+                .formatted(load.fileBytes, load.memoryBytes));
+      }
+      in.range(load.offset, load.fileBytes, "a segment");
+      loads.add(load);
+    }
+    if (loads.isEmpty()) {
+      throw notAKernel("has nothing to load");
+    }
+    return loads;
+  }
+
+  private long u64(long at) throws BootException {
+    return in.u64(at, "a program header");
+  }
+
+  private long u32(long at) throws BootException {
+    return in.u32(at, "a program header");
+  }
+
+  /** Every section; empty when the file has none. Only for 64-bit files. */
+  List<Section> sections() throws BootException {
+    long table = in.u64(40, "the ELF header");
+    int entryBytes = in.u16(58, "the ELF header");
+    int count = in.u16(60, "the ELF header");
+    int nameIndex = in.u16(62, "the ELF header");
+    if (table == 0 || count == 0) {
+      return List.of();
+    }
+    if (entryBytes < 64) {
+      throw notAKernel("has section headers of " + entryBytes + " bytes");
+    }
+    in.range(table, (long) entryBytes * count, "the section headers");
+    long names = 0;
+    if (nameIndex < count) {
+      names = in.u64(table + (long) nameIndex * entryBytes + 24, "a section header");
+    }
+    List<Section> sections = new ArrayList<>(count);
+    for (int i = 0; i < count; i++) {
+      long at = table + (long) i * entryBytes;
+      String what = "a section header";
+      Section section =
+          new Section(
+              i,
+              name(names, in.u32(at, what)),
+              (int) in.u32(at + 4, what),
+              in.u64(at + 8, what),
+              in.u64(at + 16, what),
+              in.u64(at + 24, what),
+              in.u64(at + 32, what),
+              (int) in.u32(at + 40, what));
+      if (section.isCode()) {
+        in.range(section.offset, section.bytes, "section " + section.name);
+      }
+      sections.add(section);
+    }
+    return sections;
+  }
+
+  private String name(long table, long offset) throws BootException {
+    StringBuilder name = new StringBuilder();
+    for (int i = 0; i < MAX_NAME && in.has(table + offset + i, 1); i++) {
+      int c = in.u8(table + offset + i, "a section name");
+      if (c == 0) {
+        break;
+      }
+      name.append(c >= ' ' && c < 0x7f ? (char) c : '?');
+    }
+    return name.toString();
+  }
+
+  /** Addresses of the function symbols of one section, unsorted; none when symbols are stripped. */
+  long[] functionStarts(List<Section> sections, Section code) throws BootException {
+    long[] starts = new long[1024];
+    int found = 0;
+    for (Section table : sections) {
+      if (table.type != SHT_SYMTAB) {
+        continue;
+      }
+      in.range(table.offset, table.bytes, "the symbol table");
+      for (long at = table.offset; at <= table.offset + table.bytes - 24; at += 24) {
+        boolean function = (in.u8(at + 4, "a symbol") & 0xf) == STT_FUNC;
+        if (function && in.u16(at + 6, "a symbol") == code.index) {
+          if (found == starts.length) {
+            starts = java.util.Arrays.copyOf(starts, 2 * found);
+          }
+          starts[found++] = in.u64(at + 8, "a symbol");
+        }
+      }
+    }
+    return java.util.Arrays.copyOf(starts, found);
+  }
+
+  /** The name of the file, for messages. */
+  String file() {
+    return file;
+  }
+
+  static byte[] ascii(String text) {
+    return text.getBytes(StandardCharsets.US_ASCII);
+  }
+}
