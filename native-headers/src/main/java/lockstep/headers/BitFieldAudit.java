@@ -3,6 +3,8 @@ package lockstep.headers;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import lockstep.uapi.perf_event_h;
+import lockstep.uapi.perf_event_mmap_page;
 
 /**
  * Writes a C program that compares masks with the bit fields they stand for.
@@ -25,8 +27,18 @@ final class BitFieldAudit {
 
   static final List<Family> FAMILIES =
       List.of(
-          new Family("perf_event", "PERF_ATTR_FLAG_", "struct perf_event_attr", "", 40),
-          new Family("perf_event", "PERF_MMAP_CAP_", "struct perf_event_mmap_page", "cap_", 40));
+          new Family(
+              "perf_event",
+              "PERF_ATTR_FLAG_",
+              "struct perf_event_attr",
+              "",
+              perf_event_h.PERF_ATTR_FLAGS_OFFSET),
+          new Family(
+              "perf_event",
+              "PERF_MMAP_CAP_",
+              "struct perf_event_mmap_page",
+              "cap_",
+              perf_event_mmap_page.capabilities$offset()));
 
   private BitFieldAudit() {}
 

@@ -34,6 +34,13 @@ class AccessorTest {
     assertTrue(checked > 400, "only " + checked + " members checked");
   }
 
+  @Test
+  void plantedSetterOfTheNeighbourIsNamed() throws Exception {
+    List<String> wrong = new ArrayList<>();
+    check(PlantedSetter.class, wrong);
+    assertEquals(List.of(PlantedSetter.class.getName() + ".limit"), wrong);
+  }
+
   private void check(Class<?> type, List<String> wrong) throws Exception {
     for (Class<?> nested : type.getDeclaredClasses()) {
       if (!nested.getSimpleName().startsWith("$")) {
@@ -81,5 +88,30 @@ class AccessorTest {
   private static boolean sameBytes(
       MemorySegment slice, MemorySegment struct, long offset, MemoryLayout layout) {
     return slice.address() - struct.address() == offset && slice.byteSize() == layout.byteSize();
+  }
+
+  /** {@code limit} lies at 8; its setter writes to 0. */
+  public static final class PlantedSetter {
+    private PlantedSetter() {}
+
+    public static MemorySegment allocate(SegmentAllocator allocator) {
+      return allocator.allocate(16, 8);
+    }
+
+    public static MemoryLayout limit$layout() {
+      return ValueLayout.JAVA_SHORT;
+    }
+
+    public static long limit$offset() {
+      return 8;
+    }
+
+    public static short limit(MemorySegment struct) {
+      return struct.get(ValueLayout.JAVA_SHORT, 8);
+    }
+
+    public static void limit(MemorySegment struct, short value) {
+      struct.set(ValueLayout.JAVA_SHORT, 0, value);
+    }
   }
 }

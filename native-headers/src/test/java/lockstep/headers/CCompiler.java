@@ -29,9 +29,11 @@ final class CCompiler {
       skip("no C compiler: " + e.getMessage());
       return;
     }
-    if (errors.contains("No such file or directory")) {
-      skip("the host lacks C headers: " + errors.lines().findFirst().orElse(""));
-    }
+    errors
+        .lines()
+        .filter(line -> line.contains("No such file or directory"))
+        .findFirst()
+        .ifPresent(line -> skip("the host lacks C headers: " + line));
   }
 
   private static void skip(String reason) {
@@ -48,8 +50,10 @@ final class CCompiler {
     command.add(HEADERS.toString());
     command.addAll(List.of(options));
     command.add(source.toString());
-    Process cc =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+    builder.environment().put("LC_ALL", "C");
+    Process cc = builder.start();
     // A minute is far above the second this takes; it only bounds a compiler that hangs.
     if (!cc.waitFor(60, TimeUnit.SECONDS)) {
       cc.destroyForcibly();

@@ -23,13 +23,13 @@ class HeaderAuditTest {
   private List<SymbolList> lists = List.of();
 
   @BeforeEach
-  void findCompiler() throws IOException, InterruptedException {
+  void readLists() throws IOException {
     lists = Uapi.lists();
-    CCompiler.require(lists, dir);
   }
 
   @Test
   void aLayoutOrConstantThatDiffersFromTheHostsHeadersIsNamed() throws Exception {
+    CCompiler.require(lists, dir);
     long assertions = 0;
     for (SymbolList list : lists) {
       String program = HeaderAudit.program(list, Uapi::load);
@@ -43,6 +43,7 @@ class HeaderAuditTest {
 
   @Test
   void aMaskThatIsNotItsBitFieldIsNamed() throws Exception {
+    CCompiler.require(lists, dir);
     for (BitFieldAudit.Family family : BitFieldAudit.FAMILIES) {
       String program = BitFieldAudit.program(family, list(family.header()), Uapi::load);
       assertTrue(program.contains("check_" + family.prefix()), family.prefix());
@@ -71,6 +72,7 @@ class HeaderAuditTest {
 
   @Test
   void plantedWrongOffsetFailsByName() throws Exception {
+    CCompiler.require(lists, dir);
     SymbolList list = SymbolList.parse("kvm", List.of("struct kvm_dtable"));
     String program = HeaderAudit.program(list, _ -> PlantedDtable.class);
     String errors = failures(CCompiler.errors(program, dir, "-fsyntax-only"));
@@ -80,6 +82,7 @@ class HeaderAuditTest {
 
   @Test
   void plantedWrongAccessorFailsByName() throws Exception {
+    CCompiler.require(lists, dir);
     SymbolList list = SymbolList.parse("posix", List.of("struct winsize"));
     String program = HeaderAudit.program(list, _ -> PlantedWinsize.class);
     String errors = failures(CCompiler.errors(program, dir, "-fsyntax-only"));
@@ -89,6 +92,7 @@ class HeaderAuditTest {
 
   @Test
   void plantedWrongConstantFailsByName() throws Exception {
+    CCompiler.require(lists, dir);
     SymbolList list =
         SymbolList.parse("kvm", List.of("constant KVM_EXIT_HLT", "constant KVM_EXIT_IO"));
     String program = HeaderAudit.program(list, _ -> PlantedConstants.class);
@@ -99,6 +103,7 @@ class HeaderAuditTest {
 
   @Test
   void plantedWrongMaskFailsByName() throws Exception {
+    CCompiler.require(lists, dir);
     SymbolList list =
         SymbolList.parse(
             "perf_event",
