@@ -1,0 +1,156 @@
+package lockstep.kvm;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import lockstep.sys.Posix;
+import lockstep.sys.SysException;
+import lockstep.uapi.kvm_dirty_log;
+import lockstep.uapi.kvm_enable_cap;
+import lockstep.uapi.kvm_h;
+import lockstep.uapi.kvm_msr_filter;
+import lockstep.uapi.kvm_msr_filter_range;
+import lockstep.uapi.kvm_userspace_memory_region;
+
+/** A virtual machine: its memory slots, its MSR filter, its vCPU. */
+public final class VmFd implements AutoCloseable {
+  private static final String SUBJECT = "VM";
+
+  /** Where VMX puts its task state segment without unrestricted guest: below the BIOS, 3 pages. */
+  private static final long TSS_ADDRESS = 0xfffb_d000L;
+
+  private static final long IDENTITY_MAP_ADDRESS = 0xfffb_c000L;
+  private static final int MSR_BITMAP_BYTES = 0x2000 / 8;
+
+  private final int fd;
+  private final long runBytes;
+  private boolean closed;
+
+  VmFd(int fd, long runBytes) {
+    this.fd = fd;
+    this.runBytes = runBytes;
+  }
+
+  /** Reserves the pages that VMX needs in the guest-physical space; harmless elsewhere. */
+  public void reserveVmxPages() throws SysException {
+    Posix.ioctl(fd, kvm_h.KVM_SET_TSS_ADDR, TSS_ADDRESS, "KVM_SET_TSS_ADDR", SUBJECT);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment address = arena.allocate(8, 8);
+      address.set(ValueLayout.JAVA_LONG, 0, IDENTITY_MAP_ADDRESS);
+      // Safe: the kernel reads one u64 during the call.
+      Posix.ioctl(
+          fd,
+          kvm_h.KVM_SET_IDENTITY_MAP_ADDR,
+          address.address(),
+          "KVM_SET_IDENTITY_MAP_ADDR",
+          SUBJECT);
+    }
+  }
+
+  /**
+   * Makes RAM visible to the guest.
+   *
+   * @param dirtyLog whether to track written pages from now on
+   */
+  public void setMemory(GuestMemory memory, boolean dirtyLog) throws SysException {
+    for (GuestMemory.Region region : memory.regions()) {
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment slot = kvm_userspace_memory_region.allocate(arena);
+        kvm_userspace_memory_region.slot(slot, region.slot());
+        kvm_userspace_memory_region.flags(slot, dirtyLog ? (int) kvm_h.KVM_MEM_LOG_DIRTY_PAGES : 0);
+        kvm_userspace_memory_region.guest_phys_addr(slot, region.start());
+        kvm_userspace_memory_region.memory_size(slot, region.host().byteSize());
+        kvm_userspace_memory_region.userspace_addr(slot, region.host().address());
+        // Safe: the mapping outlives the VM: Machine closes the VM before its memory.
+        Posix.ioctl(
+            fd,
+            kvm_h.KVM_SET_USER_MEMORY_REGION,
+            slot.address(),
+            "KVM_SET_USER_MEMORY_REGION",
+            SUBJECT);
+      }
+    }
+  }
+
+  /**
+   * Fetches and clears a slot's dirty log.
+   *
+   * @param bitmap one bit a page, rounded up to 64 pages
+   */
+  public void dirtyLog(int slot, MemorySegment bitmap) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment log = kvm_dirty_log.allocate(arena);
+      kvm_dirty_log.slot(log, slot);
+      kvm_dirty_log.dirty_bitmap(log, bitmap);
+      // Safe: the kernel writes (pages + 63) / 64 longs, which is the bitmap's size.
+      Posix.ioctl(fd, kvm_h.KVM_GET_DIRTY_LOG, log.address(), "KVM_GET_DIRTY_LOG", SUBJECT);
+    }
+  }
+
+  /**
+   * Lets the guest's MSR accesses through to KVM only where {@code allowed} says so; all others
+   * leave as KVM_EXIT_X86_RDMSR/WRMSR.
+   *
+   * @param allowed MSR numbers in 0..0x1fff or 0xc0000000..0xc0001fff or 0xc0010000..0xc0011fff
+   */
+  public void filterMsrs(int... allowed) throws SysException {
+    enableCapability(
+        kvm_h.KVM_CAP_X86_USER_SPACE_MSR,
+        kvm_h.KVM_MSR_EXIT_REASON_INVAL
+            | kvm_h.KVM_MSR_EXIT_REASON_UNKNOWN
+            | kvm_h.KVM_MSR_EXIT_REASON_FILTER,
+        "KVM_CAP_X86_USER_SPACE_MSR");
+    int[] bases = {0, 0xc000_0000, 0xc001_0000};
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment filter = kvm_msr_filter.allocate(arena);
+      kvm_msr_filter.flags(filter, kvm_h.KVM_MSR_FILTER_DEFAULT_DENY);
+      for (int i = 0; i < bases.length; i++) {
+        MemorySegment bitmap = arena.allocate(MSR_BITMAP_BYTES, 8);
+        for (int msr : allowed) {
+          int bit = msr - bases[i];
+          if (bit >= 0 && bit < 8 * MSR_BITMAP_BYTES) {
+            byte old = bitmap.get(ValueLayout.JAVA_BYTE, bit / 8);
+            bitmap.set(ValueLayout.JAVA_BYTE, bit / 8, (byte) (old | 1 << bit % 8));
+          }
+        }
+        MemorySegment range = kvm_msr_filter_range.asSlice(kvm_msr_filter.ranges(filter), i);
+        kvm_msr_filter_range.flags(range, kvm_h.KVM_MSR_FILTER_READ | kvm_h.KVM_MSR_FILTER_WRITE);
+        kvm_msr_filter_range.nmsrs(range, 8 * MSR_BITMAP_BYTES);
+        kvm_msr_filter_range.base(range, bases[i]);
+        kvm_msr_filter_range.bitmap(range, bitmap);
+      }
+      // Safe: the kernel copies filter and bitmaps during the call.
+      Posix.ioctl(
+          fd, kvm_h.KVM_X86_SET_MSR_FILTER, filter.address(), "KVM_X86_SET_MSR_FILTER", SUBJECT);
+    }
+  }
+
+  private void enableCapability(int capability, long argument, String name) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment cap = kvm_enable_cap.allocate(arena);
+      kvm_enable_cap.cap(cap, capability);
+      kvm_enable_cap.args(cap).set(ValueLayout.JAVA_LONG, 0, argument);
+      // Safe: the kernel reads one struct during the call.
+      Posix.ioctl(fd, kvm_h.KVM_ENABLE_CAP, cap.address(), "KVM_ENABLE_CAP " + name, SUBJECT);
+    }
+  }
+
+  /** Creates the machine's only vCPU; the calling thread need not be the one that runs it. */
+  public VcpuFd createVcpu() throws SysException {
+    int vcpu = Posix.ioctl(fd, kvm_h.KVM_CREATE_VCPU, 0, "KVM_CREATE_VCPU", SUBJECT);
+    try {
+      return new VcpuFd(vcpu, runBytes);
+    } catch (SysException e) {
+      Posix.close(vcpu);
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      Posix.close(fd);
+    }
+  }
+}
