@@ -86,6 +86,7 @@ final class LinuxLoader {
     byte[] commandLine = CommandLine.encode(config.commandLine(), commandLineMax);
     plan.add(LoadSegment.of("command line", LowMemory.COMMAND_LINE, commandLine));
     List<ElfFile.Load> loads = elf.loads();
+    RewriteReport rewrites = TextRewriter.rewrite(elf, kernel, config.rewrite());
     addKernel(kernel, loads);
     Optional<LoadSegment> initrd = addInitrd(initrdMax);
     fill(params, initrd);
@@ -100,7 +101,7 @@ final class LinuxLoader {
             LowMemory.BOOT_PARAMS,
             LowMemory.PAGE_TABLES,
             LowMemory.gdtRegister()),
-        RewriteReport.NONE);
+        rewrites);
   }
 
   private void addKernel(byte[] kernel, List<ElfFile.Load> loads) throws BootException {

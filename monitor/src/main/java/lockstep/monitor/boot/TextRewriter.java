@@ -1,0 +1,138 @@
+package lockstep.monitor.boot;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalInt;
+import lockstep.monitor.boot.ElfFile.Section;
+import lockstep.monitor.boot.RewriteReport.Kind;
+import lockstep.monitor.boot.RewriteReport.Site;
+
+/**
+ * Replaces RDTSC, RDTSCP and CPUID in the executable sections of a 64-bit kernel by port reads of
+ * the same length, so that the monitor answers them. Stock KVM cannot be asked to intercept RDTSC.
+ *
+ * <p>The sites are found by linear-sweep disassembly, as objdump does it: compilers for x86 keep
+ * tables out of text, and the kernel's alternatives are whole instructions one after the other.
+ * Bytes that are no instruction are stepped over one at a time; where there are symbols, the sweep
+ * also starts afresh at every function, so that data in text cannot put it out of step for longer
+ * than one function. A search for the byte pairs alone would hit immediates and displacements.
+ *
+ * <p>Out of reach are code that a kernel loads or makes later (modules, BPF programs) and the vDSO,
+ * which is data of the kernel and runs as user code.
+ */
+final class TextRewriter {
+  private static final byte IN_EAX_IMM8 = (byte) 0xe5;
+  private static final byte NOP = (byte) 0x90;
+  private static final int OPERAND_SIZE = 0x66;
+
+  private final byte[] kernel;
+  private final RewriteOptions options;
+  private final List<Site> sites = new ArrayList<>();
+  private long resyncs;
+
+  private TextRewriter(byte[] kernel, RewriteOptions options) {
+    this.kernel = kernel;
+    this.options = options;
+  }
+
+  /**
+   * Rewrites in place.
+   *
+   * @param kernel the ELF file's bytes, which are changed
+   * @throws BootException when rewriting is wanted and no executable section is to be found
+   */
+  static RewriteReport rewrite(ElfFile elf, byte[] kernel, RewriteOptions options)
+      throws BootException {
+    if (!options.any()) {
+      return RewriteReport.NONE;
+    }
+    TextRewriter rewriter = new TextRewriter(kernel, options);
+    List<Section> sections = elf.sections();
+    int swept = 0;
+    long bytes = 0;
+    for (Section section : sections) {
+      if (section.isCode()) {
+        long[] starts = elf.functionStarts(sections, section);
+        Arrays.sort(starts);
+        rewriter.sweep(section, starts);
+        swept++;
+        bytes += section.bytes();
+      }
+    }
+    if (swept == 0) {
+      throw new BootException(
+          elf.file(),
+          "has no section headers, so its RDTSC instructions cannot be found",
+          "use a kernel whose section headers were not stripped");
+    }
+    return new RewriteReport(swept, bytes, rewriter.sites, rewriter.resyncs);
+  }
+
+  private void sweep(Section section, long[] starts) {
+    int from = (int) section.offset();
+    int end = from + (int) section.bytes();
+    int at = from;
+    int next = 0;
+    int boundary = from;
+    while (at < end) {
+      while (boundary <= at) {
+        boundary = next < starts.length ? offset(section, starts[next++]) : end;
+        if (boundary >= end) {
+          boundary = end;
+          break;
+        }
+      }
+      // An instruction is decoded up to the next function only: it cannot reach into one.
+      int decoded = Instruction.decode(kernel, at, boundary);
+      if (decoded == Instruction.INVALID) {
+        resyncs++;
+        at++;
+        continue;
+      }
+      if (Instruction.kind(decoded) != Instruction.OTHER) {
+        replace(section, at, decoded);
+      }
+      at += Instruction.length(decoded);
+    }
+  }
+
+  /** A symbol's place in the file, or a place at once passed when it is not in the section. */
+  private static int offset(Section section, long address) {
+    long relative = address - section.address();
+    boolean inside = relative >= 0 && relative < section.bytes();
+    return (int) (section.offset() + (inside ? relative : 0));
+  }
+
+  private void replace(Section section, int at, int decoded) {
+    Kind kind =
+        switch (Instruction.kind(decoded)) {
+          case Instruction.RDTSC -> Kind.RDTSC;
+          case Instruction.RDTSCP -> Kind.RDTSCP;
+          case Instruction.CPUID -> Kind.CPUID;
+          default -> throw new IllegalStateException("kind " + Instruction.kind(decoded));
+        };
+    OptionalInt port =
+        switch (kind) {
+          case RDTSC -> options.rdtscPort();
+          case RDTSCP -> options.rdtscpPort();
+          case CPUID -> options.cpuidPort();
+        };
+    if (port.isEmpty()) {
+      return;
+    }
+    int opcode = at + Instruction.opcodeAt(decoded);
+    for (int i = at; i < opcode; i++) {
+      // Meaningless before these three, but it would make the port read 16 bits wide.
+      if (kernel[i] == OPERAND_SIZE) {
+        kernel[i] = NOP;
+      }
+    }
+    kernel[opcode] = IN_EAX_IMM8;
+    kernel[opcode + 1] = (byte) port.getAsInt();
+    if (kind == Kind.RDTSCP) {
+      kernel[opcode + 2] = NOP;
+    }
+    sites.add(new Site(kind, section.name(), section.address() + (at - section.offset())));
+  }
+}
