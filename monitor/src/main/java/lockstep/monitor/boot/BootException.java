@@ -22,10 +22,15 @@ public final class BootException extends Exception {
   }
 
   BootException(String file, String problem, String remedy, @Nullable Throwable cause) {
-    super(file + ": " + problem + "; " + remedy, cause);
+    super(cause);
     this.file = file;
     this.problem = problem;
     this.remedy = remedy;
+  }
+
+  @Override
+  public String getMessage() {
+    return file + ": " + problem + "; " + remedy;
   }
 
   /** What it is about, as the user named it. */

@@ -32,8 +32,12 @@ public final class BootFile {
   public static BootFile read(Path path) throws BootException {
     String name = path.toString();
     try {
-      if (Files.isDirectory(path)) {
-        throw new BootException(name, "is a directory", "name a kernel or initrd file");
+      // A device or a pipe may never end.
+      if (Files.exists(path) && !Files.isRegularFile(path)) {
+        throw new BootException(
+            name,
+            Files.isDirectory(path) ? "is a directory" : "is not a regular file",
+            "name a kernel or initrd file");
       }
       if (Files.size(path) > MAX_BYTES) {
         throw new BootException(

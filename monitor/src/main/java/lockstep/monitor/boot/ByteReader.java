@@ -37,8 +37,8 @@ final class ByteReader {
     if (!has(offset, length)) {
       throw new BootException(
           file,
-          "truncated: %s needs bytes 0x%x..0x%x of a file of 0x%x bytes"
-              .formatted(what, offset, offset + length, bytes.length),
+          "truncated: bytes 0x%x..0x%x (%s) are missing from a file of 0x%x bytes"
+              .formatted(offset, offset + length, what, bytes.length),
           "copy or build it again");
     }
     return (int) offset;

@@ -59,13 +59,15 @@ record BzImage(
     if (version >= FIRST_WITH_XLOADFLAGS && (in.u16(0x236, what) & XLF_KERNEL_64) == 0) {
       throw only32Bit(file.name());
     }
+    int headerEnd = Math.min(0x202 + in.u8(0x201, what), HEADER_LIMIT);
+    in.range(HEADER, headerEnd - HEADER, what);
     int setupSectors = in.u8(HEADER, what);
     long protectedMode = ((setupSectors == 0 ? 4 : setupSectors) + 1) * 512L;
     long payload = protectedMode + in.u32(0x248, what);
     long payloadBytes = in.u32(0x24c, what);
     return new BzImage(
         file,
-        Math.min(0x202 + in.u8(0x201, what), HEADER_LIMIT),
+        headerEnd,
         in.range(payload, payloadBytes, "the compressed kernel"),
         (int) payloadBytes,
         in.u32(0x22c, what),

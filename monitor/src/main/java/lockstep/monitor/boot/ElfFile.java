@@ -1,8 +1,9 @@
 package lockstep.monitor.boot;
 
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The parts of a little-endian x86 ELF file that loading needs (System V ABI, chapters 4 and 5, and
@@ -18,6 +19,7 @@ final class ElfFile {
   private static final long SHF_ALLOC = 0x2;
   private static final long SHF_EXECINSTR = 0x4;
   private static final int STT_FUNC = 2;
+  private static final int SYMBOL_BYTES = 24;
   private static final int MAX_NAME = 64;
 
   /** One PT_LOAD program header. */
@@ -97,8 +99,7 @@ final class ElfFile {
 
   void requireExecutable() throws BootException {
     if (type != ET_EXEC) {
-      throw notAKernel(
-          "is an ELF file of type " + type + " and not an executable at fixed addresses");
+      throw notAKernel("is an ELF file of type " + type + ", not an executable");
     }
   }
 
@@ -201,34 +202,36 @@ final class ElfFile {
     return name.toString();
   }
 
-  /** Addresses of the function symbols of one section, unsorted; none when symbols are stripped. */
-  long[] functionStarts(List<Section> sections, Section code) throws BootException {
+  /** Addresses of the functions in code sections, sorted; none when symbols are stripped. */
+  long[] functionStarts(List<Section> sections) throws BootException {
+    Optional<Section> symbols =
+        sections.stream().filter(section -> section.type == SHT_SYMTAB).findFirst();
+    if (symbols.isEmpty()) {
+      return new long[0];
+    }
+    Section table = symbols.get();
+    String what = "the symbol table";
+    in.range(table.offset, table.bytes, what);
     long[] starts = new long[1024];
     int found = 0;
-    for (Section table : sections) {
-      if (table.type != SHT_SYMTAB) {
-        continue;
-      }
-      in.range(table.offset, table.bytes, "the symbol table");
-      for (long at = table.offset; at <= table.offset + table.bytes - 24; at += 24) {
-        boolean function = (in.u8(at + 4, "a symbol") & 0xf) == STT_FUNC;
-        if (function && in.u16(at + 6, "a symbol") == code.index) {
-          if (found == starts.length) {
-            starts = java.util.Arrays.copyOf(starts, 2 * found);
-          }
-          starts[found++] = in.u64(at + 8, "a symbol");
+    long end = table.offset + table.bytes;
+    for (long at = table.offset; at <= end - SYMBOL_BYTES; at += SYMBOL_BYTES) {
+      int index = in.u16(at + 6, what);
+      if ((in.u8(at + 4, what) & 0xf) == STT_FUNC
+          && index < sections.size()
+          && sections.get(index).isCode()) {
+        if (found == starts.length) {
+          starts = Arrays.copyOf(starts, 2 * found);
         }
+        starts[found++] = in.u64(at + 8, what);
       }
     }
-    return java.util.Arrays.copyOf(starts, found);
+    Arrays.sort(starts, 0, found);
+    return Arrays.copyOf(starts, found);
   }
 
   /** The name of the file, for messages. */
   String file() {
     return file;
-  }
-
-  static byte[] ascii(String text) {
-    return text.getBytes(StandardCharsets.US_ASCII);
   }
 }

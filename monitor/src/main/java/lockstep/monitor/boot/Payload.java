@@ -57,12 +57,12 @@ final class Payload {
     }
     ByteReader in = new ByteReader(file, packed);
     long size = in.u32((long) offset + bytes - 4, "the unpacked size");
-    if (size > limitBytes || size > MAX_UNPACKED_BYTES) {
+    long limit = Math.min(limitBytes, MAX_UNPACKED_BYTES);
+    if (size > limit) {
       throw new BootException(
           file,
-          "its kernel unpacks to %d MiB and the guest has %d MiB"
-              .formatted(size >> 20, limitBytes >> 20),
-          "give the guest more memory, or use a smaller kernel");
+          "its kernel unpacks to %d MiB and %d MiB is the limit".formatted(size >> 20, limit >> 20),
+          limit == limitBytes ? "give the guest more memory" : "use a smaller kernel");
     }
     int length = (int) size;
     String format = format();

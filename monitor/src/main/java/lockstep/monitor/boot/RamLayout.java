@@ -25,10 +25,29 @@ public record RamLayout(long sizeBytes) {
    * @throws IllegalArgumentException when it is not a whole number of pages within the bounds
    */
   public RamLayout {
-    if (sizeBytes < MIN_BYTES || sizeBytes > MAX_BYTES || (sizeBytes & 0xfff) != 0) {
+    if (!possible(sizeBytes)) {
       throw new IllegalArgumentException(
           "RAM of " + sizeBytes + " bytes: not whole pages from 2 MiB to 1 TiB");
     }
+  }
+
+  /**
+   * The layout for a size that a user gave.
+   *
+   * @throws BootException when it is not a whole number of pages within the bounds
+   */
+  public static RamLayout ofUserSize(long sizeBytes) throws BootException {
+    if (!possible(sizeBytes)) {
+      throw new BootException(
+          "memory",
+          "%d bytes is not a size a guest can have".formatted(sizeBytes),
+          "give whole pages of 4 KiB, from 2 MiB to 1 TiB");
+    }
+    return new RamLayout(sizeBytes);
+  }
+
+  private static boolean possible(long sizeBytes) {
+    return sizeBytes >= MIN_BYTES && sizeBytes <= MAX_BYTES && (sizeBytes & 0xfff) == 0;
   }
 
   /** The RAM from address 0. */

@@ -49,15 +49,17 @@ final class TextRewriter {
     }
     TextRewriter rewriter = new TextRewriter(kernel, options);
     List<Section> sections = elf.sections();
+    long[] starts = elf.functionStarts(sections);
     int swept = 0;
     long bytes = 0;
     for (Section section : sections) {
       if (section.isCode()) {
-        long[] starts = elf.functionStarts(sections, section);
-        Arrays.sort(starts);
-        rewriter.sweep(section, starts);
         swept++;
         bytes += section.bytes();
+        if (bytes > kernel.length) {
+          throw elf.notAKernel("has sections that lie over each other");
+        }
+        rewriter.sweep(section, starts);
       }
     }
     if (swept == 0) {
@@ -73,15 +75,11 @@ final class TextRewriter {
     int from = (int) section.offset();
     int end = from + (int) section.bytes();
     int at = from;
-    int next = 0;
+    int next = firstAtOrAfter(starts, section.address());
     int boundary = from;
     while (at < end) {
       while (boundary <= at) {
         boundary = next < starts.length ? offset(section, starts[next++]) : end;
-        if (boundary >= end) {
-          boundary = end;
-          break;
-        }
       }
       // An instruction is decoded up to the next function only: it cannot reach into one.
       int decoded = Instruction.decode(kernel, at, boundary);
@@ -97,11 +95,16 @@ final class TextRewriter {
     }
   }
 
-  /** A symbol's place in the file, or a place at once passed when it is not in the section. */
+  private static int firstAtOrAfter(long[] starts, long address) {
+    int found = Arrays.binarySearch(starts, address);
+    return found >= 0 ? found : -found - 1;
+  }
+
+  /** The place in the file of a symbol at or after the section's start, or the section's end. */
   private static int offset(Section section, long address) {
     long relative = address - section.address();
     boolean inside = relative >= 0 && relative < section.bytes();
-    return (int) (section.offset() + (inside ? relative : 0));
+    return (int) (section.offset() + (inside ? relative : section.bytes()));
   }
 
   private void replace(Section section, int at, int decoded) {

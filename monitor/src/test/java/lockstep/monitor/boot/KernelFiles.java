@@ -5,7 +5,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 
 /** Makes small but well-formed kernel files for tests. */
@@ -110,5 +113,31 @@ final class KernelFiles {
 
   static byte[] flat(int size) {
     return bytes(buffer(size).put(0, (byte) 0xf4).putShort(510, (short) 0xaa55));
+  }
+
+  /** Where recipes leave the kernels they build. */
+  static Path cache() {
+    String own = System.getenv("LOCKSTEP_CACHE");
+    if (own != null) {
+      return Path.of(own);
+    }
+    String shared = System.getenv("XDG_CACHE_HOME");
+    Path base =
+        shared != null ? Path.of(shared) : Path.of(System.getProperty("user.home"), ".cache");
+    return base.resolve("lockstep");
+  }
+
+  /** Every ELF kernel in the cache, by its name: vmlinux, with or without something after it. */
+  static List<Path> cachedKernels() throws IOException {
+    if (!Files.isDirectory(cache())) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.walk(cache(), 4)) {
+      return files
+          .filter(file -> file.getFileName().toString().matches("vmlinux([.-][^.]*)?"))
+          .filter(Files::isRegularFile)
+          .sorted()
+          .toList();
+    }
   }
 }
