@@ -1,21 +1,10 @@
 package lockstep.monitor.boot;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
-
 /**
  * Little-endian reads from a file image at offsets that come from the file itself. An offset
  * outside is the file's fault, so it is a {@link BootException} and never an index error.
  */
 final class ByteReader {
-  private static final VarHandle U16 =
-      MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
-  private static final VarHandle U32 =
-      MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
-  private static final VarHandle U64 =
-      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-
   private final String file;
   private final byte[] bytes;
 
@@ -48,15 +37,26 @@ final class ByteReader {
     return bytes[range(offset, 1, what)] & 0xff;
   }
 
+  // Put together by hand: view VarHandles cost more than all of loading before they are compiled.
+
   int u16(long offset, String what) throws BootException {
-    return (short) U16.get(bytes, range(offset, 2, what)) & 0xffff;
+    return pair(range(offset, 2, what));
   }
 
   long u32(long offset, String what) throws BootException {
-    return (int) U32.get(bytes, range(offset, 4, what)) & 0xffff_ffffL;
+    return quad(range(offset, 4, what));
   }
 
   long u64(long offset, String what) throws BootException {
-    return (long) U64.get(bytes, range(offset, 8, what));
+    int at = range(offset, 8, what);
+    return quad(at) | quad(at + 4) << 32;
+  }
+
+  private int pair(int at) {
+    return (bytes[at] & 0xff) | (bytes[at + 1] & 0xff) << 8;
+  }
+
+  private long quad(int at) {
+    return pair(at) | (long) pair(at + 2) << 16;
   }
 }

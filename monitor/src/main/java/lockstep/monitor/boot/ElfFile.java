@@ -212,14 +212,14 @@ final class ElfFile {
     Section table = symbols.get();
     String what = "the symbol table";
     in.range(table.offset, table.bytes, what);
+    boolean[] code = new boolean[sections.size()];
+    sections.forEach(section -> code[section.index] = section.isCode());
     long[] starts = new long[1024];
     int found = 0;
     long end = table.offset + table.bytes;
     for (long at = table.offset; at <= end - SYMBOL_BYTES; at += SYMBOL_BYTES) {
       int index = in.u16(at + 6, what);
-      if ((in.u8(at + 4, what) & 0xf) == STT_FUNC
-          && index < sections.size()
-          && sections.get(index).isCode()) {
+      if (index < code.length && code[index] && (in.u8(at + 4, what) & 0xf) == STT_FUNC) {
         if (found == starts.length) {
           starts = Arrays.copyOf(starts, 2 * found);
         }

@@ -23,6 +23,7 @@ import lockstep.monitor.boot.RewriteReport.Site;
  */
 final class TextRewriter {
   private static final byte IN_EAX_IMM8 = (byte) 0xe5;
+  private static final byte INT3 = (byte) 0xcc;
   private static final byte NOP = (byte) 0x90;
   private static final int OPERAND_SIZE = 0x66;
 
@@ -78,6 +79,11 @@ final class TextRewriter {
     int next = firstAtOrAfter(starts, section.address());
     int boundary = from;
     while (at < end) {
+      // Padding up to 2 MiB is half of a small kernel's text.
+      if (kernel[at] == INT3) {
+        at++;
+        continue;
+      }
       while (boundary <= at) {
         boundary = next < starts.length ? offset(section, starts[next++]) : end;
       }
