@@ -30,6 +30,8 @@ public record BootImage(
         throw new IllegalArgumentException(segment + " lies outside " + layout);
       }
     }
-    segments.forEach(segment -> segment.writeTo(ram));
+    for (LoadSegment segment : segments) {
+      segment.writeTo(ram);
+    }
   }
 }

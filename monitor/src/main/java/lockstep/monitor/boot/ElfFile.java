@@ -3,7 +3,6 @@ package lockstep.monitor.boot;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * The parts of a little-endian x86 ELF file that loading needs (System V ABI, chapters 4 and 5, and
@@ -41,6 +40,8 @@ final class ElfFile {
           && bytes > 0;
     }
   }
+
+  private static final Section NO_SYMBOLS = new Section(0, "", SHT_SYMTAB, 0, 0, 0, 0, 0);
 
   private final String file;
   private final ByteReader in;
@@ -204,16 +205,13 @@ final class ElfFile {
 
   /** Addresses of the functions in code sections, sorted; none when symbols are stripped. */
   long[] functionStarts(List<Section> sections) throws BootException {
-    Optional<Section> symbols =
-        sections.stream().filter(section -> section.type == SHT_SYMTAB).findFirst();
-    if (symbols.isEmpty()) {
-      return new long[0];
-    }
-    Section table = symbols.get();
+    Section table = symbolTable(sections);
     String what = "the symbol table";
     in.range(table.offset, table.bytes, what);
     boolean[] code = new boolean[sections.size()];
-    sections.forEach(section -> code[section.index] = section.isCode());
+    for (Section section : sections) {
+      code[section.index] = section.isCode();
+    }
     long[] starts = new long[1024];
     int found = 0;
     long end = table.offset + table.bytes;
@@ -228,6 +226,15 @@ final class ElfFile {
     }
     Arrays.sort(starts, 0, found);
     return Arrays.copyOf(starts, found);
+  }
+
+  private static Section symbolTable(List<Section> sections) {
+    for (Section section : sections) {
+      if (section.type == SHT_SYMTAB) {
+        return section;
+      }
+    }
+    return NO_SYMBOLS;
   }
 
   /** The name of the file, for messages. */

@@ -1,5 +1,7 @@
 package lockstep.monitor.boot;
 
+import java.util.Arrays;
+
 /**
  * The length of an instruction in 64-bit mode (Intel SDM vol. 2, chapter 2 and appendix A; AMD APM
  * vol. 3, chapter 1 for XOP and 3DNow!), and whether it is one of those that the monitor replaces.
@@ -249,6 +251,6 @@ final class Instruction {
   }
 
   private static void range(short[] map, int from, int to, int flags) {
-    java.util.Arrays.fill(map, from, to + 1, (short) flags);
+    Arrays.fill(map, from, to + 1, (short) flags);
   }
 }

@@ -173,8 +173,8 @@ final class LinuxLoader {
     params.put(0x210, (byte) LOADER_UNDEFINED);
     params.put(0x211, (byte) (params.get(0x211) | 1));
     params.putInt(0x228, LowMemory.COMMAND_LINE);
-    params.putInt(0x218, (int) (long) initrd.map(LoadSegment::gpa).orElse(0L));
-    params.putInt(0x21c, initrd.map(LoadSegment::fileBytes).orElse(0));
+    params.putInt(0x218, initrd.isPresent() ? (int) initrd.get().gpa() : 0);
+    params.putInt(0x21c, initrd.isPresent() ? initrd.get().fileBytes() : 0);
     // setup_data: a list for firmware to extend; a pointer left in the file would be followed.
     params.putLong(0x250, 0);
 

@@ -1,6 +1,7 @@
 package lockstep.monitor.boot;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -45,7 +46,7 @@ final class MultibootLoader {
   /** The header's offset: 4-byte aligned, whole within the first 8 KiB, with its checksum right. */
   static OptionalInt findHeader(BootFile file) {
     int limit = Math.min(file.size(), SEARCH_BYTES) - HEADER_BYTES;
-    ByteBuffer bytes = ByteBuffer.wrap(file.bytes()).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes = ByteBuffer.wrap(file.bytes()).order(ByteOrder.LITTLE_ENDIAN);
     for (int at = 0; at <= limit; at += 4) {
       if (bytes.getInt(at) == (int) HEADER_MAGIC
           && bytes.getInt(at) + bytes.getInt(at + 4) + bytes.getInt(at + 8) == 0) {
@@ -161,7 +162,10 @@ final class MultibootLoader {
 
   private void addModules() throws BootException {
     List<BootModule> wanted = new ArrayList<>();
-    config.initrd().ifPresent(initrd -> wanted.add(new BootModule(initrd, initrd.name())));
+    if (config.initrd().isPresent()) {
+      BootFile initrd = config.initrd().get();
+      wanted.add(new BootModule(initrd, initrd.name()));
+    }
     wanted.addAll(config.modules());
     for (BootModule module : wanted) {
       long gpa = Math.max(LowMemory.RESERVED_END, (plan.end() + 4095) & -4096L);

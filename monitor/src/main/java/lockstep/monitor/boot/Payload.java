@@ -4,6 +4,7 @@ import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Arrays;
 import java.util.zip.GZIPInputStream;
 import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
 import org.apache.commons.compress.compressors.lz4.BlockLZ4CompressorInputStream;
@@ -116,7 +117,7 @@ final class Payload {
         if (filled < out.length || filled == length) {
           break;
         }
-        out = java.util.Arrays.copyOf(out, (int) Math.min(length, 2L * out.length));
+        out = Arrays.copyOf(out, (int) Math.min(length, 2L * out.length));
       }
       if (filled != length || unpacking.read() != -1) {
         throw new IOException("unpacked size differs from the " + length + " bytes promised");
@@ -142,7 +143,7 @@ final class Payload {
       int room = Math.min(LZ4_BLOCK_BYTES, length - filled);
       if (out.length - filled < room) {
         long wanted = Math.max(2L * out.length, (long) filled + room);
-        out = java.util.Arrays.copyOf(out, (int) Math.min(length, wanted));
+        out = Arrays.copyOf(out, (int) Math.min(length, wanted));
       }
       try (BlockLZ4CompressorInputStream unpacking =
           new BlockLZ4CompressorInputStream(new ByteArrayInputStream(packed, at, block))) {

@@ -48,7 +48,11 @@ final class SegmentPlan {
 
   /** The end of the highest segment so far. */
   long end() {
-    return segments.stream().mapToLong(LoadSegment::end).max().orElse(0);
+    long end = 0;
+    for (LoadSegment segment : segments) {
+      end = Math.max(end, segment.end());
+    }
+    return end;
   }
 
   List<LoadSegment> segments() {
