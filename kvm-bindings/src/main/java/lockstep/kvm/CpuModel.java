@@ -41,6 +41,13 @@ public final class CpuModel {
   private static final int CLFLUSH_64_BYTES_ONE_CPU = 0x0001_0800;
   private static final int BITS_48_VIRTUAL_40_PHYSICAL = 0x3028;
 
+  /**
+   * RstrFpErrPtrs: FXRSTOR always restores the error pointers. Without it Linux wipes them with an
+   * x87 load in the kernel at every context switch (arch/x86/kernel/fpu/core.c,
+   * X86_BUG_FXSAVE_LEAK), which a software KVM cannot run.
+   */
+  private static final int EBX_RSTR_FP_ERR_PTRS = 1 << 2;
+
   /** Family 17h model 1: the first Zen; family 6 model 5Eh: Skylake. */
   private static final int SIGNATURE_AMD = 0x0080_0f12;
 
@@ -128,7 +135,9 @@ public final class CpuModel {
               brand.getInt(),
               brand.getInt()));
     }
-    entries.add(new Entry(LEAF_ADDRESS_SIZES, 0, false, BITS_48_VIRTUAL_40_PHYSICAL, 0, 0, 0));
+    entries.add(
+        new Entry(
+            LEAF_ADDRESS_SIZES, 0, false, BITS_48_VIRTUAL_40_PHYSICAL, EBX_RSTR_FP_ERR_PTRS, 0, 0));
     return new Cpuid(entries);
   }
 

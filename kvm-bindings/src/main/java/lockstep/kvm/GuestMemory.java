@@ -142,6 +142,11 @@ public final class GuestMemory implements AutoCloseable {
     MemorySegment.copy(from, offset, region.host(), JAVA_BYTE, address - region.start(), length);
   }
 
+  /** Sets every byte of a range. */
+  public void fill(long address, long length, byte value) {
+    slice(address, length).fill(value);
+  }
+
   private Region region(long address, long length) {
     for (int i = 0; i < regions.size(); i++) {
       Region region = regions.get(i);

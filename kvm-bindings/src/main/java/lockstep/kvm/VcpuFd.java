@@ -17,7 +17,6 @@ import lockstep.uapi.kvm_msr_entry;
 import lockstep.uapi.kvm_msrs;
 import lockstep.uapi.kvm_regs;
 import lockstep.uapi.kvm_run;
-import lockstep.uapi.kvm_sregs;
 import lockstep.uapi.kvm_translation;
 import lockstep.uapi.kvm_vcpu_events;
 import lockstep.uapi.posix_h;
@@ -38,7 +37,7 @@ public final class VcpuFd implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment errnoSlot = Sys.errnoSlot(arena);
   private final MemorySegment regs = kvm_regs.allocate(arena);
-  private final MemorySegment sregs = kvm_sregs.allocate(arena);
+  private final SystemRegisters sregs = new SystemRegisters(arena);
   private final MemorySegment interrupt = kvm_interrupt.allocate(arena);
   private final MemorySegment debug = kvm_guest_debug.allocate(arena);
   private final VcpuKick kick;
@@ -249,33 +248,38 @@ public final class VcpuFd implements AutoCloseable {
     stepping = on;
   }
 
-  /** Loads the general registers into {@link #regs}. */
+  /** Loads the general registers for {@link #reg}. */
   public void readRegs() throws SysException {
     ioctl(kvm_h.KVM_GET_REGS, regs, "KVM_GET_REGS");
   }
 
-  /** Stores {@link #regs} into the vCPU. */
+  /** Stores the general registers into the vCPU. */
   public void writeRegs() throws SysException {
     ioctl(kvm_h.KVM_SET_REGS, regs, "KVM_SET_REGS");
   }
 
-  /** The register block of {@link #readRegs}, a struct kvm_regs. */
-  public MemorySegment regs() {
-    return regs;
+  /** A general register as of the last {@link #readRegs}. */
+  public long reg(Reg register) {
+    return regs.get(JAVA_LONG_UNALIGNED, register.offset());
+  }
+
+  /** Changes a general register; takes effect with {@link #writeRegs}. */
+  public void reg(Reg register, long value) {
+    regs.set(JAVA_LONG_UNALIGNED, register.offset(), value);
   }
 
   /** Loads segment, control and table registers into {@link #sregs}. */
   public void readSregs() throws SysException {
-    ioctl(kvm_h.KVM_GET_SREGS, sregs, "KVM_GET_SREGS");
+    ioctl(kvm_h.KVM_GET_SREGS, sregs.block(), "KVM_GET_SREGS");
   }
 
   /** Stores {@link #sregs} into the vCPU. */
   public void writeSregs() throws SysException {
-    ioctl(kvm_h.KVM_SET_SREGS, sregs, "KVM_SET_SREGS");
+    ioctl(kvm_h.KVM_SET_SREGS, sregs.block(), "KVM_SET_SREGS");
   }
 
-  /** The block of {@link #readSregs}, a struct kvm_sregs. */
-  public MemorySegment sregs() {
+  /** The registers of {@link #readSregs}, to look at or change. */
+  public SystemRegisters sregs() {
     return sregs;
   }
 

@@ -1,0 +1,43 @@
+package lockstep.monitor;
+
+import java.util.Optional;
+import lockstep.kvm.CpuModel;
+
+/**
+ * What a machine is built from. Two machines built from equal configurations start equal.
+ *
+ * @param memoryBytes guest RAM, a multiple of 4,096
+ * @param cpu what CPUID shows the guest
+ * @param rtcEpochSeconds what the CMOS clock shows at guest clock 0, seconds since 1970-01-01 UTC
+ */
+public record MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds) {
+  private static final long PAGE_BYTES = 4096;
+
+  /** Checks the bounds; see {@link #complaint} for the message a user should see. */
+  public MachineConfig {
+    complaint(memoryBytes)
+        .ifPresent(
+            complaint -> {
+              throw new IllegalArgumentException(complaint);
+            });
+  }
+
+  /** What is wrong with this much memory, as one line for the user; empty if nothing is. */
+  public static Optional<String> complaint(long memoryBytes) {
+    if (memoryBytes < MachineLayout.MIN_MEMORY_BYTES) {
+      return Optional.of(
+          "memory of %d bytes is too small: a PC has at least 1 MiB; give --memory 64M or more"
+              .formatted(memoryBytes));
+    }
+    if (memoryBytes > MachineLayout.MAX_MEMORY_BYTES) {
+      return Optional.of(
+          "memory of %d MiB is more than this machine supports: give --memory 64G or less"
+              .formatted(memoryBytes >> 20));
+    }
+    if (memoryBytes % PAGE_BYTES != 0) {
+      return Optional.of(
+          "memory of %d bytes is not a multiple of 4096: round it".formatted(memoryBytes));
+    }
+    return Optional.empty();
+  }
+}

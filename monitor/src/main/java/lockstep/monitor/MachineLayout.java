@@ -1,0 +1,84 @@
+package lockstep.monitor;
+
+/**
+ * The machine's one table: which device sits at which ports, on which interrupt, with which timers.
+ * The same on every host; the numbers are those of the IBM PC/AT and its successors where those
+ * have one.
+ */
+public final class MachineLayout {
+  private MachineLayout() {}
+
+  /** A device's place: first port, number of ports, interrupt request line (or {@link #NO_IRQ}). */
+  public enum Slot {
+    PIC_MASTER(0x20, 2, MachineLayout.NO_IRQ),
+    PIC_SLAVE(0xa0, 2, MachineLayout.NO_IRQ),
+    PIC_ELCR(0x4d0, 2, MachineLayout.NO_IRQ),
+    PIT(0x40, 4, 0),
+    SYSTEM_CONTROL(0x61, 1, MachineLayout.NO_IRQ),
+    I8042_DATA(0x60, 1, 1),
+    I8042_COMMAND(0x64, 1, MachineLayout.NO_IRQ),
+    RTC(0x70, 2, 8),
+    FAST_A20(0x92, 1, MachineLayout.NO_IRQ),
+    DEBUG_EXIT(0xf4, 4, MachineLayout.NO_IRQ),
+    SERIAL(0x3f8, 8, 4),
+    PCI_CONFIG(0xcf8, 8, MachineLayout.NO_IRQ),
+    RESET_CONTROL(0xcf9, 1, MachineLayout.NO_IRQ);
+
+    private final int base;
+    private final int count;
+    private final int irq;
+
+    Slot(int base, int count, int irq) {
+      this.base = base;
+      this.count = count;
+      this.irq = irq;
+    }
+
+    /** The first port. */
+    public int base() {
+      return base;
+    }
+
+    /** How many ports. */
+    public int count() {
+      return count;
+    }
+
+    /** The interrupt request line 0..15, or {@link #NO_IRQ}. */
+    public int irq() {
+      return irq;
+    }
+  }
+
+  /** For devices without an interrupt. */
+  public static final int NO_IRQ = -1;
+
+  /** Timer numbers, as they stand in logs. */
+  public static final int TIMER_PIT = 0;
+
+  public static final int TIMER_RTC = 1;
+
+  /** How many timers there are. */
+  public static final int TIMERS = 2;
+
+  /** Rewritten RDTSC reads the guest clock here: {@code IN EAX, CLOCK_PORT}, result in EDX:EAX. */
+  public static final int CLOCK_PORT = 0xe4;
+
+  /** Rewritten RDTSCP reads the guest clock here; the same, with ECX = 0. */
+  public static final int CLOCK_AUX_PORT = 0xec;
+
+  /** Rewritten CPUID asks here where a quirk demands it: {@code IN EAX, CPUID_PORT}. */
+  public static final int CPUID_PORT = 0xe8;
+
+  /** RAM ends here at the latest below 4 GiB; above are PCI windows. Bytes. */
+  public static final long LOW_RAM_LIMIT = 0xc000_0000L;
+
+  /** RAM that does not fit below {@link #LOW_RAM_LIMIT} goes on here. */
+  public static final long HIGH_RAM_START = 0x1_0000_0000L;
+
+  /** Real mode needs its first MiB, and a guest something to live in. */
+  public static final long MIN_MEMORY_BYTES = 1L << 20;
+
+  /** 64 GiB: beyond what a replicated guest can sensibly transfer; a typing error below it. */
+  public static final long MAX_MEMORY_BYTES = 64L << 30;
+}

@@ -1,0 +1,27 @@
+package lockstep.monitor.vcpu;
+
+/** How a run of the machine ended. */
+public sealed interface RunResult {
+  /**
+   * The guest ended itself through the exit port.
+   *
+   * @param code what it wrote, 0..255
+   */
+  record ExitPort(int code) implements RunResult {}
+
+  /** The guest asked for a reset (keyboard controller, port 92h or CF9h), or the host did. */
+  record Reset() implements RunResult {}
+
+  /** The InputSource said stop: the host's decision, or the end of a log. */
+  record Stopped() implements RunResult {}
+
+  /** HLT with interrupts disabled: nothing this machine has can wake the CPU again. */
+  record HaltedForGood() implements RunResult {}
+
+  /**
+   * The CPU or KVM gave up.
+   *
+   * @param report one line of what happened, then registers and the bytes at RIP
+   */
+  record Crashed(String report) implements RunResult {}
+}

@@ -1,0 +1,72 @@
+package lockstep.monitor.vcpu;
+
+import lockstep.kvm.Reg;
+import lockstep.kvm.VcpuFd;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.input.GuestClock;
+import lockstep.sys.SysException;
+
+/**
+ * The ports that stand in for instructions KVM does not let user space intercept: a kernel's RDTSC
+ * and, where a quirk demands it, CPUID are rewritten at load time to {@code IN EAX, imm8}. Their
+ * results fill more registers than an IN does, so the instruction is completed first and the other
+ * registers are set after it (docs/determinism.md, hazards).
+ */
+public final class SpecialPorts {
+  private static final long LOW_32 = 0xffff_ffffL;
+
+  private final GuestClock clock;
+  private final CpuidTable cpuid;
+  private final int[] scratch = new int[4];
+
+  /**
+   * @param clock the guest's clock; one TSC count is one nanosecond
+   * @param cpuid what CPUID answers
+   */
+  public SpecialPorts(GuestClock clock, CpuidTable cpuid) {
+    this.clock = clock;
+    this.cpuid = cpuid;
+  }
+
+  /** Answers CPUID for a leaf: fills four values, EAX, EBX, ECX, EDX. */
+  public interface CpuidTable {
+    /**
+     * @param leaf EAX
+     * @param subleaf ECX
+     * @param registers takes EAX, EBX, ECX, EDX in this order
+     */
+    void query(int leaf, int subleaf, int[] registers);
+  }
+
+  boolean claims(int port, int sizeBytes) {
+    return sizeBytes == 4
+        && (port == MachineLayout.CLOCK_PORT
+            || port == MachineLayout.CLOCK_AUX_PORT
+            || port == MachineLayout.CPUID_PORT);
+  }
+
+  /** Answers the IN that {@code vcpu} just exited with, and completes the instruction. */
+  void read(int port, VcpuFd vcpu) throws SysException {
+    if (port != MachineLayout.CPUID_PORT) {
+      long now = clock.nowNanos();
+      vcpu.ioData(0, (int) now);
+      vcpu.completeInstruction();
+      vcpu.readRegs();
+      vcpu.reg(Reg.RDX, now >>> 32);
+      if (port == MachineLayout.CLOCK_AUX_PORT) {
+        vcpu.reg(Reg.RCX, 0);
+      }
+      vcpu.writeRegs();
+      return;
+    }
+    vcpu.readRegs();
+    cpuid.query((int) vcpu.reg(Reg.RAX), (int) vcpu.reg(Reg.RCX), scratch);
+    vcpu.ioData(0, scratch[0]);
+    vcpu.completeInstruction();
+    vcpu.readRegs();
+    vcpu.reg(Reg.RBX, scratch[1] & LOW_32);
+    vcpu.reg(Reg.RCX, scratch[2] & LOW_32);
+    vcpu.reg(Reg.RDX, scratch[3] & LOW_32);
+    vcpu.writeRegs();
+  }
+}

@@ -1,0 +1,271 @@
+package lockstep.monitor.vcpu;
+
+import static lockstep.uapi.kvm_h.KVM_EXIT_DEBUG;
+import static lockstep.uapi.kvm_h.KVM_EXIT_FAIL_ENTRY;
+import static lockstep.uapi.kvm_h.KVM_EXIT_HLT;
+import static lockstep.uapi.kvm_h.KVM_EXIT_INTERNAL_ERROR;
+import static lockstep.uapi.kvm_h.KVM_EXIT_INTR;
+import static lockstep.uapi.kvm_h.KVM_EXIT_IO;
+import static lockstep.uapi.kvm_h.KVM_EXIT_IRQ_WINDOW_OPEN;
+import static lockstep.uapi.kvm_h.KVM_EXIT_MMIO;
+import static lockstep.uapi.kvm_h.KVM_EXIT_SHUTDOWN;
+import static lockstep.uapi.kvm_h.KVM_EXIT_X86_RDMSR;
+import static lockstep.uapi.kvm_h.KVM_EXIT_X86_WRMSR;
+
+import lockstep.kvm.GuestMemory;
+import lockstep.kvm.VcpuFd;
+import lockstep.monitor.bus.MmioBus;
+import lockstep.monitor.bus.PortBus;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.InputSource.GuestExit;
+import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.quirk.Quirks;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The vCPU loop (docs/architecture.md, "The path of one exit"). Asks the InputSource at every stop,
+ * enters the guest, handles the exit, and starts again until something ends the run.
+ *
+ * <p>Runs on the vCPU thread only. Handling an exit allocates nothing once warm.
+ */
+public final class VcpuLoop implements VcpuPosition {
+  private final VcpuFd vcpu;
+  private final GuestMemory memory;
+  private final PortBus ports;
+  private final MmioBus mmio;
+  private final InterruptController interrupts;
+  private final InputSource inputs;
+  private final InputSink sink;
+  private final SpecialPorts specialPorts;
+  private final MsrExits msrs;
+  private final Quirks quirks;
+
+  private Stop stop = Stop.START;
+  private boolean halted;
+  private boolean completionPending;
+  private boolean injected;
+  private long guestExits;
+  private @Nullable RunResult result;
+
+  /**
+   * Wires a loop; nothing runs yet.
+   *
+   * @param parts what the loop drives and asks
+   */
+  public VcpuLoop(Parts parts) {
+    this.vcpu = parts.vcpu();
+    this.memory = parts.memory();
+    this.ports = parts.ports();
+    this.mmio = parts.mmio();
+    this.interrupts = parts.interrupts();
+    this.inputs = parts.inputs();
+    this.sink = parts.sink();
+    this.specialPorts = parts.specialPorts();
+    this.msrs = parts.msrs();
+    this.quirks = parts.quirks();
+  }
+
+  /** What a loop is made of. */
+  public record Parts(
+      VcpuFd vcpu,
+      GuestMemory memory,
+      PortBus ports,
+      MmioBus mmio,
+      InterruptController interrupts,
+      InputSource inputs,
+      InputSink sink,
+      SpecialPorts specialPorts,
+      MsrExits msrs,
+      Quirks quirks) {}
+
+  /**
+   * Runs until the guest or the InputSource ends it.
+   *
+   * @throws SysException when a KVM call fails in a way no guest can cause
+   * @throws InterruptedException when the thread is told to end
+   */
+  public RunResult run() throws SysException, InterruptedException {
+    result = null;
+    while (true) {
+      RunResult ended = result;
+      if (ended != null) {
+        return ended;
+      }
+      // Cleared before the source looks at its queue: a kick that comes later ends the next entry.
+      vcpu.clearKick();
+      switch (inputs.next(this)) {
+        case APPLY -> sink.apply(inputs.input());
+        case DELIVER -> deliver();
+        case RUN -> enter(false);
+        case RUN_TO_WINDOW -> enter(true);
+        case STEP -> step();
+        case STOP -> end(new RunResult.Stopped());
+      }
+    }
+  }
+
+  /** Ends the run after the present exit or input; called by devices on the vCPU thread. */
+  public void end(RunResult how) {
+    if (result == null) {
+      result = how;
+    }
+  }
+
+  /**
+   * Finishes a port, MMIO or MSR instruction whose exit was handled, so that registers and memory
+   * are those of an instruction boundary. Required before anyone reads or saves vCPU state. A
+   * string instruction comes back with its next iteration's exit, which is handled here too.
+   */
+  public void completeInstruction() throws SysException {
+    while (completionPending && result == null) {
+      completionPending = false;
+      if (vcpu.completeInstruction()) {
+        handleExit();
+      }
+    }
+  }
+
+  private void enter(boolean toWindow) throws SysException {
+    vcpu.requestInterruptWindow(toWindow);
+    injected = false;
+    completionPending = false;
+    if (vcpu.run()) {
+      handleExit();
+    } else {
+      stop = Stop.HOST;
+    }
+  }
+
+  private void step() throws SysException {
+    vcpu.requestInterruptWindow(false);
+    injected = false;
+    completeInstruction();
+    vcpu.singleStep(true);
+    try {
+      if (vcpu.run()) {
+        handleExit();
+      } else {
+        stop = Stop.HOST;
+      }
+    } finally {
+      vcpu.singleStep(false);
+    }
+  }
+
+  private void deliver() throws SysException {
+    int vector = interrupts.acknowledge();
+    vcpu.interrupt(vector);
+    injected = true;
+    halted = false;
+    inputs.delivered(vector);
+  }
+
+  private void handleExit() throws SysException {
+    switch (vcpu.exitReason()) {
+      case KVM_EXIT_IO -> portExit();
+      case KVM_EXIT_MMIO -> mmioExit();
+      case KVM_EXIT_HLT -> {
+        guestExit(GuestExit.HALT, 0, 0, 0);
+        halted = true;
+      }
+      case KVM_EXIT_X86_RDMSR -> {
+        guestExit(GuestExit.MSR_READ, vcpu.msrIndex(), 8, 0);
+        msrs.read(vcpu);
+        completionPending = true;
+      }
+      case KVM_EXIT_X86_WRMSR -> {
+        guestExit(GuestExit.MSR_WRITE, vcpu.msrIndex(), 8, vcpu.msrData());
+        msrs.write(vcpu);
+        completionPending = true;
+      }
+      case KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_INTR -> stop = Stop.HOST;
+      case KVM_EXIT_DEBUG -> stop = Stop.STEPPED;
+      case KVM_EXIT_SHUTDOWN -> {
+        guestExit(GuestExit.SHUTDOWN, 0, 0, 0);
+        end(CrashReport.tripleFault(vcpu, memory));
+      }
+      case KVM_EXIT_INTERNAL_ERROR -> {
+        if (quirks.recover(vcpu)) {
+          stop = Stop.HOST;
+        } else {
+          guestExit(GuestExit.INTERNAL_ERROR, 0, 0, 0);
+          end(CrashReport.internalError(vcpu, memory));
+        }
+      }
+      case KVM_EXIT_FAIL_ENTRY -> {
+        guestExit(GuestExit.FAIL_ENTRY, 0, 0, 0);
+        end(CrashReport.failEntry(vcpu, memory));
+      }
+      default -> end(CrashReport.unknownExit(vcpu, memory));
+    }
+  }
+
+  private void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
+    guestExits++;
+    stop = Stop.GUEST_EXIT;
+    inputs.guestExit(exit, address, sizeBytes, data);
+  }
+
+  private void portExit() throws SysException {
+    int port = vcpu.ioPort();
+    int size = vcpu.ioSizeBytes();
+    int count = vcpu.ioCount();
+    completionPending = true;
+    if (vcpu.ioIsOut()) {
+      for (int i = 0; i < count; i++) {
+        int value = vcpu.ioData(i);
+        guestExit(GuestExit.PORT_OUT, port, size, Integer.toUnsignedLong(value));
+        ports.write(port, size, value);
+      }
+    } else if (specialPorts.claims(port, size)) {
+      guestExit(GuestExit.PORT_IN, port, size, 0);
+      specialPorts.read(port, vcpu);
+      completionPending = false;
+    } else {
+      for (int i = 0; i < count; i++) {
+        guestExit(GuestExit.PORT_IN, port, size, 0);
+        vcpu.ioData(i, ports.read(port, size));
+      }
+    }
+  }
+
+  private void mmioExit() {
+    long address = vcpu.mmioAddress();
+    int size = vcpu.mmioSizeBytes();
+    completionPending = true;
+    if (vcpu.mmioIsWrite()) {
+      long value = vcpu.mmioData();
+      guestExit(GuestExit.MMIO_WRITE, address, size, value);
+      mmio.write(address, size, value);
+    } else {
+      guestExit(GuestExit.MMIO_READ, address, size, 0);
+      vcpu.mmioData(mmio.read(address, size));
+    }
+  }
+
+  @Override
+  public long guestExits() {
+    return guestExits;
+  }
+
+  @Override
+  public Stop stop() {
+    return stop;
+  }
+
+  @Override
+  public boolean halted() {
+    return halted;
+  }
+
+  @Override
+  public boolean interruptPending() {
+    return interrupts.interruptPending();
+  }
+
+  @Override
+  public boolean canTakeInterrupt() {
+    return !injected && vcpu.readyForInterrupt();
+  }
+}

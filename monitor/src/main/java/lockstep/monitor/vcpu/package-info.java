@@ -1,0 +1,11 @@
+/**
+ * The vCPU loop: enters the guest, handles its exits, and does at every stop what the InputSource
+ * says. One loop for every role.
+ *
+ * <p>Owning thread: {@code vcpu-0}, which owns the vCPU descriptor, kvm_run, writes to guest memory
+ * and all device state. {@link lockstep.monitor.vcpu.VcpuHandle} is the only way in from other
+ * threads. May import: lockstep.kvm, monitor.bus, monitor.input, monitor.quirk. Start reading at
+ * {@code VcpuLoop}.
+ */
+@org.jspecify.annotations.NullMarked
+package lockstep.monitor.vcpu;
