@@ -5,7 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 import lockstep.sys.Posix;
 import lockstep.sys.SysException;
@@ -20,8 +22,15 @@ import lockstep.uapi.posix_h;
 public final class GuestMemory implements AutoCloseable {
   private static final long HIGH_START = 1L << 32;
 
+  /** RAM comes in whole pages. */
+  public static final long PAGE_BYTES = 4096;
+
+  /** A bound against typing errors; far above what one vCPU can make use of. */
+  public static final long MAX_BYTES = 1L << 40;
+
   private final List<Region> regions;
   private final long sizeBytes;
+  private final Arena arena;
   private boolean closed;
 
   /** A block of RAM: its guest-physical start and its host mapping. */
@@ -29,6 +38,16 @@ public final class GuestMemory implements AutoCloseable {
     /** The first address behind the block. */
     public long end() {
       return start + host.byteSize();
+    }
+
+    /** Whether the whole range lies in this block. Written so that nothing can overflow. */
+    boolean contains(long address, long length) {
+      return address >= start && length >= 0 && address < end() && length <= end() - address;
+    }
+
+    /** How many pages of 4,096 bytes it has. */
+    public long pages() {
+      return host.byteSize() / PAGE_BYTES;
     }
   }
 
@@ -41,7 +60,8 @@ public final class GuestMemory implements AutoCloseable {
     }
   }
 
-  private GuestMemory(List<Region> regions, long sizeBytes) {
+  private GuestMemory(Arena arena, List<Region> regions, long sizeBytes) {
+    this.arena = arena;
     this.regions = regions;
     this.sizeBytes = sizeBytes;
   }
@@ -49,27 +69,39 @@ public final class GuestMemory implements AutoCloseable {
   /**
    * Maps zeroed RAM; pages cost host memory only once touched.
    *
-   * @param sizeBytes total, a multiple of 4,096
-   * @param lowLimit where the first block ends at most
+   * @param sizeBytes total, a multiple of 4,096, at most {@link #MAX_BYTES}
+   * @param lowLimit where the first block ends at most, a multiple of 4,096, at most 4 GiB
+   * @throws IllegalArgumentException for any other size
    */
   public static GuestMemory allocate(long sizeBytes, long lowLimit) throws SysException {
-    long low = Math.min(sizeBytes, lowLimit);
-    Region first = new Region(0, 0, map(low));
-    if (low == sizeBytes) {
-      return new GuestMemory(List.of(first), sizeBytes);
+    if (sizeBytes <= 0 || sizeBytes > MAX_BYTES || sizeBytes % PAGE_BYTES != 0) {
+      throw new IllegalArgumentException(
+          "guest memory of %d bytes: must be a multiple of %d from %d to %d"
+              .formatted(sizeBytes, PAGE_BYTES, PAGE_BYTES, MAX_BYTES));
     }
+    if (lowLimit <= 0 || lowLimit > HIGH_START || lowLimit % PAGE_BYTES != 0) {
+      throw new IllegalArgumentException("low memory limit 0x" + Long.toHexString(lowLimit));
+    }
+    // Shared, because threads that copy pages for a state transfer read it too; and an access after
+    // close is an exception instead of a crash.
+    Arena arena = Arena.ofShared();
     try {
-      return new GuestMemory(
-          List.of(first, new Region(1, HIGH_START, map(sizeBytes - low))), sizeBytes);
-    } catch (SysException e) {
-      Posix.munmap(first.host());
+      long low = Math.min(sizeBytes, lowLimit);
+      List<Region> regions = new ArrayList<>();
+      regions.add(new Region(0, 0, map(arena, low)));
+      if (low < sizeBytes) {
+        regions.add(new Region(1, HIGH_START, map(arena, sizeBytes - low)));
+      }
+      return new GuestMemory(arena, List.copyOf(regions), sizeBytes);
+    } catch (SysException | RuntimeException e) {
+      arena.close();
       throw e;
     }
   }
 
-  private static MemorySegment map(long bytes) throws SysException {
-    // Safe: an anonymous mapping of our own, unmapped only by close.
+  private static MemorySegment map(Arena arena, long bytes) throws SysException {
     return Posix.mmap(
+        arena,
         bytes,
         posix_h.PROT_READ | posix_h.PROT_WRITE,
         posix_h.MAP_PRIVATE | posix_h.MAP_ANONYMOUS | posix_h.MAP_NORESERVE,
@@ -87,13 +119,10 @@ public final class GuestMemory implements AutoCloseable {
     return regions;
   }
 
-  /** Whether the whole range is RAM. Never overflows. */
+  /** Whether the whole range is RAM in one block. Never overflows. */
   public boolean contains(long address, long length) {
-    for (Region region : regions) {
-      if (address >= region.start()
-          && length >= 0
-          && address < region.end()
-          && length <= region.end() - address) {
+    for (int i = 0; i < regions.size(); i++) {
+      if (regions.get(i).contains(address, length)) {
         return true;
       }
     }
@@ -130,6 +159,30 @@ public final class GuestMemory implements AutoCloseable {
     return region.host().get(JAVA_LONG_UNALIGNED, address - region.start());
   }
 
+  /** Sets one byte. */
+  public void putByte(long address, int value) {
+    Region region = region(address, 1);
+    region.host().set(JAVA_BYTE, address - region.start(), (byte) value);
+  }
+
+  /** Sets two bytes, little-endian. */
+  public void putShort(long address, int value) {
+    Region region = region(address, 2);
+    region.host().set(JAVA_SHORT_UNALIGNED, address - region.start(), (short) value);
+  }
+
+  /** Sets four bytes, little-endian. */
+  public void putInt(long address, int value) {
+    Region region = region(address, 4);
+    region.host().set(JAVA_INT_UNALIGNED, address - region.start(), value);
+  }
+
+  /** Sets eight bytes, little-endian. */
+  public void putLong(long address, long value) {
+    Region region = region(address, 8);
+    region.host().set(JAVA_LONG_UNALIGNED, address - region.start(), value);
+  }
+
   /** Copies out of the guest. */
   public void read(long address, byte[] into, int offset, int length) {
     Region region = region(address, length);
@@ -148,12 +201,10 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   private Region region(long address, long length) {
+    // By index: an iterator would be an allocation per access.
     for (int i = 0; i < regions.size(); i++) {
       Region region = regions.get(i);
-      if (address >= region.start()
-          && address < region.end()
-          && length >= 0
-          && length <= region.end() - address) {
+      if (region.contains(address, length)) {
         return region;
       }
     }
@@ -164,7 +215,7 @@ public final class GuestMemory implements AutoCloseable {
   public void close() {
     if (!closed) {
       closed = true;
-      regions.forEach(region -> Posix.munmap(region.host()));
+      arena.close();
     }
   }
 }

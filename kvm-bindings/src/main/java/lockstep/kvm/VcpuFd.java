@@ -7,14 +7,13 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import lockstep.sys.Fd;
 import lockstep.sys.Posix;
 import lockstep.sys.Sys;
 import lockstep.sys.SysException;
-import lockstep.uapi.kvm_guest_debug;
 import lockstep.uapi.kvm_h;
 import lockstep.uapi.kvm_interrupt;
-import lockstep.uapi.kvm_msr_entry;
-import lockstep.uapi.kvm_msrs;
 import lockstep.uapi.kvm_regs;
 import lockstep.uapi.kvm_run;
 import lockstep.uapi.kvm_translation;
@@ -31,35 +30,52 @@ public final class VcpuFd implements AutoCloseable {
   private static final long MMIO = kvm_run.mmio$offset();
   private static final long MSR = kvm_run.msr$offset();
   private static final long INTERNAL = kvm_run.internal$offset();
+  private static final int INTERNAL_DATA_WORDS = 16;
 
-  private final int fd;
+  private final Fd fd;
+  private final Arena arena;
   private final MemorySegment run;
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment errnoSlot = Sys.errnoSlot(arena);
-  private final MemorySegment regs = kvm_regs.allocate(arena);
-  private final SystemRegisters sregs = new SystemRegisters(arena);
-  private final MemorySegment interrupt = kvm_interrupt.allocate(arena);
-  private final MemorySegment debug = kvm_guest_debug.allocate(arena);
+  private final MemorySegment errnoSlot;
+  private final MemorySegment regs;
+  private final SystemRegisters sregs;
+  private final MemorySegment interrupt;
+  private final GuestDebug debug;
+  private final VcpuStateAccess state;
   private final VcpuKick kick;
-  private boolean stepping;
   private boolean closed;
 
-  VcpuFd(int fd, long runBytes) throws SysException {
-    this.fd = fd;
-    // Safe: the kernel's own mapping of kvm_run, unmapped only by close.
-    this.run =
-        Posix.mmap(
-            runBytes,
-            posix_h.PROT_READ | posix_h.PROT_WRITE,
-            posix_h.MAP_SHARED,
-            fd,
-            "the vCPU's kvm_run");
-    this.kick = new VcpuKick(run);
+  /** Takes over {@code fd} if it succeeds. */
+  static VcpuFd create(Fd fd, long runBytes, int[] msrIndices) throws SysException {
+    // Shared: the thread that builds a machine is not the one that runs it.
+    Arena arena = Arena.ofShared();
+    try {
+      // The kernel's own mapping of kvm_run and of the port data behind it.
+      MemorySegment run =
+          Posix.mmap(
+              arena,
+              runBytes,
+              posix_h.PROT_READ | posix_h.PROT_WRITE,
+              posix_h.MAP_SHARED,
+              fd.number(),
+              "the vCPU's kvm_run");
+      return new VcpuFd(fd, arena, run, msrIndices);
+    } catch (SysException | RuntimeException e) {
+      arena.close();
+      throw e;
+    }
   }
 
-  /** The descriptor, for state calls of this package. */
-  int fd() {
-    return fd;
+  private VcpuFd(Fd fd, Arena arena, MemorySegment run, int[] msrIndices) {
+    this.fd = fd;
+    this.arena = arena;
+    this.run = run;
+    this.errnoSlot = Sys.errnoSlot(arena);
+    this.regs = kvm_regs.allocate(arena);
+    this.sregs = new SystemRegisters(arena);
+    this.interrupt = kvm_interrupt.allocate(arena);
+    this.debug = new GuestDebug(this, run, arena);
+    this.state = new VcpuStateAccess(this, msrIndices);
+    this.kick = new VcpuKick(run);
   }
 
   /**
@@ -70,7 +86,7 @@ public final class VcpuFd implements AutoCloseable {
    */
   public boolean run() throws SysException {
     // Safe: KVM_RUN takes no argument; the exit is written to the run page, which is mapped.
-    long result = Sys.call(errnoSlot, posix_h.SYS_ioctl, fd, kvm_h.KVM_RUN, 0, 0, 0, 0);
+    long result = Sys.call(errnoSlot, posix_h.SYS_ioctl, fd.number(), kvm_h.KVM_RUN, 0, 0, 0, 0);
     if (result == -posix_h.EINTR || result == -posix_h.EAGAIN) {
       return false;
     }
@@ -225,6 +241,19 @@ public final class VcpuFd implements AutoCloseable {
     return run.get(JAVA_INT_UNALIGNED, INTERNAL + kvm_run.internal.suberror$offset());
   }
 
+  /** Internal errors: how many words {@link #internalData} has, 0..16. */
+  public int internalDataCount() {
+    int count = run.get(JAVA_INT_UNALIGNED, INTERNAL + kvm_run.internal.ndata$offset());
+    return Math.clamp(count, 0, INTERNAL_DATA_WORDS);
+  }
+
+  /** Internal errors: word {@code index} of what KVM says about it. */
+  public long internalData(int index) {
+    Objects.checkIndex(index, INTERNAL_DATA_WORDS);
+    return run.get(
+        JAVA_LONG_UNALIGNED, INTERNAL + kvm_run.internal.data$offset() + (long) index * Long.BYTES);
+  }
+
   /** Failed entries: the hardware's reason. */
   public long failEntryReason() {
     return run.get(JAVA_LONG_UNALIGNED, kvm_run.fail_entry$offset());
@@ -236,16 +265,19 @@ public final class VcpuFd implements AutoCloseable {
     ioctl(kvm_h.KVM_INTERRUPT, interrupt, "KVM_INTERRUPT");
   }
 
-  /** Switches single-stepping on or off (KVM_SET_GUEST_DEBUG). */
+  /** Switches single-stepping on or off, without breakpoints; cheap when nothing changes. */
   public void singleStep(boolean on) throws SysException {
-    if (on == stepping) {
-      return;
-    }
-    debug.fill((byte) 0);
-    kvm_guest_debug.control(
-        debug, on ? kvm_h.KVM_GUESTDBG_ENABLE | kvm_h.KVM_GUESTDBG_SINGLESTEP : 0);
-    ioctl(kvm_h.KVM_SET_GUEST_DEBUG, debug, "KVM_SET_GUEST_DEBUG");
-    stepping = on;
+    debug.set(on, false);
+  }
+
+  /** Single-step and hardware breakpoints (KVM_SET_GUEST_DEBUG). */
+  public GuestDebug debug() {
+    return debug;
+  }
+
+  /** The whole state of the vCPU as a value. */
+  public VcpuStateAccess state() {
+    return state;
   }
 
   /** Loads the general registers for {@link #reg}. */
@@ -288,41 +320,20 @@ public final class VcpuFd implements AutoCloseable {
     try (Arena temporary = Arena.ofConfined()) {
       ioctl(kvm_h.KVM_SET_CPUID2, table.toNative(temporary), "KVM_SET_CPUID2");
     }
+    state.cpuidSet(table);
   }
 
   /** Writes one MSR as the host, past the filter. */
   public void setMsr(int index, long value) throws SysException {
-    try (Arena temporary = Arena.ofConfined()) {
-      MemorySegment msrs = oneMsr(temporary, index);
-      kvm_msr_entry.data(msrs.asSlice(kvm_msrs.entries$offset()), value);
-      transferMsr(kvm_h.KVM_SET_MSRS, msrs, "KVM_SET_MSRS", index);
+    if (!Msrs.set(this, index, value)) {
+      throw new SysException("KVM_SET_MSRS", Msrs.name(index), posix_h.EINVAL);
     }
   }
 
   /** Reads one MSR as the host, past the filter. */
   public long getMsr(int index) throws SysException {
-    try (Arena temporary = Arena.ofConfined()) {
-      MemorySegment msrs = oneMsr(temporary, index);
-      transferMsr(kvm_h.KVM_GET_MSRS, msrs, "KVM_GET_MSRS", index);
-      return kvm_msr_entry.data(msrs.asSlice(kvm_msrs.entries$offset()));
-    }
-  }
-
-  private static MemorySegment oneMsr(Arena temporary, int index) {
-    MemorySegment msrs =
-        temporary.allocate(kvm_msrs.entries$offset() + kvm_msr_entry.sizeof(), Long.BYTES);
-    kvm_msrs.nmsrs(msrs, 1);
-    kvm_msr_entry.index(msrs.asSlice(kvm_msrs.entries$offset()), index);
-    return msrs;
-  }
-
-  private void transferMsr(long request, MemorySegment msrs, String name, int index)
-      throws SysException {
-    // Safe: the segment has room for the one entry that nmsrs announces.
-    int done = Posix.ioctl(fd, request, msrs.address(), name, "vCPU");
-    if (done != 1) {
-      throw new SysException(name, "MSR 0x" + Integer.toHexString(index), posix_h.EINVAL);
-    }
+    return Msrs.get(this, index)
+        .orElseThrow(() -> new SysException("KVM_GET_MSRS", Msrs.name(index), posix_h.EINVAL));
   }
 
   /**
@@ -357,24 +368,34 @@ public final class VcpuFd implements AutoCloseable {
     }
   }
 
-  /** A state call with a struct whose size the request encodes. */
-  void ioctl(long request, MemorySegment argument, String name) throws SysException {
-    // Safe: the segment is at least as large as the struct that the request number names.
-    long result = Sys.call(errnoSlot, posix_h.SYS_ioctl, fd, request, argument.address(), 0, 0, 0);
-    if (result < 0) {
-      throw new SysException(name, "vCPU", (int) -result);
-    }
+  /** The guest's TSC rate in kHz, or 0 where KVM does not know (KVM_GET_TSC_KHZ). */
+  public int tscKhz() throws SysException {
+    // Safe: no argument.
+    return Math.max(0, ioctl(kvm_h.KVM_GET_TSC_KHZ, MemorySegment.NULL, "KVM_GET_TSC_KHZ"));
   }
 
+  /** A state call with a struct whose size the request encodes. */
+  int ioctl(long request, MemorySegment argument, String name) throws SysException {
+    // Safe: the segment is at least as large as the struct that the request number names.
+    long result =
+        Sys.call(errnoSlot, posix_h.SYS_ioctl, fd.number(), request, argument.address(), 0, 0, 0);
+    if (result < 0) {
+      throw new SysException(name, fd.subject(), (int) -result);
+    }
+    return (int) result;
+  }
+
+  /**
+   * Gives everything back. The thread that ran the vCPU must be out of {@link #run}; one that is
+   * not makes this fail with IllegalStateException.
+   */
   @Override
   public void close() {
-    if (closed) {
-      return;
+    if (!closed) {
+      kick.close();
+      arena.close();
+      fd.close();
+      closed = true;
     }
-    closed = true;
-    kick.close();
-    Posix.munmap(run);
-    Posix.close(fd);
-    arena.close();
   }
 }

@@ -1,76 +1,217 @@
 package lockstep.sys;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
+import lockstep.uapi.perf_event_h;
+import lockstep.uapi.pollfd;
 import lockstep.uapi.posix_h;
 
-/** Checked wrappers for the calls that are made once in a while: each throws on failure. */
+/**
+ * Checked wrappers for the calls that are made once in a while: each throws on failure. Those that
+ * move bytes copy them through memory of their own, so no address of a Java array ever escapes.
+ */
 public final class Posix {
-  private static final int AT_FDCWD = -100;
-
   private Posix() {}
 
-  /** Opens a file; see open(2). */
-  public static int open(String path, int flags) throws SysException {
+  /**
+   * Opens a file, close-on-exec; see open(2).
+   *
+   * @param flags O_*, without O_CREAT
+   */
+  public static Fd open(String path, int flags) throws SysException {
     try (Arena arena = Arena.ofConfined()) {
       // Safe: a NUL-terminated string that lives until the call is back.
-      MemorySegment name = arena.allocateFrom(path, StandardCharsets.UTF_8);
-      return (int)
-          checked(
-              "open",
-              path,
-              posix_h.SYS_openat,
-              AT_FDCWD,
-              name.address(),
-              flags | posix_h.O_CLOEXEC,
-              0,
-              0,
-              0);
+      long name = arena.allocateFrom(path, StandardCharsets.UTF_8).address();
+      int closeOnExec = flags | posix_h.O_CLOEXEC;
+      return new Fd(
+          (int)
+              checked(
+                  "open", path, posix_h.SYS_openat, posix_h.AT_FDCWD, name, closeOnExec, 0, 0, 0),
+          path);
     }
-  }
-
-  /** Closes a descriptor; errors of close(2) have no remedy and are ignored. */
-  public static void close(int fd) {
-    raw(posix_h.SYS_close, fd, 0, 0, 0, 0, 0);
   }
 
   /** The calling thread's kernel id. */
   public static int gettid() {
+    // Safe: no arguments.
     return (int) raw(posix_h.SYS_gettid, 0, 0, 0, 0, 0, 0);
   }
 
   /**
    * An ioctl whose argument is a number or the address of a live segment of the right size.
    *
+   * @param name the request's C name
    * @return the call's non-negative result
    */
-  public static int ioctl(int fd, long request, long argument, String name, String subject)
-      throws SysException {
-    return (int) checked(name, subject, posix_h.SYS_ioctl, fd, request, argument, 0, 0, 0);
+  public static int ioctl(Fd fd, long request, long argument, String name) throws SysException {
+    return (int)
+        checked(name, fd.subject(), posix_h.SYS_ioctl, fd.number(), request, argument, 0, 0, 0);
   }
 
-  /** The same, returning {@code -errno} instead of throwing. */
-  public static int ioctlRaw(int fd, long request, long argument) {
-    return (int) raw(posix_h.SYS_ioctl, fd, request, argument, 0, 0, 0);
-  }
-
-  /** Maps memory; the segment is valid until {@link #munmap}. */
+  /**
+   * Maps memory for as long as {@code arena} lives; closing the arena unmaps it.
+   *
+   * @param sizeBytes more than 0
+   * @param fd what to map from offset 0, or -1 for MAP_ANONYMOUS
+   */
   @SuppressWarnings("restricted") // the size is the one that was mapped
-  public static MemorySegment mmap(long size, int protection, int flags, int fd, String subject)
+  public static MemorySegment mmap(
+      Arena arena, long sizeBytes, int protection, int flags, int fd, String subject)
       throws SysException {
-    long address = checked("mmap", subject, posix_h.SYS_mmap, 0, size, protection, flags, fd, 0);
-    return MemorySegment.ofAddress(address).reinterpret(size);
+    // Safe: the kernel chooses the address, so nothing that is mapped already is touched; nobody
+    // can reach the segment once the arena is closed, and closing it is what unmaps.
+    long address =
+        checked("mmap", subject, posix_h.SYS_mmap, 0, sizeBytes, protection, flags, fd, 0);
+    return MemorySegment.ofAddress(address)
+        .reinterpret(
+            sizeBytes, arena, s -> raw(posix_h.SYS_munmap, s.address(), sizeBytes, 0, 0, 0, 0));
   }
 
-  /** Unmaps what {@link #mmap} returned; nobody may touch it afterwards. */
-  public static void munmap(MemorySegment mapping) {
-    raw(posix_h.SYS_munmap, mapping.address(), mapping.byteSize(), 0, 0, 0, 0);
+  /** Advises the kernel about a whole mapping: MADV_*; see madvise(2). */
+  public static void madvise(MemorySegment mapping, int advice, String subject)
+      throws SysException {
+    // Safe: a live mapping; MADV_DONTNEED at worst reads as zeroes afterwards.
+    checked(
+        "madvise",
+        subject,
+        posix_h.SYS_madvise,
+        mapping.address(),
+        mapping.byteSize(),
+        advice,
+        0,
+        0,
+        0);
   }
 
   /** Sends a signal to one thread; a thread that has ended is no error. */
   public static void tgkill(int processId, int threadId, int signal) {
+    // Safe: no addresses; the ids are checked by the kernel.
     raw(posix_h.SYS_tgkill, processId, threadId, signal, 0, 0, 0);
+  }
+
+  /** Makes an event counter, close-on-exec; see eventfd(2). */
+  public static Fd eventfd(int flags) throws SysException {
+    // Safe: no addresses.
+    return new Fd(
+        (int)
+            checked(
+                "eventfd", "new", posix_h.SYS_eventfd2, 0, flags | posix_h.EFD_CLOEXEC, 0, 0, 0, 0),
+        "eventfd");
+  }
+
+  /** An fcntl whose argument is a number or the address of a live segment of the right size. */
+  public static int fcntl(Fd fd, int command, long argument, String name) throws SysException {
+    return (int)
+        checked(name, fd.subject(), posix_h.SYS_fcntl, fd.number(), command, argument, 0, 0, 0);
+  }
+
+  /**
+   * Waits until a descriptor is ready; a signal ends the wait like a time-out.
+   *
+   * @param events POLLIN, POLLOUT
+   * @param timeoutMillis -1 for no limit
+   * @return what is ready, POLL*; 0 after a time-out
+   */
+  public static int poll(Fd fd, int events, int timeoutMillis) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment one = pollfd.allocate(arena);
+      pollfd.fd(one, fd.number());
+      pollfd.events(one, (short) events);
+      // Safe: one struct, announced as one, alive until the call is back.
+      long ready = raw(posix_h.SYS_poll, one.address(), 1, timeoutMillis, 0, 0, 0);
+      if (ready < 0 && ready != -posix_h.EINTR) {
+        throw new SysException("poll", fd.subject(), (int) -ready);
+      }
+      return ready > 0 ? pollfd.revents(one) & 0xffff : 0;
+    }
+  }
+
+  /**
+   * Reads; see read(2).
+   *
+   * @return the number of bytes, 0 at the end
+   */
+  public static int read(Fd fd, byte[] into, int offset, int length) throws SysException {
+    return in("read", posix_h.SYS_read, fd, into, offset, length, 0);
+  }
+
+  /** Reads at a place in the file; see pread(2). */
+  public static int pread(Fd fd, byte[] into, int offset, int length, long position)
+      throws SysException {
+    return in("pread", posix_h.SYS_pread64, fd, into, offset, length, position);
+  }
+
+  /**
+   * Writes; see write(2).
+   *
+   * @return the number of bytes, which can be less than {@code length}
+   */
+  public static int write(Fd fd, byte[] from, int offset, int length) throws SysException {
+    return out("write", posix_h.SYS_write, fd, from, offset, length, 0);
+  }
+
+  /** Writes at a place in the file; see pwrite(2). */
+  public static int pwrite(Fd fd, byte[] from, int offset, int length, long position)
+      throws SysException {
+    return out("pwrite", posix_h.SYS_pwrite64, fd, from, offset, length, position);
+  }
+
+  private static int in(
+      String name, long call, Fd fd, byte[] into, int offset, int length, long position)
+      throws SysException {
+    Objects.checkFromIndexSize(offset, length, into.length);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(Math.max(1, length));
+      // Safe: the kernel writes at most length bytes, for which there is room.
+      int done =
+          (int)
+              checked(
+                  name, fd.subject(), call, fd.number(), copy.address(), length, position, 0, 0);
+      MemorySegment.copy(copy, JAVA_BYTE, 0, into, offset, done);
+      return done;
+    }
+  }
+
+  private static int out(
+      String name, long call, Fd fd, byte[] from, int offset, int length, long position)
+      throws SysException {
+    Objects.checkFromIndexSize(offset, length, from.length);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(Math.max(1, length));
+      MemorySegment.copy(from, offset, copy, JAVA_BYTE, 0, length);
+      // Safe: the kernel reads length bytes, all of them ours.
+      return (int)
+          checked(name, fd.subject(), call, fd.number(), copy.address(), length, position, 0, 0);
+    }
+  }
+
+  /**
+   * Opens a performance counter, close-on-exec; see perf_event_open(2).
+   *
+   * @param attributes a struct perf_event_attr that says its own size
+   * @param threadId 0 for the calling thread
+   */
+  public static Fd perfEventOpen(MemorySegment attributes, int threadId, String subject)
+      throws SysException {
+    long closeOnExec = perf_event_h.PERF_FLAG_FD_CLOEXEC;
+    // Safe: the kernel reads as many bytes as the struct's size field says, and it is our struct.
+    return new Fd(
+        (int)
+            checked(
+                "perf_event_open",
+                subject,
+                posix_h.SYS_perf_event_open,
+                attributes.address(),
+                threadId,
+                -1,
+                -1,
+                closeOnExec,
+                0),
+        subject);
   }
 
   /** Any system call, throwing on failure. */

@@ -48,7 +48,9 @@ public final class Signals {
       MemorySegment action = arena.allocate(SIGACTION_BYTES, 8);
       action.set(
           ValueLayout.ADDRESS, 0, Linker.nativeLinker().defaultLookup().findOrThrow("getppid"));
-      action.set(ValueLayout.JAVA_LONG, FLAGS_AT, SA_RESTORER);
+      // SA_RESTART: a kick that comes late must not fail some other call of that thread. KVM_RUN
+      // ends with EINTR all the same.
+      action.set(ValueLayout.JAVA_LONG, FLAGS_AT, SA_RESTORER | posix_h.SA_RESTART);
       action.set(ValueLayout.JAVA_LONG, RESTORER_AT, known.get(ValueLayout.JAVA_LONG, RESTORER_AT));
       Posix.checked(
           "rt_sigaction",

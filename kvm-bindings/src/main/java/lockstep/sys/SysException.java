@@ -1,10 +1,14 @@
 package lockstep.sys;
 
-/** A system call failed. Carries the call, what it was about, and errno. */
+/**
+ * A system call failed. The message is one line: call, subject, error name and text. What to do
+ * about it is added by whoever knows what the user wanted.
+ */
 public final class SysException extends Exception {
   private static final long serialVersionUID = 1;
 
   private final String call;
+  private final String subject;
   private final int errno;
 
   /**
@@ -15,12 +19,18 @@ public final class SysException extends Exception {
   public SysException(String call, String subject, int errno) {
     super(call + " " + subject + ": " + Errno.describe(errno));
     this.call = call;
+    this.subject = subject;
     this.errno = errno;
   }
 
   /** The call's C name. */
   public String call() {
     return call;
+  }
+
+  /** What it was called on. */
+  public String subject() {
+    return subject;
   }
 
   /** The error number, positive. */

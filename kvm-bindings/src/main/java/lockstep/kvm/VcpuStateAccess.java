@@ -1,0 +1,212 @@
+package lockstep.kvm;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import lockstep.kvm.VcpuState.Section;
+import lockstep.sys.SysException;
+import lockstep.uapi.kvm_h;
+import lockstep.uapi.kvm_msr_entry;
+import lockstep.uapi.kvm_msrs;
+import lockstep.uapi.posix_h;
+
+/**
+ * Reads and writes the whole state of a vCPU. The last exit's instruction must be complete ({@link
+ * VcpuFd#completeInstruction}), or a port instruction runs twice after a restore. Owned by the
+ * vCPU's thread.
+ */
+public final class VcpuStateAccess {
+  private static final int LEAF_FEATURES = 1;
+  private static final int ECX_XSAVE = 1 << 26;
+
+  /**
+   * First and last of the MSRs that KVM lists but that are no state of this machine: the model
+   * hides them, the MSR filter keeps the guest away, and many differ from one reading to the next
+   * or from host to host.
+   */
+  private static final int[][] NOT_STATE = {
+    {0x10, 0x12}, // TSC, kvmclock
+    {0x3b, 0x3b}, // TSC_ADJUST
+    {0x8b, 0x8b}, // microcode revision
+    {0xc1, 0xc8}, // PMU
+    {0xe7, 0xe8}, // MPERF, APERF
+    {0x10a, 0x10a}, // ARCH_CAPABILITIES
+    {0x186, 0x18d}, // PMU
+    {0x309, 0x345}, // PMU
+    {0x38d, 0x3f2}, // PMU
+    {0x480, 0x491}, // VMX capabilities
+    {0x600, 0x600}, // debug store
+    {0x6e0, 0x6e0}, // TSC deadline
+    {0x4000_0000, 0x4fff_ffff}, // Hyper-V and KVM paravirtual
+    {0xc000_0104, 0xc000_0104}, // TSC ratio
+    {0xc001_0000, 0xc001_0007}, // PMU
+    {0xc001_0200, 0xc001_020b}, // PMU
+  };
+
+  private final VcpuFd vcpu;
+  private final int[] listed;
+  private boolean xsave;
+  private List<Integer> stateMsrs = List.of();
+
+  VcpuStateAccess(VcpuFd vcpu, int[] listed) {
+    this.vcpu = vcpu;
+    this.listed = listed.clone();
+  }
+
+  /** The guest has XSAVE state exactly if its CPUID says so. */
+  void cpuidSet(Cpuid table) {
+    xsave = table.find(LEAF_FEATURES, 0).filter(e -> (e.ecx() & ECX_XSAVE) != 0).isPresent();
+  }
+
+  /** Reads everything. */
+  public VcpuState capture() throws SysException {
+    if (stateMsrs.isEmpty()) {
+      stateMsrs = findStateMsrs();
+    }
+    Map<Section, byte[]> sections = new EnumMap<>(Section.class);
+    try (Arena arena = Arena.ofConfined()) {
+      for (Section section : Section.values()) {
+        if (section == Section.MSRS) {
+          sections.put(section, readMsrs(arena));
+        } else if (applies(section)) {
+          MemorySegment struct = arena.allocate(structBytes(getRequest(section)), Long.BYTES);
+          vcpu.ioctl(getRequest(section), struct, "KVM_GET " + section);
+          sections.put(section, struct.toArray(JAVA_BYTE));
+        }
+      }
+    }
+    return new VcpuState(sections);
+  }
+
+  /**
+   * Writes everything; the vCPU must have the CPUID table of the one that the state is from.
+   *
+   * @throws SysException if this KVM refuses a part; the vCPU is then unusable
+   */
+  public void restore(VcpuState state) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      for (Section section : Section.values()) {
+        if (applies(section) != state.has(section)) {
+          throw new SysException("restore " + section, "vCPU", posix_h.EINVAL);
+        }
+        byte[] bytes = state.section(section);
+        if (section == Section.MSRS) {
+          writeMsrs(arena, bytes);
+        } else if (applies(section)) {
+          MemorySegment struct = arena.allocate(bytes.length, Long.BYTES);
+          MemorySegment.copy(bytes, 0, struct, JAVA_BYTE, 0, bytes.length);
+          vcpu.ioctl(setRequest(section), struct, "KVM_SET " + section);
+        }
+      }
+    }
+  }
+
+  private boolean applies(Section section) {
+    return switch (section) {
+      case MP_STATE, SREGS, REGS, DEBUGREGS, MSRS, EVENTS -> true;
+      case FPU -> !xsave;
+      case XSAVE, XCRS -> xsave;
+    };
+  }
+
+  /** An ioctl number carries the size of its struct in bits 16 to 29 (asm-generic/ioctl.h). */
+  private static long structBytes(long request) {
+    return request >>> 16 & 0x3fff;
+  }
+
+  private static long getRequest(Section section) {
+    return switch (section) {
+      case MP_STATE -> kvm_h.KVM_GET_MP_STATE;
+      case SREGS -> kvm_h.KVM_GET_SREGS;
+      case REGS -> kvm_h.KVM_GET_REGS;
+      case FPU -> kvm_h.KVM_GET_FPU;
+      case XSAVE -> kvm_h.KVM_GET_XSAVE;
+      case XCRS -> kvm_h.KVM_GET_XCRS;
+      case DEBUGREGS -> kvm_h.KVM_GET_DEBUGREGS;
+      case MSRS -> kvm_h.KVM_GET_MSRS;
+      case EVENTS -> kvm_h.KVM_GET_VCPU_EVENTS;
+    };
+  }
+
+  private static long setRequest(Section section) {
+    return switch (section) {
+      case MP_STATE -> kvm_h.KVM_SET_MP_STATE;
+      case SREGS -> kvm_h.KVM_SET_SREGS;
+      case REGS -> kvm_h.KVM_SET_REGS;
+      case FPU -> kvm_h.KVM_SET_FPU;
+      case XSAVE -> kvm_h.KVM_SET_XSAVE;
+      case XCRS -> kvm_h.KVM_SET_XCRS;
+      case DEBUGREGS -> kvm_h.KVM_SET_DEBUGREGS;
+      case MSRS -> kvm_h.KVM_SET_MSRS;
+      case EVENTS -> kvm_h.KVM_SET_VCPU_EVENTS;
+    };
+  }
+
+  /** What KVM lists, less what is no state, reads nothing here, or cannot be written back. */
+  private List<Integer> findStateMsrs() throws SysException {
+    List<Integer> found = new ArrayList<>();
+    for (int index : listed) {
+      if (isState(index)) {
+        OptionalLong value = Msrs.get(vcpu, index);
+        if (value.isPresent() && Msrs.set(vcpu, index, value.getAsLong())) {
+          found.add(index);
+        }
+      }
+    }
+    found.sort(Integer::compareUnsigned);
+    if (found.size() > VcpuState.MAX_MSRS) {
+      throw new IllegalStateException(found.size() + " state MSRs");
+    }
+    return List.copyOf(found);
+  }
+
+  private static boolean isState(int index) {
+    for (int[] range : NOT_STATE) {
+      if (Integer.compareUnsigned(index, range[0]) >= 0
+          && Integer.compareUnsigned(index, range[1]) <= 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private byte[] readMsrs(Arena arena) throws SysException {
+    MemorySegment msrs = allocateMsrs(arena, stateMsrs.size());
+    MemorySegment entries = msrs.asSlice(kvm_msrs.entries$offset());
+    for (int i = 0; i < stateMsrs.size(); i++) {
+      kvm_msr_entry.index(kvm_msr_entry.asSlice(entries, i), stateMsrs.get(i));
+    }
+    transfer(kvm_h.KVM_GET_MSRS, "KVM_GET_MSRS", msrs, stateMsrs.size());
+    return entries.toArray(JAVA_BYTE);
+  }
+
+  private void writeMsrs(Arena arena, byte[] bytes) throws SysException {
+    int count = (int) (bytes.length / kvm_msr_entry.sizeof());
+    MemorySegment msrs = allocateMsrs(arena, count);
+    MemorySegment.copy(bytes, 0, msrs, JAVA_BYTE, kvm_msrs.entries$offset(), bytes.length);
+    transfer(kvm_h.KVM_SET_MSRS, "KVM_SET_MSRS", msrs, count);
+  }
+
+  private static MemorySegment allocateMsrs(Arena arena, int count) {
+    MemorySegment msrs =
+        arena.allocate(kvm_msrs.entries$offset() + count * kvm_msr_entry.sizeof(), Long.BYTES);
+    kvm_msrs.nmsrs(msrs, count);
+    return msrs;
+  }
+
+  private void transfer(long request, String name, MemorySegment msrs, int count)
+      throws SysException {
+    // Safe: the segment has room for the entries that nmsrs announces.
+    int done = vcpu.ioctl(request, msrs, name);
+    if (done != count) {
+      MemorySegment refused = kvm_msr_entry.asSlice(msrs.asSlice(kvm_msrs.entries$offset()), done);
+      throw new SysException(name, Msrs.name(kvm_msr_entry.index(refused)), posix_h.EINVAL);
+    }
+  }
+}
