@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import lockstep.testing.KvmRequired;
 import lockstep.testing.RealModeGuest;
 import lockstep.uapi.kvm_h;
@@ -63,8 +64,7 @@ class VcpuKickTest {
                       work.set(i);
                       kick.kick();
                       while (seen.get() < i) {
-                        Thread.onSpinWait();
-                        Thread.yield();
+                        LockSupport.parkNanos(1_000);
                       }
                     }
                   });
