@@ -92,6 +92,27 @@ public final class CpuModel {
     };
   }
 
+  /**
+   * Why this host cannot run the deterministic model exactly; empty if it can.
+   *
+   * @param supported what KVM offers here
+   */
+  public static Optional<String> lacking(Cpuid supported) {
+    int edx = supported.find(LEAF_FEATURES, 0).map(Entry::edx).orElse(0);
+    int ecx = supported.find(LEAF_FEATURES, 0).map(Entry::ecx).orElse(0);
+    int extended = supported.find(LEAF_EXTENDED_FEATURES, 0).map(Entry::edx).orElse(0);
+    boolean all =
+        (edx & FEATURES_EDX) == FEATURES_EDX
+            && (ecx & FEATURES_ECX_SSE3) == FEATURES_ECX_SSE3
+            && (extended & EXTENDED_EDX) == EXTENDED_EDX;
+    return all
+        ? Optional.empty()
+        : Optional.of(
+            "this host lacks CPUID features of the deterministic model: 1.EDX %08x, 1.ECX %08x,"
+                    .formatted(FEATURES_EDX & ~edx, FEATURES_ECX_SSE3 & ~ecx)
+                + " 80000001.EDX %08x".formatted(EXTENDED_EDX & ~extended));
+  }
+
   private static Cpuid deterministic(Cpuid supported) {
     Entry vendor =
         supported.find(LEAF_VENDOR, 0).orElseThrow(() -> new IllegalStateException("no leaf 0"));

@@ -1,0 +1,65 @@
+package lockstep.kvm;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Optional;
+import lockstep.kvm.Cpuid.Entry;
+import org.junit.jupiter.api.Test;
+
+class CpuModelTest {
+  private static final Cpuid EVERYTHING =
+      new Cpuid(
+          List.of(
+              new Entry(0, 0, false, 0x1f, 0x756e_6547, 0x6c65_746e, 0x4965_6e69),
+              new Entry(1, 0, false, -1, -1, -1, -1),
+              new Entry(7, 0, true, -1, -1, -1, -1),
+              new Entry(0xb, 0, true, 1, 1, 1, 7),
+              new Entry(0x4000_0000, 0, false, -1, -1, -1, -1),
+              new Entry(0x8000_0001, 0, false, -1, -1, -1, -1),
+              new Entry(0x8000_001e, 0, false, 7, 7, 7, 7)));
+
+  @Test
+  void nothingNondeterministicShowsInTheDefaultModel() {
+    Cpuid table = CpuModel.table(CpuModel.Kind.DETERMINISTIC, EVERYTHING);
+    Entry features = table.find(1, 0).orElseThrow();
+    assertEquals(0, features.edx() & (1 << 4 | 1 << 9), "TSC, APIC");
+    assertEquals(0, features.ecx() & ~1, "everything but SSE3: RDRAND, XSAVE, AVX, x2APIC, ...");
+    assertEquals(0, features.ebx() >>> 24, "APIC id");
+    Entry structured = table.find(7, 0).orElseThrow();
+    assertEquals(0, structured.ebx() | structured.ecx() | structured.edx());
+    assertEquals(0, table.find(0x8000_0001, 0).orElseThrow().edx() & 1 << 27, "RDTSCP");
+    assertEquals(Optional.empty(), table.find(0x4000_0000, 0));
+    assertEquals(Optional.empty(), table.find(0xa, 0), "PMU");
+  }
+
+  @Test
+  void theHostModelShowsNoApicIdAndNoHypervisor() {
+    Cpuid table = CpuModel.table(CpuModel.Kind.HOST, EVERYTHING);
+    assertEquals(0, table.find(1, 0).orElseThrow().ebx() >>> 24);
+    assertEquals(0, table.find(0xb, 0).orElseThrow().edx());
+    assertEquals(0, table.find(0x8000_001e, 0).orElseThrow().eax());
+    assertEquals(Optional.empty(), table.find(0x4000_0000, 0));
+  }
+
+  @Test
+  void anUnknownModelIsNotGuessed() {
+    assertEquals(Optional.of(CpuModel.Kind.DETERMINISTIC), CpuModel.Kind.of("deterministic"));
+    assertEquals(Optional.of(CpuModel.Kind.HOST), CpuModel.Kind.of("host"));
+    assertEquals(Optional.empty(), CpuModel.Kind.of("Host"));
+    assertTrue(CpuModel.lacking(new Cpuid(List.of())).isPresent());
+  }
+
+  @Test
+  void aHostWithoutAFeatureOfTheModelIsNamed() {
+    assertEquals(Optional.empty(), CpuModel.lacking(EVERYTHING));
+    Cpuid withoutSse3 =
+        new Cpuid(EVERYTHING.entries().stream().map(CpuModelTest::withoutSse3).toList());
+    assertTrue(CpuModel.lacking(withoutSse3).orElseThrow().contains("1.ECX 00000001"));
+  }
+
+  private static Entry withoutSse3(Entry e) {
+    return e.leaf() == 1 ? e.with(e.eax(), e.ebx(), e.ecx() & ~1, e.edx()) : e;
+  }
+}
