@@ -2,8 +2,8 @@
  * The guests that come with Lockstep: small programs that each try one part of the machine, with
  * what they should print.
  *
- * <p>Owning thread: none, all values are immutable. May import: the monitor's boot package, nothing
- * else of Lockstep. Start reading at {@link lockstep.testvms.Guests}; the programs are in {@code
+ * <p>Owning thread: none, all values are immutable. May import: lockstep.cli and the monitor's boot
+ * package. Start reading at {@link lockstep.testvms.Guests}; the programs are in {@code
  * src/main/guests}.
  */
 @NullMarked

@@ -35,6 +35,7 @@ public final class ProbeGuest implements AutoCloseable {
   public static final int ANSWER_PORT = 0x10;
 
   private static final long SIZE_BYTES = 4 << 20;
+  private static final int PAGE_BYTES = 4096;
   private static final long PAGE_TABLES = 0x1000;
   private static final long GDT = 0x5000;
   private static final long STACK_TOP = 0x9000;
@@ -153,6 +154,52 @@ public final class ProbeGuest implements AutoCloseable {
       memory.write(address + i, new byte[] {(byte) octets[i]}, 0, 1);
     }
     return this;
+  }
+
+  /** Kernel code that goes to user code at once, in three instructions. */
+  public ProbeGuest enterUser() {
+    return code(
+        KERNEL_CODE,
+        0xb9,
+        0,
+        0,
+        0x20,
+        0, // mov ecx, USER_CODE
+        0x41,
+        0xbb,
+        2,
+        0,
+        0,
+        0, // mov r11d, 2
+        0x48,
+        0x0f,
+        0x07); // sysretq
+  }
+
+  /** Four bytes of guest memory. */
+  public int word(long address) {
+    return memory.getInt(address);
+  }
+
+  /** Where the guest stands. */
+  public long rip() throws SysException {
+    vcpu.readRegs();
+    return vcpu.reg(Reg.RIP);
+  }
+
+  /** Switches the dirty log on. */
+  public void trackDirtyPages() throws SysException {
+    vm.setMemory(memory, true);
+  }
+
+  /** The dirty log by page, which is cleared by this. */
+  public boolean[] dirtyPages() throws SysException {
+    long[] log = vm.dirtyLog(memory.regions().getFirst());
+    boolean[] dirty = new boolean[(int) (SIZE_BYTES / PAGE_BYTES)];
+    for (int page = 0; page < dirty.length; page++) {
+      dirty[page] = (log[page / Long.SIZE] >>> (page % Long.SIZE) & 1) != 0;
+    }
+    return dirty;
   }
 
   /** The vCPU, for what a probe does beside running. */

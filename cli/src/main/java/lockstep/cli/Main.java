@@ -1,0 +1,104 @@
+package lockstep.cli;
+
+import java.io.PrintWriter;
+import lockstep.monitor.boot.BootException;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The command {@code lockstep}: options of all commands, error messages, exit codes. */
+@Command(
+    name = "lockstep",
+    description = "Virtual machines on Linux KVM.",
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    versionProvider = Version.class,
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {"0:done", "1:failed", "2:wrong usage"},
+    subcommands = {RunCommand.class, DoctorCommand.class})
+public final class Main implements Runnable {
+  /** Done. */
+  static final int DONE = 0;
+
+  /** Something failed; one line on standard error says what. */
+  static final int FAILED = 1;
+
+  /** The command line makes no sense. */
+  static final int USAGE = 2;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = {"-v", "--verbose"},
+      scope = ScopeType.INHERIT,
+      description = "Show the stack trace of an error.")
+  private boolean verbose;
+
+  /** Only Picocli makes one. */
+  Main() {}
+
+  /** Runs one command and ends the process with its exit code. */
+  public static void main(String[] arguments) {
+    System.exit(commandLine().execute(arguments));
+  }
+
+  /** The command line, ready to execute; tests use it with their own writers. */
+  static CommandLine commandLine() {
+    Main main = new Main();
+    return new CommandLine(main)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(main::usageError)
+        .setExecutionExceptionHandler(main::failure);
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "no command given");
+  }
+
+  private int usageError(ParameterException e, String[] arguments) {
+    CommandLine command = e.getCommandLine();
+    PrintWriter err = command.getErr();
+    String name = command.getCommandSpec().qualifiedName();
+    err.println(name + ": " + oneLine(e.getMessage()) + "; see " + name + " --help");
+    trace(e, err);
+    return USAGE;
+  }
+
+  private int failure(Exception e, CommandLine command, CommandLine.ParseResult parsed) {
+    PrintWriter err = command.getErr();
+    err.println(command.getCommandSpec().qualifiedName() + ": " + describe(e));
+    trace(e, err);
+    return FAILED;
+  }
+
+  private void trace(Exception e, PrintWriter err) {
+    if (verbose) {
+      e.printStackTrace(err);
+    }
+    err.flush();
+  }
+
+  /** An error as one line; a bug of ours says so and how to see more. */
+  private String describe(Exception e) {
+    return switch (e) {
+      case CommandFailure f -> oneLine(f.getMessage());
+      case BootException b -> oneLine(b.getMessage());
+      case SysException s -> oneLine(HostErrors.describe(s));
+      default ->
+          "internal error, a bug of Lockstep: "
+              + oneLine(e.toString())
+              + (verbose ? "" : "; run again with -v and report the trace");
+    };
+  }
+
+  private static String oneLine(@Nullable String text) {
+    return String.valueOf(text).strip().replaceAll("\\s*\\R\\s*", "; ");
+  }
+}

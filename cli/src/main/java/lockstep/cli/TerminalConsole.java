@@ -1,0 +1,109 @@
+package lockstep.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import lockstep.monitor.host.ConsoleInput;
+import lockstep.monitor.host.ConsoleKeys;
+import lockstep.monitor.host.ConsoleOutput;
+import lockstep.monitor.output.OutputSink;
+import lockstep.sys.SysException;
+import lockstep.sys.Terminal;
+
+/**
+ * The guest's console on standard input and output. A terminal goes to raw mode and comes back on
+ * every way out: the end of the run, an exception, a signal. What is not a terminal is passed
+ * through as it is.
+ */
+final class TerminalConsole implements AutoCloseable {
+  private static final int STANDARD_INPUT = 0;
+
+  private final ConsoleOutput output;
+  private final ConsoleInput input;
+  private final Optional<Terminal> terminal;
+  private volatile Optional<IOException> broken = Optional.empty();
+  private final Thread hook = new Thread(this::release, "console-restore");
+
+  private TerminalConsole(LocalRun run) {
+    output =
+        new ConsoleOutput(
+            new FileOutputStream(FileDescriptor.out),
+            cause -> {
+              broken = Optional.of(cause);
+              run.stop();
+            });
+    terminal = Terminal.of(STANDARD_INPUT);
+    ConsoleKeys keys = new ConsoleKeys(run::stop, TerminalConsole::showHelp);
+    input =
+        new ConsoleInput(
+            new FileInputStream(FileDescriptor.in),
+            terminal.isPresent() ? keys::filter : ConsoleInput.Filter.NONE,
+            run.queue()::offer);
+  }
+
+  /** Takes the terminal and starts reading. */
+  static TerminalConsole open(LocalRun run) throws SysException {
+    TerminalConsole console = new TerminalConsole(run);
+    // Before raw mode, so that no signal can find the terminal raw and nobody to restore it.
+    Runtime.getRuntime().addShutdownHook(console.hook);
+    if (console.terminal.isPresent()) {
+      console.terminal.get().makeRaw();
+    }
+    console.input.start();
+    return console;
+  }
+
+  /** The way out for the guest's console bytes. */
+  OutputSink output() {
+    return output;
+  }
+
+  private static void showHelp() {
+    // In raw mode a line feed alone does not go back to the first column. Standard error, because
+    // standard output is the guest's and may be a file.
+    byte[] text = ("\n" + ConsoleKeys.HELP).replace("\n", "\r\n").getBytes(StandardCharsets.UTF_8);
+    System.err.write(text, 0, text.length);
+    System.err.flush();
+  }
+
+  /**
+   * Writes out what the guest printed and restores the terminal. Any thread, any number of times.
+   */
+  private void release() {
+    input.close();
+    output.close();
+    if (terminal.isPresent()) {
+      try {
+        terminal.get().restore();
+      } catch (SysException e) {
+        System.err.println("lockstep: terminal not restored, type: stty sane (" + e + ")");
+      }
+    }
+  }
+
+  /**
+   * Gives the terminal back.
+   *
+   * @throws CommandFailure when the guest's output could not be written
+   */
+  @Override
+  public void close() throws CommandFailure {
+    release();
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The process is ending by a signal; the hook is running or has run.
+      return;
+    }
+    if (broken.isPresent()) {
+      IOException cause = broken.get();
+      throw new CommandFailure(
+          "standard output: " + cause.getMessage(),
+          "the guest was stopped because its console goes nowhere",
+          cause);
+    }
+  }
+}

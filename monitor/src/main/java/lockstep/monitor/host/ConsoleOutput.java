@@ -1,0 +1,126 @@
+package lockstep.monitor.host;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import lockstep.monitor.output.OutputSink;
+
+/**
+ * Thread {@code console-out}: writes the guest's console to a stream, from a bounded buffer that
+ * the vCPU thread fills. The first byte after a pause leaves at once; bytes that follow within a
+ * millisecond leave together.
+ *
+ * <p>One thread puts, {@code console-out} takes. A full buffer holds the putting thread until there
+ * is room: nothing is dropped. When the stream breaks, the rest is discarded and the reason told
+ * once.
+ */
+public final class ConsoleOutput implements OutputSink, AutoCloseable {
+  /** A few screens: enough for a boot's burst; a reader that is slower holds the guest. */
+  static final int CAPACITY_BYTES = 1 << 16;
+
+  /** Long enough to gather a line from a guest that takes 8 us a byte, too short to notice. */
+  private static final long GATHER_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
+
+  /** Bounds the damage of a lost wake-up, of which none is known. */
+  private static final long IDLE_SLICE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** How long closing waits for a reader that takes nothing. */
+  private static final long CLOSE_MILLIS = 2_000;
+
+  /** Told once when the stream broke; called on {@code console-out}. */
+  @FunctionalInterface
+  public interface Broken {
+    /** The stream takes no more, for this reason. */
+    void because(IOException e);
+  }
+
+  private final OutputStream stream;
+  private final Broken broken;
+  private final byte[] ring = new byte[CAPACITY_BYTES];
+  private final Thread thread;
+  private volatile long put;
+  private volatile long taken;
+  private volatile boolean idle;
+  private volatile boolean closed;
+
+  /** Starts the thread. */
+  public ConsoleOutput(OutputStream stream, Broken broken) {
+    this.stream = stream;
+    this.broken = broken;
+    this.thread = Thread.ofPlatform().daemon().name("console-out").unstarted(this::run);
+    thread.start();
+  }
+
+  @Override
+  public void consoleByte(int value) {
+    long at = put;
+    while (at - taken == CAPACITY_BYTES) {
+      if (closed) {
+        return;
+      }
+      LockSupport.parkNanos(this, GATHER_NANOS);
+    }
+    ring[(int) (at % CAPACITY_BYTES)] = (byte) value;
+    put = at + 1; // volatile: the byte is there before the count says so
+    if (idle) {
+      idle = false;
+      LockSupport.unpark(thread);
+    }
+  }
+
+  private void run() {
+    boolean writing = true;
+    while (true) {
+      boolean last = closed;
+      long from = taken;
+      long until = put;
+      if (from == until) {
+        if (last) {
+          return;
+        }
+        idle = true;
+        if (put == until && !closed) {
+          LockSupport.parkNanos(this, IDLE_SLICE_NANOS);
+        }
+        continue;
+      }
+      if (writing) {
+        writing = write(from, until);
+      }
+      taken = until;
+      if (!last) {
+        LockSupport.parkNanos(this, GATHER_NANOS);
+      }
+    }
+  }
+
+  private boolean write(long from, long until) {
+    int start = (int) (from % CAPACITY_BYTES);
+    int length = (int) (until - from);
+    int first = Math.min(length, CAPACITY_BYTES - start);
+    try {
+      stream.write(ring, start, first);
+      if (first < length) {
+        stream.write(ring, 0, length - first);
+      }
+      stream.flush();
+      return true;
+    } catch (IOException e) {
+      broken.because(e);
+      return false;
+    }
+  }
+
+  /** Writes what is in the buffer and ends the thread; gives up after two seconds. Any thread. */
+  @Override
+  public void close() {
+    closed = true;
+    LockSupport.unpark(thread);
+    try {
+      thread.join(CLOSE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,201 @@
+package lockstep.guards;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaMethodCall;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import com.tngtech.archunit.lang.syntax.ArchRuleDefinition;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.NullMarked;
+
+/** The import rules of docs/architecture.md as ArchUnit rules. */
+final class Architecture {
+  private static final String BINDINGS = "kvm-bindings imports nothing above it";
+  private static final String[] BINDINGS_PACKAGES = {
+    "lockstep.uapi..", "lockstep.sys..", "lockstep.kvm.."
+  };
+  private static final String MONITOR = "lockstep.monitor..";
+  private static final String REPLAY = "lockstep.replay..";
+  private static final String STORAGE = "lockstep.storage..";
+  private static final String CLI = "lockstep.cli..";
+  private static final String TEST_VMS = "lockstep.testvms..";
+
+  private static final List<String> CLOCKS =
+      List.of("nanoTime", "currentTimeMillis", "identityHashCode", "getenv", "getProperty");
+
+  private Architecture() {}
+
+  static final ArchRule BINDINGS_ARE_LOWEST =
+      noClasses()
+          .that()
+          .resideInAnyPackage(BINDINGS_PACKAGES)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(MONITOR, REPLAY, STORAGE, CLI, TEST_VMS)
+          .because(BINDINGS);
+
+  static final ArchRule MONITOR_KNOWS_NO_REPLAY =
+      noClasses()
+          .that()
+          .resideInAPackage(MONITOR)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(REPLAY, STORAGE, CLI, TEST_VMS)
+          .because("a machine does not know whether it is recorded, replayed or replicated");
+
+  static final ArchRule REPLAY_KNOWS_NO_BACKEND =
+      noClasses()
+          .that()
+          .resideInAPackage(REPLAY)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(STORAGE, CLI, TEST_VMS)
+          .allowEmptyShould(true)
+          .because("storage implements ports that replay declares");
+
+  static final ArchRule STORAGE_KNOWS_NO_COMMAND =
+      noClasses()
+          .that()
+          .resideInAPackage(STORAGE)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(CLI, TEST_VMS)
+          .allowEmptyShould(true)
+          .because("cli alone sees everything");
+
+  static final ArchRule CLI_KNOWS_NO_GUEST =
+      noClasses()
+          .that()
+          .resideInAPackage(CLI)
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage(TEST_VMS)
+          .because("built-in guests are found on the class path");
+
+  static final ArchRule FOREIGN_MEMORY_STAYS_BELOW =
+      noClasses()
+          .that()
+          .resideInAPackage("lockstep..")
+          .and()
+          .resideOutsideOfPackages(
+              "lockstep.uapi..", "lockstep.sys..", "lockstep.kvm..", "lockstep.storage.ffi..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("java.lang.foreign..")
+          .because("addresses are checked in one place");
+
+  static final ArchRule DOWNCALLS_IN_ONE_PLACE =
+      noClasses()
+          .that()
+          .resideInAPackage("lockstep..")
+          .and()
+          .resideOutsideOfPackages("lockstep.uapi..", "lockstep.sys..", "lockstep.storage.ffi..")
+          .should()
+          .dependOnClassesThat()
+          .haveFullyQualifiedName("java.lang.foreign.Linker")
+          .because("lockstep.sys holds the only hand-written downcalls");
+
+  static final ArchRule NETTY_IN_CHANNEL_AND_CONTROL =
+      noClasses()
+          .that()
+          .resideInAPackage("lockstep..")
+          .and()
+          .resideOutsideOfPackages("lockstep.replay.channel..", "lockstep.cli.control..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("io.netty..")
+          .because("event loops and their buffers stay at the edge");
+
+  /** Devices, buses, the loop and what they hold: everything that a backup executes again. */
+  private static final String[] REPLAYED_PACKAGES = {
+    "lockstep.monitor.device..",
+    "lockstep.monitor.bus..",
+    "lockstep.monitor.state..",
+    "lockstep.monitor.vcpu..",
+    "lockstep.monitor.quirk..",
+    "lockstep.monitor.boot.."
+  };
+
+  static final ArchRule REPLAYED_CODE_READS_NO_HOST_STATE =
+      ArchRuleDefinition.classes()
+          .that()
+          .resideInAnyPackage(REPLAYED_PACKAGES)
+          .should(notCallHostState())
+          .because("every external input passes through the InputSource");
+
+  static final ArchRule DEVICES_KNOW_NO_HOST =
+      noClasses()
+          .that()
+          .resideInAnyPackage(
+              "lockstep.monitor.device..", "lockstep.monitor.bus..", "lockstep.monitor.state..")
+          .should()
+          .dependOnClassesThat(
+              new DescribedPredicate<JavaClass>("are a thread, descriptor, file, clock or random") {
+                @Override
+                public boolean test(JavaClass target) {
+                  return hostSide(target);
+                }
+              })
+          .because("a device is a pure state machine");
+
+  static final ArchRule PACKAGES_ARE_NULL_MARKED =
+      ArchRuleDefinition.classes()
+          .that()
+          .resideInAPackage("lockstep..")
+          .and()
+          .resideOutsideOfPackage("lockstep.uapi..")
+          .should(beNullMarked())
+          .because("NullAway checks marked packages only");
+
+  private static boolean hostSide(JavaClass target) {
+    String name = target.getPackageName();
+    return Set.of("java.time", "java.util.concurrent", "java.net", "java.nio.file", "java.security")
+            .stream()
+            .anyMatch(forbidden -> name.equals(forbidden) || name.startsWith(forbidden + "."))
+        || target.isAssignableTo(Thread.class)
+        || target.isAssignableTo(java.util.random.RandomGenerator.class)
+        || target.isAssignableTo(java.util.UUID.class)
+        || name.startsWith("lockstep.kvm")
+        || name.startsWith("lockstep.sys")
+        || name.startsWith("lockstep.monitor.vcpu")
+        || name.startsWith("lockstep.monitor.host");
+  }
+
+  private static ArchCondition<JavaClass> notCallHostState() {
+    return new ArchCondition<>("not read the host's clock, random source or environment") {
+      @Override
+      public void check(JavaClass type, ConditionEvents events) {
+        for (JavaMethodCall call : type.getMethodCallsFromSelf()) {
+          JavaClass owner = call.getTargetOwner();
+          boolean forbidden =
+              (owner.isEquivalentTo(System.class) && CLOCKS.contains(call.getName()))
+                  || owner.isAssignableTo(java.util.random.RandomGenerator.class)
+                  || (owner.isEquivalentTo(Math.class) && call.getName().equals("random"))
+                  || (owner.getPackageName().equals("java.time") && call.getName().equals("now"));
+          if (forbidden) {
+            events.add(SimpleConditionEvent.violated(call, call.getDescription()));
+          }
+        }
+      }
+    };
+  }
+
+  private static ArchCondition<JavaClass> beNullMarked() {
+    return new ArchCondition<>("be in a @NullMarked package") {
+      @Override
+      public void check(JavaClass type, ConditionEvents events) {
+        if (type.getPackage().tryGetAnnotationOfType(NullMarked.class).isEmpty()) {
+          events.add(
+              SimpleConditionEvent.violated(
+                  type, type.getName() + " is in a package without @NullMarked package-info"));
+        }
+      }
+    };
+  }
+}
