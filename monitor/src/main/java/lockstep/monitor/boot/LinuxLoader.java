@@ -83,6 +83,9 @@ final class LinuxLoader {
     if (config.mpTable()) {
       plan.add(LowMemory.mpTable());
     }
+    if (config.seed().size() > 0) {
+      plan.add(LowMemory.seed(config.seed()));
+    }
     byte[] commandLine = CommandLine.encode(config.commandLine(), commandLineMax);
     plan.add(LoadSegment.of("command line", LowMemory.COMMAND_LINE, commandLine));
     List<ElfFile.Load> loads = elf.loads();
@@ -176,7 +179,7 @@ final class LinuxLoader {
     params.putInt(0x218, initrd.isPresent() ? (int) initrd.get().gpa() : 0);
     params.putInt(0x21c, initrd.isPresent() ? initrd.get().fileBytes() : 0);
     // setup_data: a list for firmware to extend; a pointer left in the file would be followed.
-    params.putLong(0x250, 0);
+    params.putLong(0x250, config.seed().size() > 0 ? LowMemory.SETUP_DATA : 0);
 
     RamLayout ram = config.ram();
     params.putInt(0x1e0, (int) ((ram.lowBytes() - LowMemory.RESERVED_END) >> 10));

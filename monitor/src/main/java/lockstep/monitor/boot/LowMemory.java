@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import lockstep.monitor.boot.EntryRegisters.TableRegister;
+import lockstep.monitor.state.Bytes;
 
 /**
  * The first MiB as the loaders lay it out, and the tables a PC's firmware would have left there.
@@ -20,6 +21,12 @@ final class LowMemory {
   static final int MULTIBOOT_INFO = 0x10000;
   static final int MULTIBOOT_INFO_BYTES = 0x10000;
   static final int COMMAND_LINE = 0x20000;
+
+  /** struct setup_data with SETUP_RNG_SEED (Documentation/x86/boot.rst, setup_data). */
+  static final int SETUP_DATA = 0x600;
+
+  private static final int SETUP_RNG_SEED = 9;
+  private static final int SETUP_DATA_HEADER_BYTES = 16;
 
   /** Where usable low RAM ends: the extended BIOS data area begins, 1 KiB below 640 KiB. */
   static final int EBDA = 0x9fc00;
@@ -52,6 +59,13 @@ final class LowMemory {
 
   static TableRegister gdtRegister() {
     return new TableRegister(GDT, 31);
+  }
+
+  /** The random seed, as the only element of the setup_data list. */
+  static LoadSegment seed(Bytes seed) {
+    ByteBuffer data = littleEndian(SETUP_DATA_HEADER_BYTES + seed.size());
+    data.putLong(0).putInt(SETUP_RNG_SEED).putInt(seed.size()).put(seed.toArray());
+    return LoadSegment.of("random seed", SETUP_DATA, data);
   }
 
   /** The two words of the BIOS data area that kernels read: EBDA segment and base memory in KiB. */
