@@ -32,8 +32,6 @@ public final class CpuModel {
   /** FPU VME DE PSE MSR PAE CX8 SEP PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
   private static final int FEATURES_EDX = 0x078b_a96f;
 
-  private static final int FEATURES_ECX_SSE3 = 1;
-
   /** SYSCALL, NX, LM. */
   private static final int EXTENDED_EDX = 1 << 11 | 1 << 20 | 1 << 29;
 
@@ -99,18 +97,13 @@ public final class CpuModel {
    */
   public static Optional<String> lacking(Cpuid supported) {
     int edx = supported.find(LEAF_FEATURES, 0).map(Entry::edx).orElse(0);
-    int ecx = supported.find(LEAF_FEATURES, 0).map(Entry::ecx).orElse(0);
     int extended = supported.find(LEAF_EXTENDED_FEATURES, 0).map(Entry::edx).orElse(0);
-    boolean all =
-        (edx & FEATURES_EDX) == FEATURES_EDX
-            && (ecx & FEATURES_ECX_SSE3) == FEATURES_ECX_SSE3
-            && (extended & EXTENDED_EDX) == EXTENDED_EDX;
+    boolean all = (edx & FEATURES_EDX) == FEATURES_EDX && (extended & EXTENDED_EDX) == EXTENDED_EDX;
     return all
         ? Optional.empty()
         : Optional.of(
-            "this host lacks CPUID features of the deterministic model: 1.EDX %08x, 1.ECX %08x,"
-                    .formatted(FEATURES_EDX & ~edx, FEATURES_ECX_SSE3 & ~ecx)
-                + " 80000001.EDX %08x".formatted(EXTENDED_EDX & ~extended));
+            "this host lacks CPUID features of the deterministic model: 1.EDX %08x, 80000001.EDX %08x"
+                .formatted(FEATURES_EDX & ~edx, EXTENDED_EDX & ~extended));
   }
 
   private static Cpuid deterministic(Cpuid supported) {
@@ -122,14 +115,7 @@ public final class CpuModel {
         new Entry(
             LEAF_VENDOR, 0, false, LEAF_STRUCTURED, vendor.ebx(), vendor.ecx(), vendor.edx()));
     entries.add(
-        new Entry(
-            LEAF_FEATURES,
-            0,
-            false,
-            signature,
-            CLFLUSH_64_BYTES_ONE_CPU,
-            FEATURES_ECX_SSE3,
-            FEATURES_EDX));
+        new Entry(LEAF_FEATURES, 0, false, signature, CLFLUSH_64_BYTES_ONE_CPU, 0, FEATURES_EDX));
     entries.add(new Entry(LEAF_STRUCTURED, 0, true, 0, 0, 0, 0));
     entries.add(
         new Entry(

@@ -139,6 +139,11 @@ public final class VcpuFd implements AutoCloseable {
         && run.get(JAVA_BYTE, kvm_run.if_flag$offset()) != 0;
   }
 
+  /** RFLAGS.IF when the last exit happened. */
+  public boolean interruptsEnabled() {
+    return run.get(JAVA_BYTE, kvm_run.if_flag$offset()) != 0;
+  }
+
   /** The last exit's reason, KVM_EXIT_*. */
   public int exitReason() {
     return run.get(JAVA_INT_UNALIGNED, kvm_run.exit_reason$offset());

@@ -3,6 +3,7 @@ package lockstep.monitor.probe;
 import static lockstep.uapi.kvm_h.KVM_EXIT_IO;
 import static lockstep.uapi.kvm_h.KVM_EXIT_SHUTDOWN;
 
+import java.util.HexFormat;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Cpuid;
@@ -148,11 +149,14 @@ public final class ProbeGuest implements AutoCloseable {
     }
   }
 
-  /** Puts machine code at an address. */
-  public ProbeGuest code(long address, int... octets) {
-    for (int i = 0; i < octets.length; i++) {
-      memory.write(address + i, new byte[] {(byte) octets[i]}, 0, 1);
-    }
+  /**
+   * Puts machine code at an address.
+   *
+   * @param hex the code, an instruction a string, blanks allowed
+   */
+  public ProbeGuest code(long address, String... hex) {
+    byte[] octets = HexFormat.of().parseHex(String.join("", hex).replace(" ", ""));
+    memory.write(address, octets, 0, octets.length);
     return this;
   }
 

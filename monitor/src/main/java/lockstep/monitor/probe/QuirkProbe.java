@@ -23,17 +23,10 @@ public final class QuirkProbe {
     try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
       guest.code(
           ProbeGuest.KERNEL_CODE,
-          0xb8,
-          1,
-          0,
-          0,
-          0, // mov eax, 1
-          0x0f,
-          0xa2, // cpuid
-          0x89,
-          0xd0, // mov eax, edx
-          0xe7,
-          ProbeGuest.ANSWER_PORT); // out 0x10, eax
+          "b801000000", // mov eax, 1
+          "0fa2", // cpuid
+          "89d0", // mov eax, edx
+          "e710"); // out ANSWER_PORT, eax
       return guest.run().equals(new Answer.Value(expected));
     }
   }
@@ -43,29 +36,15 @@ public final class QuirkProbe {
     try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
       guest.code(
           ProbeGuest.KERNEL_CODE,
-          0xb9,
-          0,
-          0,
-          0x20,
-          0, // mov ecx, USER_CODE
-          0x41,
-          0xbb,
-          2,
-          0,
-          0,
-          0, // mov r11d, 2
-          0x48,
-          0x0f,
-          0x07); // sysretq
-      guest.code(ProbeGuest.USER_CODE, 0x0f, 0x05); // syscall
+          "b900002000", // mov ecx, USER_CODE
+          "41bb02000000", // mov r11d, 2
+          "480f07"); // sysretq
+      guest.code(ProbeGuest.USER_CODE, "0f05"); // syscall
       guest.code(
           ProbeGuest.SYSCALL_ENTRY,
-          0x31,
-          0xc0, // xor eax, eax
-          0x8c,
-          0xc8, // mov eax, cs
-          0xe7,
-          ProbeGuest.ANSWER_PORT); // out 0x10, eax
+          "31c0", // xor eax, eax
+          "8cc8", // mov eax, cs
+          "e710"); // out ANSWER_PORT, eax
       return guest.run().equals(new Answer.Value(0x10));
     }
   }

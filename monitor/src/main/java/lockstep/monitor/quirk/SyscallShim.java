@@ -1,5 +1,6 @@
 package lockstep.monitor.quirk;
 
+import java.util.HexFormat;
 import java.util.Optional;
 
 /**
@@ -30,44 +31,17 @@ final class SyscallShim {
    * The stub at its call's entry: [rsp] return address, [rsp+8] error code, [rsp+16] RIP, [rsp+40]
    * RSP of the interrupted code.
    */
-  private static final byte[] STUB = {
-    (byte) 0x81,
-    0x7c,
-    0x24,
-    0x08,
-    0x15,
-    0,
-    0,
-    0, // cmp dword [rsp+8], 0x15
-    0x75,
-    0x15, // jne other
-    0x48,
-    (byte) 0x81,
-    0x7c,
-    0x24,
-    0x10,
-    0,
-    0,
-    0,
-    0, // cmp qword [rsp+16], LSTAR (sign-extended)
-    0x75,
-    0x0a, // jne other
-    0x48,
-    (byte) 0x8b,
-    0x64,
-    0x24,
-    0x28, // mov rsp, [rsp+40]
-    (byte) 0xe9,
-    0,
-    0,
-    0,
-    0, // jmp LSTAR
-    (byte) 0xe9,
-    0,
-    0,
-    0,
-    0, // other: jmp the call's old target
-  };
+  private static final byte[] STUB =
+      HexFormat.of()
+          .parseHex(
+              "817c240815000000" // cmp dword [rsp+8], 0x15
+                  + "7515" // jne other
+                  + "48817c2410" // cmp qword [rsp+16],
+                  + "00000000" //     LSTAR, sign-extended
+                  + "750a" // jne other
+                  + "488b642428" // mov rsp, [rsp+40]
+                  + "e900000000" // jmp LSTAR
+                  + "e900000000"); // other: jmp to the call's old target
 
   private static final int LSTAR_IMMEDIATE_AT = 15;
   private static final int LSTAR_JUMP_END = 31;

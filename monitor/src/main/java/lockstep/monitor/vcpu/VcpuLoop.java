@@ -168,6 +168,10 @@ public final class VcpuLoop implements VcpuPosition {
       case KVM_EXIT_HLT -> {
         guestExit(GuestExit.HALT, 0, 0, 0);
         halted = true;
+        if (!vcpu.interruptsEnabled()) {
+          // No NMI, SMI or INIT exists on this machine.
+          end(new RunResult.HaltedForGood());
+        }
       }
       case KVM_EXIT_X86_RDMSR -> {
         guestExit(GuestExit.MSR_READ, vcpu.msrIndex(), 8, 0);

@@ -1,0 +1,178 @@
+package lockstep.monitor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HexFormat;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootFile;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.testing.KvmRequired;
+import org.junit.jupiter.api.Test;
+
+/** Guests of a few bytes, in real mode at 0:7c00, on the real KVM. */
+@KvmRequired
+class MachineTest {
+  private static final long MEMORY_BYTES = 2L << 20;
+  private static final int SECTOR = 512;
+  private static final long GUEST_LIMIT_MILLIS = 10_000;
+
+  private final InputQueue queue = new InputQueue();
+  private final ByteArrayOutputStream console = new ByteArrayOutputStream();
+
+  @Test
+  void theExitPortEndsTheRunWithTheGuestsCode() throws Exception {
+    RunResult result = run("b02a e6f4"); // mov al, 42; out 0xf4, al
+    assertEquals(new RunResult.ExitPort(42), result);
+  }
+
+  @Test
+  void consoleBytesComeOutInOrder() throws Exception {
+    run(
+        "ba f803", // mov dx, 0x3f8
+        "b068 ee b069 ee", // out dx, 'h'; out dx, 'i'
+        "b000 e6f4");
+    assertEquals("hi", console.toString(StandardCharsets.US_ASCII));
+  }
+
+  @Test
+  void aStringOutputIsOneByteAfterTheOther() throws Exception {
+    run(
+        "ba f803", // mov dx, 0x3f8
+        "be 0d7c", // mov si, text
+        "b9 0500", // mov cx, 5
+        "f36e", // rep outsb
+        "eb05", // jmp over the text
+        "68656c6c6f", // text: hello
+        "b000 e6f4");
+    assertEquals("hello", console.toString(StandardCharsets.US_ASCII));
+  }
+
+  @Test
+  void anUnclaimedPortReadsAllOnesAndIsCounted() throws Exception {
+    // in al, 0xe0; out 0xf4, al
+    assertEquals(new RunResult.ExitPort(0xff), run("e4e0 e6f4"));
+  }
+
+  @Test
+  void haltWithInterruptsOffEndsTheRunInsteadOfHanging() throws Exception {
+    assertEquals(new RunResult.HaltedForGood(), run("fa f4")); // cli; hlt
+  }
+
+  @Test
+  void theKeyboardControllersResetEndsTheRun() throws Exception {
+    assertEquals(new RunResult.Reset(), run("b0fe e664")); // out 0x64, 0xfe
+  }
+
+  @Test
+  void aSpinningGuestStopsWhenTheHostSaysSo() throws Exception {
+    Thread stopper =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  try {
+                    Thread.sleep(100);
+                  } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                  }
+                  queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+                });
+    assertEquals(new RunResult.Stopped(), run("ebfe")); // jmp self
+    stopper.join();
+  }
+
+  @Test
+  void aTimerInterruptReachesAHaltedGuest() throws Exception {
+    RunResult result =
+        run(
+            "31c0 8ed8", // xor ax, ax; mov ds, ax
+            "c7062000 407c", // mov word [4 * 8], 0x7c40: the handler's offset
+            "c7062200 0000", // mov word [4 * 8 + 2], 0: its segment
+            "b011 e620 b008 e621 b004 e621 b001 e621", // PIC: ICW1-4, vectors from 8
+            "b0fe e621", // all masked but IRQ0
+            "b034 e643 b000 e640 b010 e640", // PIT channel 0, mode 2, 4096 ticks: 3.4 ms
+            "fb f4 ebfd", // sti; again: hlt; jmp again
+            "000000000000 000000000000", // up to 0x7c40
+            "b007 e6f4"); // 0x7c40: out 0xf4, 7
+    assertEquals(new RunResult.ExitPort(7), result);
+  }
+
+  @Test
+  void aTripleFaultIsReportedWithRegistersAndCode() throws Exception {
+    // ud2 without an IDT: its delivery faults, and so do the faults.
+    RunResult result =
+        run(
+            "0f011e807c", // lidt [a place that is zero]
+            "0f20c0 0c01 0f22c0", // protected mode
+            "0f0b");
+    RunResult.Crashed crashed = assertInstanceOf(RunResult.Crashed.class, result);
+    assertTrue(crashed.report().contains("triple-faulted"), crashed.report());
+    assertTrue(crashed.report().contains("RIP"), crashed.report());
+    assertTrue(crashed.report().contains("code at RIP:"), crashed.report());
+  }
+
+  @Test
+  void aMachineLeavesNoDescriptorsBehind() throws Exception {
+    run("b000 e6f4");
+    long before = descriptors();
+    for (int i = 0; i < 5; i++) {
+      run("b000 e6f4");
+    }
+    assertEquals(before, descriptors());
+  }
+
+  /** A guest that goes astray fails its test instead of hanging the build. */
+  private void stopWhenTooLong() {
+    try {
+      Thread.sleep(GUEST_LIMIT_MILLIS);
+      queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static long descriptors() {
+    return new java.io.File("/proc/self/fd").list().length;
+  }
+
+  /** Runs machine code given as hex. */
+  private RunResult run(String... hex) throws Exception {
+    byte[] code = HexFormat.of().parseHex(String.join("", hex).replace(" ", ""));
+    byte[] sector = Arrays.copyOf(code, SECTOR);
+    sector[510] = 0x55;
+    sector[511] = (byte) 0xaa;
+    VcpuHandle[] handle = new VcpuHandle[1];
+    Runnable kick = () -> Arrays.stream(handle).filter(h -> h != null).forEach(VcpuHandle::kick);
+    try (Kvm kvm = Kvm.open();
+        KickTimer timer = new KickTimer(kick)) {
+      LiveInputs inputs = new LiveInputs(queue, MachineLayout.TIMERS, 0, timer);
+      MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
+      try (Machine machine = Machine.create(kvm, config, QuirkSet.NONE, inputs, console::write)) {
+        machine.boot(
+            BootImages.load(BootFile.of("guest", sector), BootConfig.of(MEMORY_BYTES, "")));
+        handle[0] = new VcpuHandle(machine.kick(), Thread.currentThread());
+        queue.wakeWith(kick);
+        Thread watchdog = Thread.ofPlatform().daemon().start(this::stopWhenTooLong);
+        try {
+          return machine.run();
+        } finally {
+          watchdog.interrupt();
+          watchdog.join();
+        }
+      }
+    }
+  }
+}

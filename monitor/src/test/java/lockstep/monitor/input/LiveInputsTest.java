@@ -1,0 +1,146 @@
+package lockstep.monitor.input;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import lockstep.monitor.input.ExternalInput.ConsoleBytes;
+import lockstep.monitor.input.ExternalInput.TimerExpiry;
+import lockstep.monitor.input.InputSource.Action;
+import lockstep.monitor.state.Bytes;
+import org.junit.jupiter.api.Test;
+
+class LiveInputsTest {
+  private final InputQueue queue = new InputQueue();
+  private long wakeAt = Long.MAX_VALUE;
+  private final LiveInputs inputs = new LiveInputs(queue, 2, 0, at -> wakeAt = at);
+  private final Position position = new Position();
+
+  @Test
+  void aRunningGuestWithNothingPendingRuns() throws InterruptedException {
+    assertEquals(Action.RUN, inputs.next(position));
+  }
+
+  @Test
+  void queuedInputsAreAppliedInOrderBeforeAnythingElse() throws InterruptedException {
+    position.pending = true;
+    position.canTake = true;
+    queue.offer(new ConsoleBytes(Bytes.copyOf(new byte[] {1})));
+    queue.offer(new ConsoleBytes(Bytes.copyOf(new byte[] {2})));
+
+    assertEquals(Action.APPLY, inputs.next(position));
+    assertEquals(new ConsoleBytes(Bytes.copyOf(new byte[] {1})), inputs.input());
+    assertEquals(Action.APPLY, inputs.next(position));
+    assertEquals(new ConsoleBytes(Bytes.copyOf(new byte[] {2})), inputs.input());
+    assertEquals(Action.DELIVER, inputs.next(position));
+  }
+
+  @Test
+  void anInterruptTheGuestCannotTakeYetOpensTheWindow() throws InterruptedException {
+    position.pending = true;
+    assertEquals(Action.RUN_TO_WINDOW, inputs.next(position));
+    position.canTake = true;
+    assertEquals(Action.DELIVER, inputs.next(position));
+  }
+
+  @Test
+  void aTimerExpiresOnceAndNotBeforeItsDeadline() throws InterruptedException {
+    inputs.armTimer(1, inputs.nowNanos() + 2_000_000);
+    long deadline = wakeAt;
+    assertEquals(Action.RUN, inputs.next(position));
+    while (System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    assertEquals(Action.APPLY, inputs.next(position));
+    TimerExpiry expiry = assertInstanceOf(TimerExpiry.class, inputs.input());
+    assertEquals(1, expiry.timer());
+    assertTrue(expiry.nowNanos() <= inputs.nowNanos());
+    assertEquals(Action.RUN, inputs.next(position));
+  }
+
+  @Test
+  void aHaltedGuestWaitsForItsTimerWithoutReturning() throws InterruptedException {
+    position.halted = true;
+    long deadline = inputs.nowNanos() + 20_000_000;
+    inputs.armTimer(0, deadline);
+    assertEquals(Action.APPLY, inputs.next(position));
+    assertTrue(inputs.nowNanos() >= deadline, "came back early");
+  }
+
+  @Test
+  void aSwitchedOffTimerNeverExpires() throws InterruptedException {
+    inputs.armTimer(0, inputs.nowNanos());
+    inputs.armTimer(0, TimerPort.NEVER);
+    assertEquals(Long.MAX_VALUE, wakeAt);
+    assertEquals(Action.RUN, inputs.next(position));
+  }
+
+  @Test
+  void anInterruptedVcpuThreadLeavesHlt() {
+    position.halted = true;
+    Thread.currentThread().interrupt();
+    assertThrows(InterruptedException.class, () -> inputs.next(position));
+  }
+
+  @Test
+  void aFullQueueRefusesAndLosesNothing() throws InterruptedException {
+    AtomicInteger wakes = new AtomicInteger();
+    queue.wakeWith(wakes::incrementAndGet);
+    for (int i = 0; i < InputQueue.CAPACITY; i++) {
+      assertTrue(queue.offer(new TimerExpiry(i, 0)));
+    }
+    assertFalse(queue.offer(new TimerExpiry(-1, 0)));
+    assertEquals(InputQueue.CAPACITY, wakes.get());
+    for (int i = 0; i < InputQueue.CAPACITY; i++) {
+      assertEquals(Action.APPLY, inputs.next(position));
+      assertEquals(new TimerExpiry(i, 0), inputs.input());
+    }
+    assertTrue(queue.offer(new TimerExpiry(0, 0)));
+  }
+
+  @Test
+  void theClockNeverGoesBackAndContinuesFromItsStart() {
+    LiveInputs restored = new LiveInputs(queue, 1, 1_000_000_000_000L, at -> {});
+    long last = restored.nowNanos();
+    assertTrue(last >= 1_000_000_000_000L);
+    for (int i = 0; i < 10_000; i++) {
+      long now = restored.nowNanos();
+      assertTrue(now >= last);
+      last = now;
+    }
+  }
+
+  private static final class Position implements VcpuPosition {
+    boolean halted;
+    boolean pending;
+    boolean canTake;
+
+    @Override
+    public long guestExits() {
+      return 0;
+    }
+
+    @Override
+    public Stop stop() {
+      return Stop.GUEST_EXIT;
+    }
+
+    @Override
+    public boolean halted() {
+      return halted;
+    }
+
+    @Override
+    public boolean interruptPending() {
+      return pending;
+    }
+
+    @Override
+    public boolean canTakeInterrupt() {
+      return canTake;
+    }
+  }
+}
