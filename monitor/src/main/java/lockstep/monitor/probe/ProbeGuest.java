@@ -149,6 +149,16 @@ public final class ProbeGuest implements AutoCloseable {
     }
   }
 
+  /** Puts machine code at an address, an octet an argument. */
+  public ProbeGuest code(long address, int... octets) {
+    byte[] bytes = new byte[octets.length];
+    for (int i = 0; i < octets.length; i++) {
+      bytes[i] = (byte) octets[i];
+    }
+    memory.write(address, bytes, 0, bytes.length);
+    return this;
+  }
+
   /**
    * Puts machine code at an address.
    *
