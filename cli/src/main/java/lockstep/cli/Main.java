@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Version.class,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {"0:done", "1:failed", "2:wrong usage"},
-    subcommands = {RunCommand.class, DoctorCommand.class})
+    subcommands = {RunCommand.class, DoctorCommand.class, BenchCommand.class})
 public final class Main implements Runnable {
   /** Done. */
   static final int DONE = 0;
@@ -66,7 +66,10 @@ public final class Main implements Runnable {
     CommandLine command = e.getCommandLine();
     PrintWriter err = command.getErr();
     String name = command.getCommandSpec().qualifiedName();
-    err.println(name + ": " + oneLine(e.getMessage()) + "; see " + name + " --help");
+    String problem = oneLine(e.getMessage());
+    // Our own messages say what to do; Picocli's do not.
+    err.println(
+        name + ": " + problem + (problem.contains("; ") ? "" : "; see " + name + " --help"));
     trace(e, err);
     return USAGE;
   }

@@ -48,7 +48,7 @@ final class RunCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @ArgGroup(exclusive = true, multiplicity = "1")
+  @ArgGroup(exclusive = true)
   private What what = new What();
 
   @Option(names = "--initrd", paramLabel = "FILE", description = "Initial RAM disk.")
@@ -129,7 +129,10 @@ final class RunCommand implements Callable<Integer> {
   private Plan plan() throws BootException {
     CommandLine command = spec.commandLine();
     if (what.guest.isEmpty()) {
-      BootFile kernel = BootFile.read(what.kernel.orElseThrow());
+      Path path =
+          what.kernel.orElseThrow(
+              () -> new ParameterException(command, "nothing to boot; give --kernel or --guest"));
+      BootFile kernel = BootFile.read(path);
       return new Plan(
           new BuiltInGuest.Files(kernel, initrdFile()),
           append.orElse(""),

@@ -1,0 +1,106 @@
+package lockstep.cli;
+
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep bench}: the benchmarks, as a table or as JSON. */
+@Command(
+    name = "bench",
+    description = "Measure on this host, beside a peer in C where there is one.",
+    footerHeading = "%nExample:%n",
+    footer = "  lockstep bench exits --json")
+final class BenchCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(
+      paramLabel = "NAME",
+      description = "exits: guest exits a second, bytes allocated per exit, start-up.")
+  private Which which = Which.EXITS;
+
+  @Option(
+      names = "--json",
+      description = "Print a JSON array of {name, value, unit, peer, ratio, goal, met}.")
+  private boolean json;
+
+  /** Only Picocli makes one. */
+  BenchCommand() {}
+
+  /** The benchmarks there are. */
+  enum Which {
+    EXITS
+  }
+
+  /**
+   * One figure.
+   *
+   * @param peer the same of the C program, if it was measured
+   * @param ratio how this compares to the peer
+   * @param goal what the ratio, or without a peer the value, should not be above
+   */
+  record Figure(
+      String name,
+      double value,
+      String unit,
+      Optional<Double> peer,
+      Optional<Double> ratio,
+      Optional<Double> goal) {
+    Optional<Boolean> met() {
+      return goal.map(limit -> ratio.orElse(value) <= limit);
+    }
+
+    private Map<String, Object> json() {
+      Map<String, Object> map = new LinkedHashMap<>();
+      map.put("name", name);
+      map.put("value", value);
+      map.put("unit", unit);
+      map.put("peer", peer);
+      map.put("ratio", ratio);
+      map.put("goal", goal);
+      map.put("met", met());
+      return map;
+    }
+
+    private String row() {
+      return "%-24s %12.1f %-12s %12s %8s %8s  %s"
+          .formatted(
+              name,
+              value,
+              unit,
+              peer.map("%.1f"::formatted).orElse("-"),
+              ratio.map("%.3f"::formatted).orElse("-"),
+              goal.map("%.2f"::formatted).orElse("-"),
+              met().map(yes -> yes ? "yes" : "no").orElse("-"));
+    }
+  }
+
+  @Override
+  public Integer call() throws Exception {
+    PrintWriter err = spec.commandLine().getErr();
+    List<Figure> figures =
+        new ArrayList<>(
+            switch (which) {
+              case EXITS -> ExitsBench.run(note -> err.println("lockstep bench: " + note));
+            });
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(Json.of(figures.stream().map(Figure::json).toList()));
+    } else {
+      out.printf(
+          "%-24s %12s %-12s %12s %8s %8s  %s%n",
+          "name", "value", "unit", "peer", "ratio", "goal", "met");
+      figures.forEach(figure -> out.println(figure.row()));
+    }
+    out.flush();
+    return Main.DONE;
+  }
+}

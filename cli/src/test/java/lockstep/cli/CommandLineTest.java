@@ -1,0 +1,95 @@
+package lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** Options, messages and exit codes, without a guest. */
+class CommandLineTest {
+  private record Result(int code, String out, String err) {}
+
+  private static Result lockstep(String... arguments) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int code =
+        Main.commandLine()
+            .setOut(new PrintWriter(out, true))
+            .setErr(new PrintWriter(err, true))
+            .execute(arguments);
+    return new Result(code, out.toString(), err.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "bogus",
+        "--bogus",
+        "run",
+        "run --guest",
+        "run --kernel a --guest b",
+        "run --guest nope",
+        "run --kernel a --memory lots",
+        "run --kernel a --memory 99999999999999G",
+        "run --kernel a --cpu pentium",
+        "doctor extra"
+      })
+  void wrongUsageIsOneLineAndExitCode2(String arguments) {
+    Result result = lockstep(arguments.isEmpty() ? new String[0] : arguments.split(" "));
+    assertEquals(Main.USAGE, result.code(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().startsWith("lockstep"), result.err());
+  }
+
+  @Test
+  void missingKernelIsOneLineAndExitCode1() {
+    Result result = lockstep("run", "--kernel", "/nonexistent/kernel");
+    assertEquals(Main.FAILED, result.code());
+    assertEquals("lockstep run: /nonexistent/kernel: no such file; check the path\n", result.err());
+  }
+
+  @Test
+  void verboseAddsTheStackTrace() {
+    Result result = lockstep("run", "-v", "--kernel", "/nonexistent/kernel");
+    assertEquals(Main.FAILED, result.code());
+    assertTrue(result.err().contains("\tat lockstep."), result.err());
+  }
+
+  @Test
+  void helpOfEveryCommandHasAnExample() {
+    for (CommandLine command : Main.commandLine().getSubcommands().values()) {
+      Result result = lockstep(command.getCommandName(), "--help");
+      assertEquals(Main.DONE, result.code());
+      assertTrue(
+          result.out().contains("  lockstep " + command.getCommandName()),
+          command.getCommandName() + " --help has no example:\n" + result.out());
+      assertFalse(result.out().contains("null"), result.out());
+    }
+  }
+
+  @Test
+  void memorySizesAreBinary() {
+    ByteSize size = new ByteSize();
+    assertEquals(64L << 20, size.convert("64M"));
+    assertEquals(1L << 30, size.convert("1GiB"));
+    assertEquals(4096L, size.convert("4k"));
+    assertEquals(512L, size.convert("512"));
+  }
+
+  @Test
+  void jsonEscapesWhatWouldBreakIt() {
+    assertEquals(
+        "[\n  {\"a\\\"\\\\\\u000a\": null}\n]",
+        Json.of(List.of(Map.of("a\"\\\n", Optional.empty()))));
+  }
+}
