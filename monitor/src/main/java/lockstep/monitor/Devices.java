@@ -3,8 +3,11 @@ package lockstep.monitor;
 import java.util.function.Consumer;
 import lockstep.monitor.MachineLayout.Slot;
 import lockstep.monitor.bus.PortBus;
+import lockstep.monitor.bus.PortHandler;
+import lockstep.monitor.device.CmosRtc;
 import lockstep.monitor.device.DebugExit;
 import lockstep.monitor.device.I8042;
+import lockstep.monitor.device.PciHost;
 import lockstep.monitor.device.Pic;
 import lockstep.monitor.device.Pit;
 import lockstep.monitor.device.ResetControl;
@@ -26,13 +29,19 @@ final class Devices {
   private final I8042 keyboardController;
   private final ResetControl resetControl;
   private final DebugExit debugExit;
+  private final CmosRtc rtc;
+  private final PciHost pci;
+  private Consumer<RunResult> end = result -> {};
+  private long refusedConsoleBytes;
 
   /**
+   * Devices as after power-on.
+   *
+   * @param config what the CMOS shows: time and memory size
    * @param inputs clock and timers
    * @param outputs the console
-   * @param end called when the guest ends its run
    */
-  Devices(InputSource inputs, OutputSink outputs, Consumer<RunResult> end) {
+  Devices(MachineConfig config, InputSource inputs, OutputSink outputs) {
     this.pit =
         new Pit(
             inputs,
@@ -45,21 +54,47 @@ final class Devices {
     this.keyboardController = new I8042(pic.line(Slot.I8042_DATA.irq()), reset);
     this.resetControl = new ResetControl(reset);
     this.debugExit = new DebugExit(code -> end.accept(new RunResult.ExitPort(code)));
+    this.rtc =
+        new CmosRtc(
+            inputs,
+            deadline -> inputs.armTimer(MachineLayout.TIMER_RTC, deadline),
+            pic.line(Slot.RTC.irq()),
+            config.rtcEpochSeconds());
+    CmosMemorySize.write(rtc, config.memoryBytes());
+    this.pci = new PciHost(resetControl);
+  }
+
+  /** Names who is told when the guest ends its run. */
+  void onEnd(Consumer<RunResult> listener) {
+    end = listener;
   }
 
   void attachTo(PortBus ports) {
-    ports.attach(Slot.PIC_MASTER.base(), Slot.PIC_MASTER.count(), pic.masterPorts());
-    ports.attach(Slot.PIC_SLAVE.base(), Slot.PIC_SLAVE.count(), pic.slavePorts());
-    ports.attach(Slot.PIC_ELCR.base(), Slot.PIC_ELCR.count(), pic.elcrPorts());
-    ports.attach(Slot.PIT.base(), Slot.PIT.count(), pit);
-    ports.attach(Slot.SYSTEM_CONTROL.base(), Slot.SYSTEM_CONTROL.count(), systemControl);
-    ports.attach(Slot.SERIAL.base(), Slot.SERIAL.count(), serial);
-    ports.attach(Slot.I8042_DATA.base(), Slot.I8042_DATA.count(), keyboardController.dataPort());
-    ports.attach(
-        Slot.I8042_COMMAND.base(), Slot.I8042_COMMAND.count(), keyboardController.commandPort());
-    ports.attach(Slot.FAST_A20.base(), Slot.FAST_A20.count(), keyboardController.fastPort());
-    ports.attachWide(Slot.DEBUG_EXIT.base(), Slot.DEBUG_EXIT.count(), debugExit);
-    ports.attach(Slot.RESET_CONTROL.base(), Slot.RESET_CONTROL.count(), resetControl);
+    for (Slot slot : Slot.values()) {
+      switch (slot) {
+        // These take accesses of 2 and 4 bytes as one.
+        case DEBUG_EXIT, PCI_CONFIG -> ports.attachWide(slot.base(), slot.count(), handler(slot));
+        default -> ports.attach(slot.base(), slot.count(), handler(slot));
+      }
+    }
+  }
+
+  /** No default: a new row of the table does not compile without a device. */
+  private PortHandler handler(Slot slot) {
+    return switch (slot) {
+      case PIC_MASTER -> pic.masterPorts();
+      case PIC_SLAVE -> pic.slavePorts();
+      case PIC_ELCR -> pic.elcrPorts();
+      case PIT -> pit;
+      case SYSTEM_CONTROL -> systemControl;
+      case I8042_DATA -> keyboardController.dataPort();
+      case I8042_COMMAND -> keyboardController.commandPort();
+      case RTC -> rtc;
+      case FAST_A20 -> keyboardController.fastPort();
+      case DEBUG_EXIT -> debugExit;
+      case SERIAL -> serial;
+      case PCI_CONFIG -> pci;
+    };
   }
 
   InterruptController interruptController() {
@@ -79,11 +114,64 @@ final class Devices {
   void timerExpired(ExternalInput.TimerExpiry expiry) {
     switch (expiry.timer()) {
       case MachineLayout.TIMER_PIT -> pit.expired(expiry.nowNanos());
+      case MachineLayout.TIMER_RTC -> rtc.expired(expiry.nowNanos());
       default -> throw new IllegalArgumentException("no timer " + expiry.timer());
     }
   }
 
+  /**
+   * Bytes typed at the console. What the serial port has no room for is lost and counted; whoever
+   * types for the guest has to pace itself.
+   */
   void consoleInput(Bytes content) {
-    serial.receive(content);
+    refusedConsoleBytes += content.size() - serial.receive(content);
+  }
+
+  /** How many typed bytes were lost; not part of the state, as no device depends on it. */
+  long refusedConsoleBytes() {
+    return refusedConsoleBytes;
+  }
+
+  /** The state of all devices. Not for the exit path: it allocates. */
+  DevicesState save() {
+    return new DevicesState(
+        pic.save(),
+        pit.save(),
+        systemControl.save(),
+        serial.save(),
+        keyboardController.save(),
+        resetControl.save(),
+        rtc.save(),
+        pci.save());
+  }
+
+  /**
+   * Takes over a saved state and arms the timers again.
+   *
+   * @throws IllegalArgumentException when no such machine can have saved it
+   */
+  void restore(DevicesState state) {
+    pit.restore(state.pit());
+    systemControl.restore(state.systemControl());
+    serial.restore(state.serial());
+    keyboardController.restore(state.keyboardController());
+    resetControl.restore(state.resetControl());
+    rtc.restore(state.rtc());
+    pci.restore(state.pci());
+    // Last: the devices have driven their lines, which may have looked like new requests.
+    pic.restore(state.pic());
+  }
+
+  /** The machine's reset. The battery keeps the CMOS clock and RAM. */
+  void reset() {
+    pit.reset();
+    systemControl.reset();
+    serial.reset();
+    keyboardController.reset();
+    resetControl.reset();
+    rtc.reset();
+    pci.reset();
+    // Last: the devices have taken their lines down, so no request from before survives.
+    pic.reset();
   }
 }

@@ -49,6 +49,7 @@ public final class Machine implements AutoCloseable {
   public static Machine create(
       Kvm kvm, MachineConfig config, QuirkSet quirks, InputSource inputs, OutputSink outputs)
       throws SysException {
+    Devices devices = new Devices(config, inputs, outputs);
     GuestMemory memory = GuestMemory.allocate(config.memoryBytes(), MachineLayout.LOW_RAM_LIMIT);
     try {
       VmFd vm = kvm.createVm();
@@ -60,7 +61,7 @@ public final class Machine implements AutoCloseable {
         Cpuid cpuid = CpuModel.table(config.cpu(), kvm.supportedCpuid());
         try {
           vcpu.setCpuid(cpuid);
-          return new Machine(memory, vm, vcpu, cpuid, quirks, inputs, outputs);
+          return new Machine(memory, vm, vcpu, cpuid, quirks, inputs, devices);
         } catch (SysException e) {
           vcpu.close();
           throw e;
@@ -82,12 +83,13 @@ public final class Machine implements AutoCloseable {
       Cpuid cpuid,
       QuirkSet quirkSet,
       InputSource inputs,
-      OutputSink outputs) {
+      Devices devices) {
     this.memory = memory;
     this.vm = vm;
     this.vcpu = vcpu;
     this.quirks = new Quirks(quirkSet, memory);
-    this.devices = new Devices(inputs, outputs, this::end);
+    this.devices = devices;
+    devices.onEnd(this::end);
     devices.attachTo(ports);
     this.msrs = new MsrExits(quirks);
     this.loop =
@@ -150,7 +152,8 @@ public final class Machine implements AutoCloseable {
         loop.guestExits(),
         ports.unclaimedReads() + ports.unclaimedWrites(),
         mmio.unclaimedReads() + mmio.unclaimedWrites(),
-        msrs.refused());
+        msrs.refused(),
+        devices.refusedConsoleBytes());
   }
 
   @Override

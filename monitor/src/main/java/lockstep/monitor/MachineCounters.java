@@ -7,6 +7,11 @@ package lockstep.monitor;
  * @param unclaimedPorts port accesses that no device claimed
  * @param unclaimedMmio MMIO accesses that no device claimed
  * @param refusedMsrs MSR accesses that raised #GP
+ * @param refusedConsoleBytes typed bytes that found the serial port's queue full and were lost
  */
 public record MachineCounters(
-    long guestExits, long unclaimedPorts, long unclaimedMmio, long refusedMsrs) {}
+    long guestExits,
+    long unclaimedPorts,
+    long unclaimedMmio,
+    long refusedMsrs,
+    long refusedConsoleBytes) {}

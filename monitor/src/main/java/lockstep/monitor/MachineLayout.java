@@ -21,8 +21,8 @@ public final class MachineLayout {
     FAST_A20(0x92, 1, MachineLayout.NO_IRQ),
     DEBUG_EXIT(0xf4, 4, MachineLayout.NO_IRQ),
     SERIAL(0x3f8, 8, 4),
-    PCI_CONFIG(0xcf8, 8, MachineLayout.NO_IRQ),
-    RESET_CONTROL(0xcf9, 1, MachineLayout.NO_IRQ);
+    /** A byte at 0xcf9, among these ports, is the reset control register. */
+    PCI_CONFIG(0xcf8, 8, MachineLayout.NO_IRQ);
 
     private final int base;
     private final int count;
