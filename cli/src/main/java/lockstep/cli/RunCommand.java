@@ -164,7 +164,10 @@ final class RunCommand implements Callable<Integer> {
             OptionalInt.of(MachineLayout.CLOCK_PORT),
             OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
             quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty());
-    BootConfig config = BootConfig.of(plan.memoryBytes(), plan.commandLine()).withRewrite(rewrite);
+    BootConfig config =
+        BootConfig.of(plan.memoryBytes(), plan.commandLine())
+            .withRewrite(rewrite)
+            .withSeed(RandomSeed.fromHost());
     Optional<BootFile> initrd = plan.files().initrd();
     return BootImages.load(
         plan.files().kernel(), initrd.isPresent() ? config.withInitrd(initrd.get()) : config);
