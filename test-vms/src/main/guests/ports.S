@@ -7,11 +7,11 @@
  * It stays away from the ports that would end it (exit port, resets) and does not write to the
  * transmit register, so that it does not spoil the terminal; interrupts stay off.
  *
- * Options: accesses=N (100000), seed=N (1).
+ * Options: accesses=N (20000), seed=N (1).
  */
 #include "guest.h"
 
-#define DEFAULT_ACCESSES 100000
+#define DEFAULT_ACCESSES 20000
 #define DEFAULT_SEED    1
 #define DEVICE_PORTS    0x3ff
 #define MMIO_BASE       0xc0000000

@@ -56,4 +56,10 @@ public record Guest(
   public boolean passes(String console, int code) {
     return code == exitCode && expectedOutput.matcher(console.replace("\r\n", "\n")).find();
   }
+
+  /** Its name: what a test report needs. */
+  @Override
+  public String toString() {
+    return name;
+  }
 }
