@@ -1,0 +1,190 @@
+package lockstep.testvms.lab;
+
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * Boots the lab's host for one job at a time and brings back what it did.
+ *
+ * <p>QEMU is bounded three times: by this class, which kills it when the job's time is over; by a
+ * hook that kills it when this JVM ends; and by the host's own init, should this JVM be killed
+ * without mercy.
+ */
+public final class HostLab {
+  private static final String QEMU = "qemu-system-x86_64";
+
+  /**
+   * No reboot, no boot messages, no waiting for entropy; mitigations cost and guard nothing here.
+   */
+  private static final String KERNEL_COMMAND_LINE =
+      "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on";
+
+  private static final Pattern RESULT = Pattern.compile("exit ([0-9]+)");
+
+  /** Longest part of the boot messages worth showing when the host did not come up. */
+  private static final int TAIL_CHARACTERS = 2000;
+
+  private final LabKernel kernel;
+  private final Path image;
+
+  private HostLab(LabKernel kernel, Path image) {
+    this.kernel = kernel;
+    this.image = image;
+  }
+
+  /**
+   * Gets kernel and runtime, from the cache if it has them.
+   *
+   * @param testVms the source directory of the test-vms module, where the kernel's recipe is
+   * @throws LabException when something is missing on this machine; the message says what
+   */
+  public static HostLab prepare(Path testVms)
+      throws IOException, LabException, InterruptedException {
+    LabKernel kernel = LabKernel.find(testVms);
+    Path javaHome = Path.of(System.getProperty("java.home"));
+    return new HostLab(kernel, new LabImage(LabCache.ofUser(), kernel, javaHome).archive());
+  }
+
+  /**
+   * Runs one job.
+   *
+   * @param job what to run
+   * @param output gets the command's console output as it comes
+   * @throws LabException when the host does not come up or the job does not end in time
+   */
+  public LabResult run(LabJob job, OutputStream output)
+      throws IOException, LabException, InterruptedException {
+    Path work = Files.createTempDirectory("lockstep-lab-");
+    try {
+      Path initrd = work.resolve("initrd");
+      writeInitrd(initrd, job);
+      return run(job, work, initrd, output);
+    } finally {
+      LabCache.delete(work);
+    }
+  }
+
+  private LabResult run(LabJob job, Path work, Path initrd, OutputStream output)
+      throws IOException, LabException, InterruptedException {
+    Path result = work.resolve("result");
+    long startNanos = System.nanoTime();
+    Process qemu = start(command(job, initrd, result));
+    Thread hook = new Thread(qemu::destroyForcibly, "lab-cleanup");
+    Runtime.getRuntime().addShutdownHook(hook);
+    LabConsole console = new LabConsole(qemu, job.input(), output);
+    boolean ended;
+    try {
+      console.start();
+      ended = qemu.waitFor(job.timeout().toMillis(), TimeUnit.MILLISECONDS);
+    } finally {
+      qemu.destroyForcibly().waitFor();
+      removeHook(hook);
+      console.join();
+    }
+    long endNanos = System.nanoTime();
+    if (!ended) {
+      throw new LabException(
+          "%s did not end within %d s in the lab: %s"
+              .formatted(job.command(), job.timeout().toSeconds(), tail(console.all())));
+    }
+    Matcher exit = RESULT.matcher(Files.readString(result));
+    if (!exit.find()) {
+      throw new LabException("the lab's host stopped without a result: " + tail(console.all()));
+    }
+    Duration booting = Duration.ofNanos(console.startedNanos() - startNanos);
+    Duration running = Duration.ofNanos(endNanos - console.startedNanos());
+    return new LabResult(Integer.parseInt(exit.group(1)), console.ofJob(), booting, running);
+  }
+
+  private static Process start(List<String> command) throws LabException {
+    try {
+      return new ProcessBuilder(command).redirectErrorStream(true).start();
+    } catch (IOException e) {
+      throw new LabException(QEMU + " cannot be run: install qemu-system-x86", e);
+    }
+  }
+
+  /** The hook must not pile up with each job; during shutdown it has done its work. */
+  private static void removeHook(Thread hook) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The JVM is going down and the hook has been started.
+    }
+  }
+
+  private List<String> command(LabJob job, Path initrd, Path result) {
+    List<String> command = new ArrayList<>(List.of(QEMU, "-accel", "tcg"));
+    command.addAll(List.of("-cpu", "max,+svm,+npt", "-smp", Integer.toString(job.cpus())));
+    command.addAll(List.of("-m", Integer.toString(job.memoryMib()), "-no-reboot"));
+    command.addAll(List.of("-nodefaults", "-display", "none", "-serial", "stdio"));
+    command.addAll(List.of("-serial", "file:" + result, "-kernel", kernel.image().toString()));
+    command.addAll(List.of("-initrd", initrd.toString(), "-append", KERNEL_COMMAND_LINE));
+    return command;
+  }
+
+  /** The part that stays the same, then the scripts, the class path and the job. */
+  private void writeInitrd(Path initrd, LabJob job) throws IOException {
+    try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(initrd), 1 << 16)) {
+      Files.copy(image, out);
+      try (CpioArchive cpio = new CpioArchive(out)) {
+        cpio.file("init", 0755, resource("init"));
+        cpio.file("bin/lockstep", 0755, resource("lockstep"));
+        List<String> classPath = new ArrayList<>();
+        for (Path entry : job.classPath()) {
+          String name = "lab/classes/" + classPath.size() + "-" + entry.getFileName();
+          if (Files.isDirectory(entry)) {
+            cpio.tree(name, entry);
+            classPath.add("/" + name);
+          } else if (Files.exists(entry)) {
+            cpio.file(name, entry);
+            classPath.add("/" + name);
+          }
+        }
+        String script = script(job, String.join(":", classPath));
+        cpio.file("lab/job", 0755, script.getBytes(StandardCharsets.UTF_8));
+      }
+    }
+  }
+
+  private static byte[] resource(String name) throws IOException {
+    try (InputStream in = HostLab.class.getResourceAsStream(name)) {
+      if (in == null) {
+        throw new IllegalStateException(name + " is not beside " + HostLab.class);
+      }
+      return in.readAllBytes();
+    }
+  }
+
+  private static String script(LabJob job, String classPath) {
+    return """
+    #!/bin/sh
+    export CLASSPATH=%s
+    exec timeout -s KILL %d %s
+    """
+        .formatted(
+            quote(classPath),
+            job.timeout().toSeconds() + 1,
+            job.command().stream().map(HostLab::quote).collect(Collectors.joining(" ")));
+  }
+
+  private static String quote(String word) {
+    return "'" + word.replace("'", "'\\''") + "'";
+  }
+
+  private static String tail(String text) {
+    return text.substring(Math.max(0, text.length() - TAIL_CHARACTERS)).strip();
+  }
+}

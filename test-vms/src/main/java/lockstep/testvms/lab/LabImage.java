@@ -1,0 +1,144 @@
+package lockstep.testvms.lab;
+
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * The part of the lab's initramfs that stays the same from job to job: busybox, the kernel's KVM
+ * modules, a Java runtime cut down by jlink, and the C libraries it needs.
+ */
+final class LabImage {
+  /**
+   * The modules of the JDK that Lockstep, Log4j, JUnit and their tests use. A class path that needs
+   * another one fails in the lab with a NoClassDefFoundError that names it. Of java.desktop Log4j
+   * wants the beans, see {@link #UNUSED_FILES}.
+   */
+  private static final String JAVA_MODULES =
+      "java.base,java.desktop,java.logging,java.management,java.naming,java.xml,jdk.management,jdk.net,"
+          + "jdk.unsupported,jdk.zipfs";
+
+  private static final List<String> JLINK_OPTIONS =
+      List.of("--strip-debug", "--no-header-files", "--no-man-pages", "--generate-cds-archive");
+
+  /**
+   * Left out of the runtime: the native half of java.desktop, which would bring the X libraries
+   * along, and the archive for heaps that need 64-bit references.
+   */
+  private static final Pattern UNUSED_FILES =
+      Pattern.compile(
+          "lib(awt.*|fontmanager|freetype|javajpeg|jawt|jsound|lcms|mlib_image|splashscreen)[.]so"
+              + "|classes_nocoops[.]jsa");
+
+  /** In the order they have to be loaded. */
+  private static final List<String> KERNEL_MODULES =
+      List.of("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko");
+
+  private static final Path BUSYBOX = Path.of("/bin/busybox");
+  private static final Pattern LIBRARY = Pattern.compile("(?:=> )?(/[^ ]+) \\(0x");
+
+  private final LabCache cache;
+  private final LabKernel kernel;
+  private final Path javaHome;
+
+  LabImage(LabCache cache, LabKernel kernel, Path javaHome) {
+    this.cache = cache;
+    this.kernel = kernel;
+    this.javaHome = javaHome;
+  }
+
+  /** The cpio archive, made now unless the cache has it. */
+  Path archive() throws IOException, LabException, InterruptedException {
+    if (!Files.isExecutable(BUSYBOX)) {
+      throw new LabException(BUSYBOX + " is missing: install busybox-static");
+    }
+    LabCache.Key key =
+        new LabCache.Key()
+            .add(JAVA_MODULES + JLINK_OPTIONS + UNUSED_FILES)
+            .addFile(javaHome.resolve("release"))
+            .addFile(BUSYBOX);
+    for (Path module : kernelModules()) {
+      key.addFile(module);
+    }
+    return cache.get("lab-image-" + key.name() + ".cpio", this::make);
+  }
+
+  private void make(Path path) throws IOException, LabException, InterruptedException {
+    Path work = Files.createTempDirectory("lockstep-jlink-");
+    try {
+      Path runtime = work.resolve("java");
+      link(runtime);
+      write(path, runtime);
+    } finally {
+      LabCache.delete(work);
+    }
+  }
+
+  private void write(Path path, Path runtime)
+      throws IOException, LabException, InterruptedException {
+    Set<Path> libraries = libraries(runtime);
+    try (CpioArchive cpio =
+        new CpioArchive(new BufferedOutputStream(Files.newOutputStream(path), 1 << 16))) {
+      for (String directory : List.of("dev", "proc", "sys", "tmp", "root")) {
+        cpio.directory(directory);
+      }
+      cpio.file("bin/busybox", BUSYBOX);
+      cpio.symlink("bin/sh", "busybox");
+      for (Path module : kernelModules()) {
+        cpio.file("modules/" + module.getFileName(), module);
+      }
+      cpio.tree("java", runtime);
+      for (Path library : libraries) {
+        cpio.file(library.toString().substring(1), library);
+      }
+    }
+  }
+
+  private List<Path> kernelModules() {
+    return KERNEL_MODULES.stream().map(kernel::module).toList();
+  }
+
+  private void link(Path path) throws IOException, LabException, InterruptedException {
+    Path jlink = javaHome.resolve("bin/jlink");
+    if (!Files.isExecutable(jlink)) {
+      throw new LabException(jlink + " is missing: run with a JDK 25, not a JRE");
+    }
+    List<String> command = new ArrayList<>(List.of(jlink.toString()));
+    command.addAll(JLINK_OPTIONS);
+    command.addAll(List.of("--add-modules", JAVA_MODULES, "--output", path.toString()));
+    Tool.run(command);
+    try (Stream<Path> walk = Files.walk(path.resolve("lib"))) {
+      for (Path file : walk.toList()) {
+        if (UNUSED_FILES.matcher(file.getFileName().toString()).matches()) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  /** The shared libraries that the runtime's programs and libraries ask for, by {@code ldd}. */
+  private static Set<Path> libraries(Path runtime)
+      throws IOException, LabException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of("ldd", runtime.resolve("bin/java").toString()));
+    try (Stream<Path> walk = Files.walk(runtime.resolve("lib"))) {
+      walk.map(Path::toString).filter(name -> name.endsWith(".so")).forEach(command::add);
+    }
+    Set<Path> libraries = new TreeSet<>();
+    Matcher matcher = LIBRARY.matcher(Tool.run(command));
+    while (matcher.find()) {
+      Path library = Path.of(matcher.group(1));
+      if (!library.startsWith(runtime)) {
+        libraries.add(library);
+      }
+    }
+    return libraries;
+  }
+}
