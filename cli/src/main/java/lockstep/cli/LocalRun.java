@@ -6,6 +6,7 @@ import java.util.concurrent.FutureTask;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
+import lockstep.monitor.MachineCounters;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.host.KickTimer;
@@ -24,6 +25,7 @@ import lockstep.monitor.vcpu.VcpuHandle;
  */
 final class LocalRun {
   private final InputQueue queue = new InputQueue();
+  private MachineCounters counters = MachineCounters.ZERO;
 
   /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
   private volatile Runnable kick = () -> {};
@@ -31,6 +33,11 @@ final class LocalRun {
   /** The way in for console input and for {@link #stop}. */
   InputQueue queue() {
     return queue;
+  }
+
+  /** What the machine counted; zeros before its end. */
+  MachineCounters counters() {
+    return counters;
   }
 
   /** Ends the guest as if the power were cut; false if the queue is full. Any thread. */
@@ -52,7 +59,9 @@ final class LocalRun {
       kick = handle::kick;
       queue.wakeWith(handle::kick);
       vcpu.start();
-      return await(task);
+      RunResult result = await(task);
+      counters = machine.counters();
+      return result;
     }
   }
 

@@ -37,7 +37,7 @@ public final class Main implements Runnable {
   @Option(
       names = {"-v", "--verbose"},
       scope = ScopeType.INHERIT,
-      description = "Show the stack trace of an error.")
+      description = "Say more: what was done, and the stack trace of an error.")
   private boolean verbose;
 
   /** Only Picocli makes one. */
@@ -55,6 +55,11 @@ public final class Main implements Runnable {
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setParameterExceptionHandler(main::usageError)
         .setExecutionExceptionHandler(main::failure);
+  }
+
+  /** Whether the user wants to know more. */
+  boolean verbose() {
+    return verbose;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -23,6 +24,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** {@code lockstep run}: boots a VM here, console on this terminal. */
@@ -47,6 +49,7 @@ final class RunCommand implements Callable<Integer> {
   private static final long DEFAULT_MEMORY_BYTES = 256L << 20;
 
   @Spec private CommandSpec spec = CommandSpec.create();
+  @ParentCommand private Main main = new Main();
 
   @ArgGroup(exclusive = true)
   private What what = new What();
@@ -117,8 +120,10 @@ final class RunCommand implements Callable<Integer> {
       LocalRun run = new LocalRun();
       RunResult result;
       try (TerminalConsole console = TerminalConsole.open(run)) {
+        tell("kernel text: " + image.rewrites());
         result = run.run(kvm, config, quirks, image, console.output());
       }
+      tell(run.counters().toString());
       return exitCode(result);
     }
   }
@@ -171,6 +176,14 @@ final class RunCommand implements Callable<Integer> {
     Optional<BootFile> initrd = plan.files().initrd();
     return BootImages.load(
         plan.files().kernel(), initrd.isPresent() ? config.withInitrd(initrd.get()) : config);
+  }
+
+  private void tell(String line) {
+    if (main.verbose()) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.print("lockstep run: " + line + "\r\n");
+      err.flush();
+    }
   }
 
   private int exitCode(RunResult result) {

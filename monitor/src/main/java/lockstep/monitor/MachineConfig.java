@@ -26,7 +26,7 @@ public record MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSe
   public static Optional<String> complaint(long memoryBytes) {
     if (memoryBytes < MachineLayout.MIN_MEMORY_BYTES) {
       return Optional.of(
-          "memory of %d bytes is too small: a PC has at least 1 MiB; give --memory 64M or more"
+          "memory of %d bytes is too small: 2 MiB is the least; give --memory 64M or more"
               .formatted(memoryBytes));
     }
     if (memoryBytes > MachineLayout.MAX_MEMORY_BYTES) {

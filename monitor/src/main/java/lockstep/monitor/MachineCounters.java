@@ -14,4 +14,15 @@ public record MachineCounters(
     long unclaimedPorts,
     long unclaimedMmio,
     long refusedMsrs,
-    long refusedConsoleBytes) {}
+    long refusedConsoleBytes) {
+  /** Before anything happened. */
+  public static final MachineCounters ZERO = new MachineCounters(0, 0, 0, 0, 0);
+
+  /** One line for people. */
+  @Override
+  public String toString() {
+    return ("%d guest exits; unclaimed: %d port and %d MMIO accesses; refused: %d MSR accesses,"
+            + " %d console bytes")
+        .formatted(guestExits, unclaimedPorts, unclaimedMmio, refusedMsrs, refusedConsoleBytes);
+  }
+}

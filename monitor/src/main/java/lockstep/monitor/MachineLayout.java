@@ -76,8 +76,8 @@ public final class MachineLayout {
   /** RAM that does not fit below {@link #LOW_RAM_LIMIT} goes on here. */
   public static final long HIGH_RAM_START = 0x1_0000_0000L;
 
-  /** Real mode needs its first MiB, and a guest something to live in. */
-  public static final long MIN_MEMORY_BYTES = 1L << 20;
+  /** A PC's first MiB, and one for a guest to live in. */
+  public static final long MIN_MEMORY_BYTES = 2L << 20;
 
   /** 64 GiB: beyond what a replicated guest can sensibly transfer; a typing error below it. */
   public static final long MAX_MEMORY_BYTES = 64L << 30;
