@@ -8,6 +8,9 @@ import lockstep.uapi.kvm_sregs;
 
 /** Segment, control and table registers: a copy of the vCPU's, read and written as a whole. */
 public final class SystemRegisters {
+  /** IA32_APIC_BASE bit 11 (Intel SDM volume 3, 11.4.3). */
+  private static final long APIC_GLOBAL_ENABLE = 1L << 11;
+
   private final MemorySegment block;
 
   SystemRegisters(Arena arena) {
@@ -121,6 +124,14 @@ public final class SystemRegisters {
   /** The EFER MSR. */
   public long efer() {
     return kvm_sregs.efer(block);
+  }
+
+  /**
+   * Clears the APIC's global enable bit, as a CPU without an APIC has it. With the bit set, as it
+   * is after reset, KVM shows the APIC in CPUID whatever the table says.
+   */
+  public void disableApic() {
+    kvm_sregs.apic_base(block, kvm_sregs.apic_base(block) & ~APIC_GLOBAL_ENABLE);
   }
 
   /** Sets the control registers and EFER. */

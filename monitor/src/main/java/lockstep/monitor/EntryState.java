@@ -27,6 +27,7 @@ final class EntryState {
     system.segment(SegmentName.LDT, segment(entry.ldt()));
     system.gdt(entry.gdt().base(), entry.gdt().limit());
     system.idt(entry.idt().base(), entry.idt().limit());
+    system.disableApic();
     system.control(entry.cr0(), entry.cr3(), entry.cr4(), entry.efer());
     vcpu.writeSregs();
     for (Reg register : Reg.values()) {

@@ -12,7 +12,6 @@ import lockstep.sys.SysException;
 public final class DebugProbe {
   private static final int NOP = 0x90;
   private static final int STEPS = 4;
-  private static final int ENTRY_STEPS = 3;
   private static final Answer DEBUG_EXIT = new Answer.OtherExit(KVM_EXIT_DEBUG);
 
   private DebugProbe() {}
@@ -29,14 +28,9 @@ public final class DebugProbe {
   /** The same at CPL 3. */
   public static boolean stepsInUser(Kvm kvm, Cpuid cpuid) throws SysException {
     try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
-      guest.enterUser().code(ProbeGuest.USER_CODE, NOP, NOP, NOP, NOP, NOP, NOP, NOP, NOP);
+      guest.startInUser().code(ProbeGuest.USER_CODE, NOP, NOP, NOP, NOP, NOP, NOP, NOP, NOP);
       guest.vcpu().debug().set(true, false);
-      for (int i = 0; i < ENTRY_STEPS; i++) {
-        if (!guest.run().equals(DEBUG_EXIT)) {
-          return false;
-        }
-      }
-      return guest.rip() == ProbeGuest.USER_CODE && steps(guest, ProbeGuest.USER_CODE);
+      return steps(guest, ProbeGuest.USER_CODE);
     }
   }
 
@@ -63,7 +57,7 @@ public final class DebugProbe {
   public static boolean breaksInUser(Kvm kvm, Cpuid cpuid) throws SysException {
     long target = ProbeGuest.USER_CODE + 3;
     try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
-      guest.enterUser().code(ProbeGuest.USER_CODE, NOP, NOP, NOP, NOP, 0x0f, 0x0b);
+      guest.startInUser().code(ProbeGuest.USER_CODE, NOP, NOP, NOP, NOP, 0x0f, 0x0b);
       guest.vcpu().debug().set(false, false, target);
       return guest.run().equals(DEBUG_EXIT) && guest.rip() == target;
     }
@@ -79,14 +73,11 @@ public final class DebugProbe {
     try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
       guest.code(
           ProbeGuest.KERNEL_CODE,
-          0x31,
-          0xc9, // xor ecx, ecx
-          0xfb, // sti
-          NOP, // the shadow covers this one
-          0xff,
-          0xc1, // loop: inc ecx
-          0xeb,
-          0xfc); // jmp loop
+          "31c9", // xor ecx, ecx
+          "fb", // sti
+          "90", // nop: the shadow covers this one
+          "ffc1", // loop: inc ecx
+          "ebfc"); // jmp loop
       guest.vcpu().requestInterruptWindow(true);
       Answer answer = guest.run();
       guest.vcpu().readRegs();

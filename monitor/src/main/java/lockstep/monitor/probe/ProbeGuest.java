@@ -132,6 +132,7 @@ public final class ProbeGuest implements AutoCloseable {
     }
     system.gdt(GDT, 0x37);
     system.idt(0, 0);
+    system.disableApic();
     system.control(CR0_PG_WP_NE_ET_MP_PE, PAGE_TABLES, CR4_OSFXSR_PAE, EFER_NX_LMA_LME_SCE);
     vcpu.writeSregs();
     vcpu.setMsr(MSR_STAR, 0x0020_0010L << 32);
@@ -174,20 +175,26 @@ public final class ProbeGuest implements AutoCloseable {
   public ProbeGuest enterUser() {
     return code(
         KERNEL_CODE,
-        0xb9,
-        0,
-        0,
-        0x20,
-        0, // mov ecx, USER_CODE
-        0x41,
-        0xbb,
-        2,
-        0,
-        0,
-        0, // mov r11d, 2
-        0x48,
-        0x0f,
-        0x07); // sysretq
+        "b900002000", // mov ecx, USER_CODE
+        "41bb02000000", // mov r11d, 2
+        "480f07"); // sysretq
+  }
+
+  /**
+   * Starts in user code instead, without an instruction that leads there: SYSRET would load the
+   * flags and with them what single-step keeps there.
+   */
+  public ProbeGuest startInUser() throws SysException {
+    vcpu.readSregs();
+    vcpu.sregs()
+        .segment(SegmentName.CS, new Segment(0x33, 0, -1, 0xb, true, 3, false, true, true, true));
+    vcpu.sregs()
+        .segment(SegmentName.SS, new Segment(0x2b, 0, -1, 3, true, 3, true, true, false, true));
+    vcpu.writeSregs();
+    vcpu.readRegs();
+    vcpu.reg(Reg.RIP, USER_CODE);
+    vcpu.writeRegs();
+    return this;
   }
 
   /** Four bytes of guest memory. */
