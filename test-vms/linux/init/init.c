@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -32,6 +33,14 @@ struct command {
 };
 
 static const struct command commands[];
+
+/* Ctrl-C. A command that runs long looks at it; a program dies of the signal by itself. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal) {
+  (void)signal;
+  interrupted = 1;
+}
 
 static int failed(const char *what) {
   printf("%s: %s\n", what, strerror(errno));
@@ -89,6 +98,26 @@ static int do_ls(int argc, char **argv) {
   struct dirent *entry;
   while ((entry = readdir(dir))) {
     if (entry->d_name[0] != '.') printf("%s\n", entry->d_name);
+  }
+  closedir(dir);
+  return 0;
+}
+
+/* pid, state and name of every process, from the start of /proc/PID/stat: "1 (init) R ...". */
+static int do_ps(int argc, char **argv) {
+  (void)argc, (void)argv;
+  DIR *dir = opendir("/proc");
+  if (!dir) return failed("/proc");
+  struct dirent *entry;
+  while ((entry = readdir(dir))) {
+    char path[sizeof entry->d_name + 16], line[128];
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (!file) continue; /* ended meanwhile */
+    char *end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (end && end[1] && end[2]) printf("%.*s\n", (int)(end + 3 - line), line);
+    fclose(file);
   }
   closedir(dir);
   return 0;
@@ -154,7 +183,7 @@ static int do_sum(int argc, char **argv) {
 /* User-space CPU load without a system call: N million steps of xorshift64. */
 static int do_burn(int argc, char **argv) {
   uint64_t steps = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1) * 1000000, x = 88172645463325252ULL;
-  for (uint64_t i = 0; i < steps; i++) {
+  for (uint64_t i = 0; i < steps && !interrupted; i++) {
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
@@ -166,7 +195,7 @@ static int do_burn(int argc, char **argv) {
 /* forks N times, one child after another: system calls, page faults, context switches. */
 static int do_forks(int argc, char **argv) {
   int count = argc > 1 ? atoi(argv[1]) : 1, ended = 0;
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < count && !interrupted; i++) {
     fflush(stdout);
     pid_t child = fork();
     if (child < 0) return failed("fork");
@@ -259,6 +288,7 @@ static const struct command commands[] = {
     {"ls", do_ls, "[PATH]  lists a directory"},
     {"mount", do_mount, "DEVICE DIRECTORY [TYPE]  mounts, ext2 if not said otherwise"},
     {"poweroff", do_poweroff, "ends the machine with exit code 0"},
+    {"ps", do_ps, "lists processes: pid, name, state"},
     {"reboot", do_reboot, "resets the machine"},
     {"rm", do_rm, "PATH...  removes files"},
     {"sleep", do_sleep, "[SECONDS]  waits"},
@@ -302,28 +332,51 @@ static int run_line(char *line) {
   return 127;
 }
 
-int main(void) {
-  int console = open("/dev/console", O_RDWR);
+/*
+ * Takes the console as the controlling terminal, which is what makes Ctrl-C a signal. /dev/console
+ * cannot be one, so the serial port behind it is opened by name.
+ */
+static void take_console(void) {
+  setsid();
+  int console = open("/dev/ttyS0", O_RDWR);
   if (console >= 0) {
-    for (int fd = 0; fd < 3; fd++) dup2(console, fd);
+    ioctl(console, TIOCSCTTY, 0);
+  } else {
+    console = open("/dev/console", O_RDWR);
   }
-  signal(SIGINT, SIG_IGN);
+  if (console < 0) return;
+  for (int fd = 0; fd < 3; fd++) dup2(console, fd);
+  if (console > 2) close(console);
+}
+
+static void reap_orphans(void) {
+  while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+}
+
+int main(void) {
   mkdir("/proc", 0755);
   mount("proc", "/proc", "proc", 0, NULL);
+  mkdir("/dev", 0755);
   mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
   mkdir("/tmp", 0755);
-  printf("tiny Linux is up; help lists the commands\n" PROMPT);
-  fflush(stdout);
+  take_console();
+  struct sigaction action = {.sa_handler = interrupt}; /* no SA_RESTART: a read or sleep ends */
+  sigaction(SIGINT, &action, NULL);
+  printf("tiny Linux is up; help lists the commands\n");
   char line[512];
   for (;;) {
+    printf(PROMPT);
+    fflush(stdout);
+    interrupted = 0;
     if (!fgets(line, sizeof line, stdin)) {
       clearerr(stdin);
-      sleep(1);
+      putchar('\n');
+      if (!interrupted) sleep(1); /* Ctrl-D, or no terminal: do not spin */
       continue;
     }
     int status = run_line(line);
+    if (interrupted) printf("interrupted\n");
     if (status) printf("status %d\n", status);
-    printf(PROMPT);
-    fflush(stdout);
+    reap_orphans();
   }
 }
