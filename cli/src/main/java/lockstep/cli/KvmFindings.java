@@ -206,7 +206,8 @@ final class KvmFindings {
               result.event().isPresent(),
               new String[] {result.reason(), result.reason()},
               new String[] {
-                "counter placement is possible", "no counter placement: at-exit and step are used"
+                "counter placement is possible; not verified on hardware by its makers",
+                "no counter placement: at-exit and step are used"
               }));
     }
   }
