@@ -16,6 +16,7 @@ final class PitChannel {
   private boolean bcd;
   private int access = 3;
   private int reload = 0x10000;
+  private boolean programmed;
   private boolean loaded;
   private boolean gate;
   private boolean running;
@@ -56,6 +57,7 @@ final class PitChannel {
 
   /** A control word: the counter stops until a count is written. */
   void control(int newAccess, int newMode, boolean newBcd) {
+    programmed = true;
     access = newAccess;
     // Modes 6 and 7 are 2 and 3: the datasheet leaves the upper mode bit open there.
     mode = newMode > 5 ? newMode - 4 : newMode;
@@ -288,7 +290,9 @@ final class PitChannel {
   void latchStatus(long now) {
     if (!statusLatched) {
       boolean out = out(now);
-      boolean empty = !loaded || nextReload != 0 || (running && now < startTick);
+      // The datasheet leaves the state after power-on open. A PC's firmware has loaded every
+      // counter by the time a kernel runs, and Linux waits for that when it looks for entropy.
+      boolean empty = (programmed && !loaded) || nextReload != 0 || (running && now < startTick);
       latchedStatus =
           (out ? STATUS_OUT : 0)
               | (empty ? STATUS_NULL : 0)
@@ -322,6 +326,7 @@ final class PitChannel {
 
   PitChannelState save() {
     return new PitChannelState(
+        programmed,
         mode,
         bcd,
         access,
@@ -344,6 +349,7 @@ final class PitChannel {
   }
 
   void restore(PitChannelState state) {
+    programmed = state.programmed();
     mode = state.mode();
     bcd = state.bcd();
     access = state.access();

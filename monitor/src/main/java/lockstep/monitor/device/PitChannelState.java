@@ -5,6 +5,7 @@ import lockstep.monitor.state.DeviceState;
 /**
  * One counter of the 8254. Ticks are periods of 1/1,193,182 s since the guest clock's start.
  *
+ * @param programmed a control word was written since power-on
  * @param mode 0..5
  * @param bcd counts in decimal
  * @param access 1 low byte, 2 high byte, 3 low then high
@@ -26,6 +27,7 @@ import lockstep.monitor.state.DeviceState;
  * @param latchedStatus that status byte
  */
 public record PitChannelState(
+    boolean programmed,
     int mode,
     boolean bcd,
     int access,

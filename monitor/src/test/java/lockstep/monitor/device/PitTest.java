@@ -45,6 +45,16 @@ class PitTest {
   }
 
   @Test
+  void aCounterNobodyProgrammedIsNotWaitedFor() {
+    // Linux, arch/x86/lib/kaslr.c, i8254(): read-back of status and count until the null-count
+    // flag is clear, before anybody programmed the counter.
+    out(3, 0xc2);
+    assertEquals(0, pit.read(0, 1) & 0x40, "null count after power-on");
+    out(3, 0x34, 0xc2);
+    assertEquals(0x40, pit.read(0, 1) & 0x40, "null count between control word and count");
+  }
+
+  @Test
   void periodicTicksDoNotDriftOverDays() {
     out(3, 0x34);
     out(0, 4773 & 0xff, 4773 >> 8);
