@@ -18,7 +18,6 @@ public final class Quirks {
   /** MSR LSTAR: where SYSCALL enters the kernel. */
   public static final int MSR_LSTAR = 0xc000_0082;
 
-  private static final Logger LOG = LogManager.getLogger(Quirks.class);
   private static final int INT3 = 0xcc;
   private static final int FWAIT = 0x9b;
   private static final int VECTOR_BREAKPOINT = 3;
@@ -93,9 +92,10 @@ public final class Quirks {
             : Optional.of("the IDT is not mapped");
     problem.ifPresent(
         what ->
-            LOG.warn(
-                "system calls will not work in this guest on this KVM: {} (docs/host-kvm.md)",
-                what));
+            log()
+                .warn(
+                    "system calls will not work in this guest on this KVM: {} (docs/host-kvm.md)",
+                    what));
   }
 
   private static long gateTarget(byte[] gate) {
@@ -150,9 +150,14 @@ public final class Quirks {
       try {
         return vcpu.translate(virtual);
       } catch (SysException e) {
-        LOG.warn("cannot translate a guest address: {}", e.getMessage());
+        log().warn("cannot translate a guest address: {}", e.getMessage());
         return -1;
       }
     }
+  }
+
+  // Looked up when there is something to say: starting Log4j is a good part of a short run's time.
+  private static Logger log() {
+    return LogManager.getLogger(Quirks.class);
   }
 }
