@@ -24,6 +24,7 @@ import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.probe.QuirkProbe;
@@ -113,7 +114,8 @@ final class ExitsBench {
     BootImage boot =
         BootImages.load(BootFile.of("bench guest", image), BootConfig.of(MEMORY_BYTES, ""));
     MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
-    LiveInputs inputs = new LiveInputs(new InputQueue(), MachineLayout.TIMERS, 0, deadline -> {});
+    LiveInputs inputs =
+        new LiveInputs(new HostInputs(new InputQueue(), MachineLayout.TIMERS, 0, deadline -> {}));
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (Machine machine = Machine.create(kvm, config, quirks, inputs, value -> {})) {
       machine.boot(boot);

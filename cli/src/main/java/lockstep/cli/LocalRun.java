@@ -12,6 +12,7 @@ import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
+import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
@@ -51,7 +52,11 @@ final class LocalRun {
     try (KickTimer timer = new KickTimer(() -> kick.run());
         Machine machine =
             Machine.create(
-                kvm, config, quirks, new LiveInputs(queue, MachineLayout.TIMERS, 0, timer), sink)) {
+                kvm,
+                config,
+                quirks,
+                new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
+                sink)) {
       machine.boot(image);
       FutureTask<RunResult> task = new FutureTask<>((Callable<RunResult>) machine::run);
       Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);

@@ -15,6 +15,7 @@ import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.quirk.QuirkSet;
@@ -158,7 +159,7 @@ class MachineTest {
     Runnable kick = () -> Arrays.stream(handle).filter(h -> h != null).forEach(VcpuHandle::kick);
     try (Kvm kvm = Kvm.open();
         KickTimer timer = new KickTimer(kick)) {
-      LiveInputs inputs = new LiveInputs(queue, MachineLayout.TIMERS, 0, timer);
+      LiveInputs inputs = new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer));
       MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
       try (Machine machine = Machine.create(kvm, config, QuirkSet.NONE, inputs, console::write)) {
         machine.boot(

@@ -18,6 +18,7 @@ import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.probe.QuirkProbe;
@@ -63,7 +64,7 @@ final class LiveGuest {
                 kvm,
                 config,
                 QuirkProbe.probe(kvm),
-                new LiveInputs(queue, MachineLayout.TIMERS, 0, timer),
+                new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
                 console::write)) {
       BootFile image = BootFile.of(guest.name(), guest.image());
       machine.boot(BootImages.load(image, BootConfig.of(memoryBytes, commandLine)));

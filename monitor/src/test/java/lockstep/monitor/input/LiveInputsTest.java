@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 class LiveInputsTest {
   private final InputQueue queue = new InputQueue();
   private long wakeAt = Long.MAX_VALUE;
-  private final LiveInputs inputs = new LiveInputs(queue, 2, 0, at -> wakeAt = at);
+  private final LiveInputs inputs = new LiveInputs(new HostInputs(queue, 2, 0, at -> wakeAt = at));
   private final Position position = new Position();
 
   @Test
@@ -103,7 +103,7 @@ class LiveInputsTest {
 
   @Test
   void theClockNeverGoesBackAndContinuesFromItsStart() {
-    LiveInputs restored = new LiveInputs(queue, 1, 1_000_000_000_000L, at -> {});
+    LiveInputs restored = new LiveInputs(new HostInputs(queue, 1, 1_000_000_000_000L, at -> {}));
     long last = restored.nowNanos();
     assertTrue(last >= 1_000_000_000_000L);
     for (int i = 0; i < 10_000; i++) {

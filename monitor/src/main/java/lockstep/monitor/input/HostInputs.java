@@ -1,0 +1,91 @@
+package lockstep.monitor.input;
+
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where a live machine's inputs come from: the host's clock, the timers that devices armed, and
+ * what other threads put into the queue. When an input becomes due is this class's matter; at which
+ * execution point it is applied is that of the InputSource around it.
+ *
+ * <p>Owned by the vCPU thread.
+ */
+public final class HostInputs implements GuestClock {
+  /** One wait in HLT at most; only bounds the damage of a lost wake-up, of which none is known. */
+  private static final long WAIT_SLICE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private final InputQueue queue;
+  private final WakeTimer wakeTimer;
+  private final long[] deadlineNanos;
+  private final long originHostNanos;
+  private long nextDeadlineNanos = TimerPort.NEVER;
+
+  /**
+   * @param queue inputs from other threads
+   * @param timers how many timers the machine has
+   * @param startNanos what the guest clock shows now: 0 for a new machine
+   * @param wakeTimer kicks the vCPU out of the guest at a deadline
+   */
+  public HostInputs(InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer) {
+    this.queue = queue;
+    this.wakeTimer = wakeTimer;
+    this.deadlineNanos = new long[timers];
+    Arrays.fill(deadlineNanos, TimerPort.NEVER);
+    this.originHostNanos = System.nanoTime() - startNanos;
+  }
+
+  @Override
+  public long nowNanos() {
+    return System.nanoTime() - originHostNanos;
+  }
+
+  /** Takes the oldest queued input, else the first expired timer, or null when none is due. */
+  public @Nullable ExternalInput due() {
+    ExternalInput queued = queue.poll();
+    if (queued != null || nextDeadlineNanos == TimerPort.NEVER) {
+      return queued;
+    }
+    long now = nowNanos();
+    if (now < nextDeadlineNanos) {
+      return null;
+    }
+    for (int timer = 0; timer < deadlineNanos.length; timer++) {
+      if (deadlineNanos[timer] <= now) {
+        armTimer(timer, TimerPort.NEVER);
+        return new ExternalInput.TimerExpiry(timer, now);
+      }
+    }
+    throw new IllegalStateException("no timer at the next deadline " + nextDeadlineNanos);
+  }
+
+  /**
+   * Waits until an input is due, or for a bounded while.
+   *
+   * @throws InterruptedException when the vCPU thread is told to end
+   */
+  public void await() throws InterruptedException {
+    if (Thread.interrupted()) {
+      throw new InterruptedException("vCPU thread told to end");
+    }
+    long untilDeadline =
+        nextDeadlineNanos == TimerPort.NEVER ? WAIT_SLICE_NANOS : nextDeadlineNanos - nowNanos();
+    if (untilDeadline > 0) {
+      LockSupport.parkNanos(this, Math.min(untilDeadline, WAIT_SLICE_NANOS));
+    }
+  }
+
+  /** See {@link InputSource#armTimer}. */
+  public void armTimer(int timer, long newDeadlineNanos) {
+    deadlineNanos[timer] = newDeadlineNanos;
+    long earliest = TimerPort.NEVER;
+    for (long deadline : deadlineNanos) {
+      earliest = Math.min(earliest, deadline);
+    }
+    if (earliest != nextDeadlineNanos) {
+      nextDeadlineNanos = earliest;
+      wakeTimer.wakeAt(earliest == TimerPort.NEVER ? Long.MAX_VALUE : originHostNanos + earliest);
+    }
+  }
+}
