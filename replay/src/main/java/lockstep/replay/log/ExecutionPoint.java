@@ -1,0 +1,96 @@
+package lockstep.replay.log;
+
+import java.util.List;
+import lockstep.monitor.state.Bytes;
+
+/**
+ * Where in the guest's instruction stream an input belongs (DESIGN: placement). Every point starts
+ * from a guest exit: {@code exits} counts the exits handled since the machine's first start, and
+ * the exit's instruction has been completed.
+ */
+public sealed interface ExecutionPoint {
+  /** Guest exits handled before this point, 0 = before the first instruction. */
+  long exits();
+
+  /** Placement at-exit: right after the exit. */
+  record AtExit(long exits) implements ExecutionPoint {
+    /** Checks the range. */
+    public AtExit {
+      checkExits(exits);
+    }
+  }
+
+  /**
+   * Placement step: {@code steps} instructions single-stepped from the exit.
+   *
+   * @param steps 1 to {@link #MAX_STEPS}
+   */
+  record Step(long exits, int steps) implements ExecutionPoint {
+    /** A recorder gives up stepping long before; bounds what a damaged log can ask for. */
+    public static final int MAX_STEPS = 1 << 20;
+
+    /** Checks the ranges. */
+    public Step {
+      checkExits(exits);
+      if (steps < 1 || steps > MAX_STEPS) {
+        throw new IllegalArgumentException("steps " + steps + " not in 1.." + MAX_STEPS);
+      }
+    }
+  }
+
+  /**
+   * Placement counter: {@code count} counted instructions after the exit, where RIP, RCX and the
+   * other registers are these.
+   *
+   * @param count retired conditional branches (or instructions) since the exit, at least 0
+   * @param rip the instruction to stop before
+   * @param rcx tells the iterations of a REP instruction apart
+   * @param registerDigest of all general registers and RFLAGS
+   */
+  record Counter(long exits, long count, long rip, long rcx, long registerDigest)
+      implements ExecutionPoint {
+    /** Checks the ranges. */
+    public Counter {
+      checkExits(exits);
+      if (count < 0) {
+        throw new IllegalArgumentException("count " + count);
+      }
+    }
+  }
+
+  /**
+   * Placement state-sync: from the exit the machine jumps to this CPU state and these pages.
+   *
+   * @param cpuState {@code VcpuState.encode()}
+   * @param pages the pages dirtied since the last sync (or since the log's start)
+   */
+  record StateSync(long exits, Bytes cpuState, List<Page> pages) implements ExecutionPoint {
+    /** Checks the ranges and copies. */
+    public StateSync {
+      checkExits(exits);
+      pages = List.copyOf(pages);
+    }
+  }
+
+  /**
+   * One page of guest memory.
+   *
+   * @param address guest-physical, a multiple of 4,096
+   * @param content 4,096 bytes
+   */
+  record Page(long address, Bytes content) {
+    /** Checks the shape. */
+    public Page {
+      if (address < 0 || address % 4096 != 0 || content.size() != 4096) {
+        throw new IllegalArgumentException(
+            "page at 0x%x with %d bytes".formatted(address, content.size()));
+      }
+    }
+  }
+
+  private static void checkExits(long exits) {
+    if (exits < 0) {
+      throw new IllegalArgumentException("exits " + exits);
+    }
+  }
+}
