@@ -3,10 +3,13 @@ package lockstep.kvm;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Random;
+import java.util.zip.CRC32C;
 import lockstep.kvm.GuestMemory.BadGuestAddress;
 import org.junit.jupiter.api.Test;
 
@@ -88,6 +91,50 @@ class GuestMemoryTest {
   }
 
   @Test
+  void aChecksumIsTheCrc32cOfTheRangeAndSeesEveryBit() throws Exception {
+    long seed = new Random().nextLong();
+    System.out.println("GuestMemoryTest seed " + seed);
+    Random random = new Random(seed);
+    try (GuestMemory memory = GuestMemory.allocate(2 * LOW, LOW)) {
+      memory.write(0x1000, "123456789".getBytes(StandardCharsets.US_ASCII), 0, 9);
+      assertEquals(0xe306_9283, memory.checksum(0x1000, 9), "the check value of CRC-32C");
+      assertEquals(0, memory.checksum(0x1000, 0), "nothing");
+      byte[] content = new byte[(int) LOW];
+      random.nextBytes(content);
+      memory.write(HIGH_START, content, 0, content.length);
+      for (int i = 0; i < 50; i++) {
+        int from = random.nextInt(content.length);
+        int length = 1 + random.nextInt(content.length - from);
+        CRC32C expected = new CRC32C();
+        expected.update(content, from, length);
+        int whole = memory.checksum(HIGH_START + from, length);
+        assertEquals((int) expected.getValue(), whole);
+        int at = from + random.nextInt(length);
+        content[at] ^= (byte) (1 << random.nextInt(8));
+        memory.putByte(HIGH_START + at, content[at]);
+        assertNotEquals(whole, memory.checksum(HIGH_START + from, length));
+      }
+      assertThrows(BadGuestAddress.class, () -> memory.checksum(LOW - 1, 2));
+      assertThrows(BadGuestAddress.class, () -> memory.checksum(0, -1));
+    }
+  }
+
+  @Test
+  void aZeroRangeIsToldFromOneWithASingleBitSet() throws Exception {
+    try (GuestMemory memory = GuestMemory.allocate(2 * LOW, LOW)) {
+      assertTrue(memory.isZero(0, LOW));
+      for (long at : new long[] {0, 1, 4095, 4096, 70_000, LOW - 2}) {
+        memory.putByte(HIGH_START + at, 0x80);
+        assertFalse(memory.isZero(HIGH_START, LOW), "byte " + at);
+        assertTrue(memory.isZero(HIGH_START, at));
+        assertTrue(memory.isZero(HIGH_START + at + 1, LOW - at - 1));
+        memory.putByte(HIGH_START + at, 0);
+      }
+      assertThrows(BadGuestAddress.class, () -> memory.isZero(LOW, 1));
+    }
+  }
+
+  @Test
   void absurdSizesAreRefusedWithTheirBounds() {
     for (long size : new long[] {0, -4096, 1, 4097, Long.MAX_VALUE, GuestMemory.MAX_BYTES + 4096}) {
       IllegalArgumentException e =
@@ -105,5 +152,7 @@ class GuestMemoryTest {
     memory.close();
     assertThrows(IllegalStateException.class, () -> memory.getByte(0));
     assertThrows(IllegalStateException.class, () -> memory.putLong(8, 1));
+    assertThrows(IllegalStateException.class, () -> memory.checksum(0, 1));
+    assertThrows(IllegalStateException.class, () -> memory.isZero(0, 1));
   }
 }
