@@ -133,6 +133,11 @@ public final class VcpuFd implements AutoCloseable {
     run.set(JAVA_BYTE, kvm_run.request_interrupt_window$offset(), (byte) (wanted ? 1 : 0));
   }
 
+  /** What CR8 is at the next entry (api.rst, kvm_run.cr8). */
+  void taskPriority(long cr8) {
+    run.set(JAVA_LONG_UNALIGNED, kvm_run.cr8$offset(), cr8);
+  }
+
   /** The guest could take an interrupt when the last exit happened: IF set, no shadow. */
   public boolean readyForInterrupt() {
     return run.get(JAVA_BYTE, kvm_run.ready_for_interrupt_injection$offset()) != 0

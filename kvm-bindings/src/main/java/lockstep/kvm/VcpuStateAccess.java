@@ -14,6 +14,7 @@ import lockstep.sys.SysException;
 import lockstep.uapi.kvm_h;
 import lockstep.uapi.kvm_msr_entry;
 import lockstep.uapi.kvm_msrs;
+import lockstep.uapi.kvm_sregs;
 import lockstep.uapi.posix_h;
 
 /**
@@ -102,6 +103,10 @@ public final class VcpuStateAccess {
           MemorySegment struct = arena.allocate(bytes.length, Long.BYTES);
           MemorySegment.copy(bytes, 0, struct, JAVA_BYTE, 0, bytes.length);
           vcpu.ioctl(setRequest(section), struct, "KVM_SET " + section);
+          if (section == Section.SREGS) {
+            // Without an in-kernel APIC every KVM_RUN loads CR8 from here.
+            vcpu.taskPriority(kvm_sregs.cr8(struct));
+          }
         }
       }
     }

@@ -14,6 +14,8 @@ import lockstep.sys.SysException;
 import lockstep.testing.KvmRequired;
 import lockstep.testing.RealModeGuest;
 import lockstep.uapi.kvm_h;
+import lockstep.uapi.kvm_mp_state;
+import lockstep.uapi.kvm_sregs;
 import org.junit.jupiter.api.Test;
 
 @KvmRequired
@@ -77,6 +79,22 @@ class VcpuStateTest {
       VcpuState three = guest.vcpu().state().capture();
       assertNotEquals(one, three);
       assertTrue(one.differences(three).contains(Section.REGS));
+    }
+  }
+
+  /** Without an in-kernel APIC, KVM_RUN takes CR8 from kvm_run and not from the restored state. */
+  @Test
+  void theTaskPrioritySurvivesTheFirstEntryAfterARestore() throws Exception {
+    try (RealModeGuest first = RealModeGuest.of(CHAIN);
+        RealModeGuest second = RealModeGuest.of(CHAIN)) {
+      byte[] encoded = first.vcpu().state().capture().encode();
+      // Behind the part MP_STATE and the header of SREGS.
+      int sregs = 8 + (int) kvm_mp_state.sizeof() + 8;
+      encoded[sregs + (int) kvm_sregs.cr8$offset()] = 5;
+      VcpuState state = VcpuState.decode(encoded);
+      second.vcpu().state().restore(state);
+      second.vcpu().completeInstruction();
+      assertEquals(List.of(), second.vcpu().state().capture().differences(state));
     }
   }
 

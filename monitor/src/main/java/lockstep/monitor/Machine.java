@@ -1,5 +1,8 @@
 package lockstep.monitor;
 
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.Optional;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Cpuid;
 import lockstep.kvm.GuestMemory;
@@ -15,6 +18,8 @@ import lockstep.monitor.input.InputSource;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.quirk.Quirks;
+import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.MsrExits;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.SpecialPorts;
@@ -33,6 +38,7 @@ public final class Machine implements AutoCloseable {
   private final VcpuFd vcpu;
   private final Devices devices;
   private final VcpuLoop loop;
+  private final MachineOrigin origin;
   private final Quirks quirks;
   private final PortBus ports = new PortBus();
   private final MmioBus mmio = new MmioBus();
@@ -61,7 +67,8 @@ public final class Machine implements AutoCloseable {
         Cpuid cpuid = CpuModel.table(config.cpu(), kvm.supportedCpuid());
         try {
           vcpu.setCpuid(cpuid);
-          return new Machine(memory, vm, vcpu, cpuid, quirks, inputs, devices);
+          return new Machine(
+              memory, vm, vcpu, new MachineOrigin(config, quirks, cpuid), inputs, devices);
         } catch (SysException e) {
           vcpu.close();
           throw e;
@@ -80,14 +87,14 @@ public final class Machine implements AutoCloseable {
       GuestMemory memory,
       VmFd vm,
       VcpuFd vcpu,
-      Cpuid cpuid,
-      QuirkSet quirkSet,
+      MachineOrigin origin,
       InputSource inputs,
       Devices devices) {
     this.memory = memory;
     this.vm = vm;
     this.vcpu = vcpu;
-    this.quirks = new Quirks(quirkSet, memory);
+    this.origin = origin;
+    this.quirks = new Quirks(origin.quirks(), memory);
     this.devices = devices;
     devices.onEnd(this::end);
     devices.attachTo(ports);
@@ -102,7 +109,7 @@ public final class Machine implements AutoCloseable {
                 devices.interruptController(),
                 inputs,
                 this::apply,
-                new SpecialPorts(inputs, new CpuidAnswers(cpuid)),
+                new SpecialPorts(inputs, new CpuidAnswers(origin.cpuid())),
                 msrs,
                 quirks));
   }
@@ -131,6 +138,59 @@ public final class Machine implements AutoCloseable {
   public RunResult run() throws SysException, InterruptedException {
     vcpu.kick().bindToThisThread();
     return loop.run();
+  }
+
+  /** What it was built from. */
+  public MachineOrigin origin() {
+    return origin;
+  }
+
+  /**
+   * Writes the whole machine, which goes on unchanged. On the thread that ran it, between two runs.
+   * A pending instruction is completed first, and that can be the guest's end.
+   *
+   * @param inputs what the InputSource adds
+   * @return how the guest ended itself, and then nothing was written; empty for a written snapshot
+   * @throws IOException when {@code out} fails
+   */
+  public Optional<RunResult> save(OutputStream out, SavedInputs inputs, Progress progress)
+      throws IOException, SysException {
+    Optional<RunResult> ended = loop.settle();
+    if (ended.isEmpty()) {
+      MachineState state =
+          new MachineState(origin, vcpu.state().capture(), devices.save(), loop.save(), inputs);
+      SavedMachine.write(state, memory, out, progress);
+    }
+    return ended;
+  }
+
+  /**
+   * Becomes the saved machine, whose memory is read now; instead of {@link #boot}, before {@link
+   * #run} only. Devices arm their timers again. {@link MachineState#inputs} is the caller's matter:
+   * the InputSource must show a clock that is not earlier, and hand out the pending inputs.
+   *
+   * @throws SnapshotException when the bytes are damaged or this machine cannot have saved them; it
+   *     is of no use then
+   * @throws SysException when KVM refuses the vCPU's state
+   */
+  public void restore(SavedMachine saved, Progress progress)
+      throws IOException, SnapshotException, SysException {
+    MachineState state = saved.state();
+    if (!state.origin().equals(origin)) {
+      throw new SnapshotException(
+          state
+              .origin()
+              .complaint(origin.quirks(), origin.cpuid())
+              .orElse("is of a machine of another configuration"));
+    }
+    saved.readMemory(memory, progress);
+    try {
+      devices.restore(state.devices());
+    } catch (IllegalArgumentException e) {
+      throw new SnapshotException("has devices that cannot be: " + e.getMessage(), e);
+    }
+    vcpu.state().restore(state.cpu());
+    loop.restore(state.loop());
   }
 
   private void apply(ExternalInput input) {

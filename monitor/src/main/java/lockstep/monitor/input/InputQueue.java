@@ -1,7 +1,9 @@
 package lockstep.monitor.input;
 
+import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import lockstep.monitor.input.ExternalInput.HostDecision;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +36,14 @@ public final class InputQueue {
     inputs.add(input);
     waker.run();
     return true;
+  }
+
+  /**
+   * The inputs that wait, oldest first; they stay. Decisions of the host are left out: they are
+   * about this run, not the machine. vCPU thread only.
+   */
+  public List<ExternalInput> waiting() {
+    return inputs.stream().filter(input -> !(input instanceof HostDecision)).toList();
   }
 
   /** Takes the oldest input, or null when there is none. vCPU thread only; does not allocate. */

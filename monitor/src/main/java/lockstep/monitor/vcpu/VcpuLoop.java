@@ -12,6 +12,7 @@ import static lockstep.uapi.kvm_h.KVM_EXIT_SHUTDOWN;
 import static lockstep.uapi.kvm_h.KVM_EXIT_X86_RDMSR;
 import static lockstep.uapi.kvm_h.KVM_EXIT_X86_WRMSR;
 
+import java.util.Optional;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.bus.MmioBus;
@@ -124,6 +125,36 @@ public final class VcpuLoop implements VcpuPosition {
         handleExit();
       }
     }
+  }
+
+  /**
+   * Brings a machine that was stopped to an instruction boundary. Between two runs only.
+   *
+   * @return how the guest ended itself in completing its instruction, empty if it can go on
+   */
+  public Optional<RunResult> settle() throws SysException {
+    result = null;
+    completeInstruction();
+    return Optional.ofNullable(result);
+  }
+
+  /** What the loop remembers; at an instruction boundary only. */
+  public LoopState save() {
+    if (completionPending) {
+      throw new IllegalStateException("the last exit's instruction is not complete");
+    }
+    return new LoopState(guestExits, halted, injected);
+  }
+
+  /** Takes over what another loop remembered; the vCPU's state must have been restored before. */
+  public void restore(LoopState state) throws SysException {
+    guestExits = state.guestExits();
+    halted = state.halted();
+    injected = state.interruptQueued();
+    completionPending = false;
+    stop = Stop.START;
+    // An entry that executes nothing: KVM shows whether this state can take an interrupt.
+    vcpu.completeInstruction();
   }
 
   private void enter(boolean toWindow) throws SysException {

@@ -1,0 +1,93 @@
+package lockstep.monitor;
+
+import java.util.List;
+import java.util.stream.Stream;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.ExternalInput.ConsoleBytes;
+import lockstep.monitor.input.ExternalInput.Decision;
+import lockstep.monitor.input.ExternalInput.HostDecision;
+import lockstep.monitor.input.ExternalInput.TimerExpiry;
+import lockstep.monitor.state.Bytes;
+import lockstep.monitor.state.DeviceState;
+
+/**
+ * What the InputSource adds to a machine's state. Deadlines of timers are not here: the devices
+ * know them and arm them again.
+ *
+ * @param clockNanos the guest clock: no reading was later, and the first one after a restore is not
+ *     earlier
+ * @param pending inputs that were accepted and not applied yet, oldest first
+ */
+public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
+  /** Checks the range and copies. */
+  public SavedInputs {
+    if (clockNanos < 0) {
+      throw new IllegalArgumentException("guest clock " + clockNanos);
+    }
+    pending = List.copyOf(pending);
+  }
+
+  private static final int TIMER = 1;
+  private static final int CONSOLE = 2;
+  private static final int DECISION = 3;
+  private static final int STOP = 1;
+  private static final int RESET = 2;
+
+  /** In the form that {@code StateCodec} writes. */
+  record Encoded(long clockNanos, List<Input> pending) implements DeviceState {}
+
+  /** An input of any kind; what a kind does not use is zero or empty. */
+  record Input(int kind, int number, long nanos, Bytes content) implements DeviceState {}
+
+  Encoded encoded() {
+    return new Encoded(clockNanos, pending.stream().map(SavedInputs::encoded).toList());
+  }
+
+  private static Input encoded(ExternalInput input) {
+    return switch (input) {
+      case TimerExpiry expiry -> new Input(TIMER, expiry.timer(), expiry.nowNanos(), Bytes.empty());
+      case ConsoleBytes console -> new Input(CONSOLE, 0, 0, console.content());
+      case HostDecision decision ->
+          new Input(
+              DECISION,
+              switch (decision.decision()) {
+                case STOP -> STOP;
+                case RESET -> RESET;
+              },
+              0,
+              Bytes.empty());
+    };
+  }
+
+  /**
+   * The opposite of {@link #encoded()}.
+   *
+   * @throws IllegalArgumentException when an input can not be
+   */
+  static SavedInputs of(Encoded encoded) {
+    Stream<ExternalInput> pending = encoded.pending().stream().map(SavedInputs::decoded);
+    return new SavedInputs(encoded.clockNanos(), pending.toList());
+  }
+
+  private static ExternalInput decoded(Input input) {
+    ExternalInput decoded =
+        switch (input.kind()) {
+          case TIMER -> new TimerExpiry(input.number(), input.nanos());
+          case CONSOLE -> new ConsoleBytes(input.content());
+          case DECISION ->
+              new HostDecision(input.number() == STOP ? Decision.STOP : Decision.RESET);
+          default -> throw new IllegalArgumentException("an input of kind " + input.kind());
+        };
+    boolean possible =
+        switch (decoded) {
+          case TimerExpiry expiry -> expiry.timer() >= 0 && expiry.timer() < MachineLayout.TIMERS;
+          case ConsoleBytes console -> console.content().size() <= ConsoleBytes.MAX_CONSOLE_BYTES;
+          case HostDecision decision -> true;
+        };
+    // Nothing but what the writer would write: fields that a kind does not use are zero.
+    if (!possible || !encoded(decoded).equals(input)) {
+      throw new IllegalArgumentException("no such input: " + input);
+    }
+    return decoded;
+  }
+}
