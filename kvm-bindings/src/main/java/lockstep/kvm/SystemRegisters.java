@@ -79,6 +79,11 @@ public final class SystemRegisters {
     return (byte) (on ? 1 : 0);
   }
 
+  /** The current privilege level, 0..3: the DPL of SS, as KVM has it too. */
+  public int privilegeLevel() {
+    return kvm_segment.dpl(place(SegmentName.SS));
+  }
+
   /** The base of the interrupt descriptor table. */
   public long idtBase() {
     return kvm_dtable.base(kvm_sregs.idt(block));

@@ -39,6 +39,7 @@ public final class VcpuFd implements AutoCloseable {
   private final MemorySegment regs;
   private final SystemRegisters sregs;
   private final MemorySegment interrupt;
+  private final MemorySegment events;
   private final GuestDebug debug;
   private final VcpuStateAccess state;
   private final VcpuKick kick;
@@ -73,6 +74,7 @@ public final class VcpuFd implements AutoCloseable {
     this.regs = kvm_regs.allocate(arena);
     this.sregs = new SystemRegisters(arena);
     this.interrupt = kvm_interrupt.allocate(arena);
+    this.events = kvm_vcpu_events.allocate(arena);
     this.debug = new GuestDebug(this, run, arena);
     this.state = new VcpuStateAccess(this, msrIndices);
     this.kick = new VcpuKick(run);
@@ -360,6 +362,24 @@ public final class VcpuFd implements AutoCloseable {
       kvm_vcpu_events.exception.has_error_code(exception, (byte) 0);
       ioctl(kvm_h.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
     }
+  }
+
+  /**
+   * Ends an interrupt shadow (of STI or MOV SS) that KVM still holds although the instruction it
+   * covers is done, so that an interrupt can be taken at this boundary.
+   *
+   * @return whether there was one
+   */
+  public boolean endInterruptShadow() throws SysException {
+    ioctl(kvm_h.KVM_GET_VCPU_EVENTS, events, "KVM_GET_VCPU_EVENTS");
+    MemorySegment pending = kvm_vcpu_events.interrupt(events);
+    if (kvm_vcpu_events.interrupt.shadow(pending) == 0) {
+      return false;
+    }
+    kvm_vcpu_events.interrupt.shadow(pending, (byte) 0);
+    kvm_vcpu_events.flags(events, kvm_vcpu_events.flags(events) | kvm_h.KVM_VCPUEVENT_VALID_SHADOW);
+    ioctl(kvm_h.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
+    return true;
   }
 
   /**

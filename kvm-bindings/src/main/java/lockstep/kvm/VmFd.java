@@ -56,17 +56,35 @@ public final class VmFd implements AutoCloseable {
    */
   public void setMemory(GuestMemory memory, boolean dirtyLog) throws SysException {
     for (GuestMemory.Region region : memory.regions()) {
-      try (Arena arena = Arena.ofConfined()) {
-        MemorySegment slot = kvm_userspace_memory_region.allocate(arena);
-        kvm_userspace_memory_region.slot(slot, region.slot());
-        kvm_userspace_memory_region.flags(slot, dirtyLog ? (int) kvm_h.KVM_MEM_LOG_DIRTY_PAGES : 0);
-        kvm_userspace_memory_region.guest_phys_addr(slot, region.start());
-        kvm_userspace_memory_region.memory_size(slot, region.host().byteSize());
-        kvm_userspace_memory_region.userspace_addr(slot, region.host().address());
-        // Safe: the mapping outlives the VM: Machine closes the VM before its memory.
-        Posix.ioctl(
-            fd, kvm_h.KVM_SET_USER_MEMORY_REGION, slot.address(), "KVM_SET_USER_MEMORY_REGION");
-      }
+      setSlot(region, region.host().byteSize(), dirtyLog);
+    }
+  }
+
+  /**
+   * Makes KVM forget all that it derived from the guest's page tables. Needed after the monitor has
+   * changed pages that may hold page tables: where KVM shadows them, it sees the guest's own writes
+   * only. Takes RAM away and gives it back, which zaps every shadow page (Linux,
+   * arch/x86/kvm/mmu/mmu.c, kvm_mmu_zap_all_fast). The vCPU must be outside KVM_RUN.
+   */
+  public void forgetPageTables(GuestMemory memory, boolean dirtyLog) throws SysException {
+    for (GuestMemory.Region region : memory.regions()) {
+      setSlot(region, 0, false);
+      setSlot(region, region.host().byteSize(), dirtyLog);
+    }
+  }
+
+  private void setSlot(GuestMemory.Region region, long sizeBytes, boolean dirtyLog)
+      throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment slot = kvm_userspace_memory_region.allocate(arena);
+      kvm_userspace_memory_region.slot(slot, region.slot());
+      kvm_userspace_memory_region.flags(slot, dirtyLog ? (int) kvm_h.KVM_MEM_LOG_DIRTY_PAGES : 0);
+      kvm_userspace_memory_region.guest_phys_addr(slot, region.start());
+      kvm_userspace_memory_region.memory_size(slot, sizeBytes);
+      kvm_userspace_memory_region.userspace_addr(slot, region.host().address());
+      // Safe: the mapping outlives the VM: Machine closes the VM before its memory.
+      Posix.ioctl(
+          fd, kvm_h.KVM_SET_USER_MEMORY_REGION, slot.address(), "KVM_SET_USER_MEMORY_REGION");
     }
   }
 

@@ -15,6 +15,7 @@ import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.quirk.Quirks;
@@ -111,7 +112,8 @@ public final class Machine implements AutoCloseable {
                 this::apply,
                 new SpecialPorts(inputs, new CpuidAnswers(origin.cpuid())),
                 msrs,
-                quirks));
+                quirks,
+                stopped -> new MachineAccess(stopped, vm, vcpu, memory, devices)));
   }
 
   private void end(RunResult how) {
@@ -191,6 +193,11 @@ public final class Machine implements AutoCloseable {
     }
     vcpu.state().restore(state.cpu());
     loop.restore(state.loop());
+  }
+
+  /** The machine between two runs, as an InputSource sees it at a stop. vCPU thread only. */
+  public VcpuPosition position() {
+    return loop;
   }
 
   private void apply(ExternalInput input) {

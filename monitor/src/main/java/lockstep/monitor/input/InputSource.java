@@ -1,5 +1,7 @@
 package lockstep.monitor.input;
 
+import lockstep.sys.SysException;
+
 /**
  * The one door (DESIGN: determinism contract). The vCPU loop asks {@link #next} at every stop and
  * does what it is told until told to run; devices read the clock and arm timers through the same
@@ -17,8 +19,9 @@ public interface InputSource extends GuestClock {
    * demands it.
    *
    * @throws InterruptedException when the vCPU thread is told to end
+   * @throws SysException when the host refuses what the source asks of the position
    */
-  Action next(VcpuPosition position) throws InterruptedException;
+  Action next(VcpuPosition position) throws InterruptedException, SysException;
 
   /** The input to apply, after {@link Action#APPLY}; valid until the following {@code next}. */
   ExternalInput input();

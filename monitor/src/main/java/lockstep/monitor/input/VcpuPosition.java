@@ -1,5 +1,7 @@
 package lockstep.monitor.input;
 
+import lockstep.sys.SysException;
+
 /**
  * Where the vCPU stands and what it could take, as the {@link InputSource} sees it. Valid only
  * during the call it was passed to; owned by the vCPU thread.
@@ -18,11 +20,38 @@ public interface VcpuPosition {
   boolean interruptPending();
 
   /**
-   * The vCPU would take an interrupt at this very instruction boundary. Completes a pending port or
-   * MMIO instruction first (KVM: docs/virt/kvm/api.rst, KVM_RUN with immediate_exit) where the
-   * answer would otherwise be of the instruction before.
+   * The vCPU would take an interrupt at this very instruction boundary. As KVM said when it last
+   * came back: after a port, MMIO or MSR exit that is before the instruction's end, so call {@link
+   * #completeInstruction} first where that matters.
    */
   boolean canTakeInterrupt();
+
+  /** RFLAGS.IF when KVM last came back. */
+  boolean interruptsEnabled();
+
+  /**
+   * Finishes a port, MMIO or MSR instruction whose exit was handled (KVM: docs/virt/kvm/api.rst,
+   * KVM_RUN with immediate_exit). A string instruction comes back with its next exit, which is
+   * handled too, so {@link #guestExits} may have grown.
+   */
+  void completeInstruction() throws SysException;
+
+  /**
+   * Reads the general registers, in the order of {@code lockstep.kvm.Reg}; completes the
+   * instruction first.
+   *
+   * @param values takes {@link #REGISTERS} values
+   */
+  void readRegisters(long[] values) throws SysException;
+
+  /** Whether the vCPU is in CPL 0; completes the instruction first. */
+  boolean inKernelMode() throws SysException;
+
+  /** The whole machine as it stands. */
+  StoppedMachine machine();
+
+  /** How many general registers there are: 16, RIP and RFLAGS. */
+  int REGISTERS = 18;
 
   /** Why the last entry into the guest ended. */
   enum Stop {

@@ -10,13 +10,14 @@ import lockstep.kvm.VcpuFd;
 import lockstep.sys.SysException;
 
 /** Registers and the bytes at RIP as text, for reports. */
-final class RegisterDump {
+public final class RegisterDump {
   private static final int CODE_BYTES = 16;
   private static final int REGISTERS_PER_LINE = 4;
 
   private RegisterDump() {}
 
-  static String of(VcpuFd vcpu, GuestMemory memory) throws SysException {
+  /** The registers as they are now. */
+  public static String of(VcpuFd vcpu, GuestMemory memory) throws SysException {
     vcpu.readRegs();
     vcpu.readSregs();
     StringBuilder text = new StringBuilder(1024);

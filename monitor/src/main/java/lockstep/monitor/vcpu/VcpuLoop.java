@@ -13,12 +13,15 @@ import static lockstep.uapi.kvm_h.KVM_EXIT_X86_RDMSR;
 import static lockstep.uapi.kvm_h.KVM_EXIT_X86_WRMSR;
 
 import java.util.Optional;
+import java.util.function.Function;
 import lockstep.kvm.GuestMemory;
+import lockstep.kvm.Reg;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.InputSource.GuestExit;
+import lockstep.monitor.input.StoppedMachine;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.quirk.Quirks;
 import lockstep.sys.SysException;
@@ -31,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Runs on the vCPU thread only. Handling an exit allocates nothing once warm.
  */
 public final class VcpuLoop implements VcpuPosition {
+  private static final Reg[] REGISTER_ORDER = Reg.values();
+
   private final VcpuFd vcpu;
   private final GuestMemory memory;
   private final PortBus ports;
@@ -41,11 +46,13 @@ public final class VcpuLoop implements VcpuPosition {
   private final SpecialPorts specialPorts;
   private final MsrExits msrs;
   private final Quirks quirks;
+  private final StoppedMachine machine;
 
   private Stop stop = Stop.START;
   private boolean halted;
   private boolean completionPending;
   private boolean injected;
+  private boolean shadowEnded;
   private long guestExits;
   private @Nullable RunResult result;
 
@@ -65,6 +72,7 @@ public final class VcpuLoop implements VcpuPosition {
     this.specialPorts = parts.specialPorts();
     this.msrs = parts.msrs();
     this.quirks = parts.quirks();
+    this.machine = parts.machine().apply(this);
   }
 
   /** What a loop is made of. */
@@ -78,7 +86,8 @@ public final class VcpuLoop implements VcpuPosition {
       InputSink sink,
       SpecialPorts specialPorts,
       MsrExits msrs,
-      Quirks quirks) {}
+      Quirks quirks,
+      Function<VcpuLoop, StoppedMachine> machine) {}
 
   /**
    * Runs until the guest or the InputSource ends it.
@@ -118,11 +127,20 @@ public final class VcpuLoop implements VcpuPosition {
    * are those of an instruction boundary. Required before anyone reads or saves vCPU state. A
    * string instruction comes back with its next iteration's exit, which is handled here too.
    */
+  @Override
   public void completeInstruction() throws SysException {
-    while (completionPending && result == null) {
+    while (completionPending) {
       completionPending = false;
       if (vcpu.completeInstruction()) {
         handleExit();
+      }
+    }
+    if (stop == Stop.GUEST_EXIT && !shadowEnded) {
+      shadowEnded = true;
+      // An instruction that exits ends the shadow of the STI before it. Not every KVM drops it then
+      // (seen: it stays to the end of an emulation batch, which depends on host interrupts).
+      if (vcpu.endInterruptShadow()) {
+        vcpu.completeInstruction();
       }
     }
   }
@@ -239,6 +257,7 @@ public final class VcpuLoop implements VcpuPosition {
   private void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
     guestExits++;
     stop = Stop.GUEST_EXIT;
+    shadowEnded = false;
     inputs.guestExit(exit, address, sizeBytes, data);
   }
 
@@ -302,5 +321,41 @@ public final class VcpuLoop implements VcpuPosition {
   @Override
   public boolean canTakeInterrupt() {
     return !injected && vcpu.readyForInterrupt();
+  }
+
+  @Override
+  public boolean interruptsEnabled() {
+    return vcpu.interruptsEnabled();
+  }
+
+  @Override
+  public void readRegisters(long[] values) throws SysException {
+    completeInstruction();
+    vcpu.readRegs();
+    for (int i = 0; i < values.length; i++) {
+      values[i] = vcpu.reg(REGISTER_ORDER[i]);
+    }
+  }
+
+  @Override
+  public boolean inKernelMode() throws SysException {
+    completeInstruction();
+    vcpu.readSregs();
+    return vcpu.sregs().privilegeLevel() == 0;
+  }
+
+  @Override
+  public StoppedMachine machine() {
+    return machine;
+  }
+
+  /** The vCPU's state was replaced from outside: nothing that the loop remembers of it holds. */
+  public void cpuStateReplaced() throws SysException {
+    completionPending = false;
+    injected = false;
+    halted = false;
+    stop = Stop.START;
+    // An entry that executes nothing: KVM shows whether this state can take an interrupt.
+    vcpu.completeInstruction();
   }
 }

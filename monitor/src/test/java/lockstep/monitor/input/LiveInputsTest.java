@@ -142,5 +142,30 @@ class LiveInputsTest {
     public boolean canTakeInterrupt() {
       return canTake;
     }
+
+    @Override
+    public boolean interruptsEnabled() {
+      return canTake;
+    }
+
+    @Override
+    public void completeInstruction() {
+      // There is none.
+    }
+
+    @Override
+    public void readRegisters(long[] values) {
+      throw new AssertionError("a live source looks at no registers");
+    }
+
+    @Override
+    public boolean inKernelMode() {
+      throw new AssertionError("a live source looks at no registers");
+    }
+
+    @Override
+    public StoppedMachine machine() {
+      throw new AssertionError("a live source looks at no state");
+    }
   }
 }
