@@ -1,0 +1,473 @@
+package lockstep.replay.playback;
+
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.locks.LockSupport;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.TimerPort;
+import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.input.WakeTimer;
+import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.Endings;
+import lockstep.replay.log.EntrySource;
+import lockstep.replay.log.ExecutionPoint;
+import lockstep.replay.log.ExitRoll;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.log.LogEntry.Kind;
+import lockstep.replay.log.MachineDigests;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The InputSource of a machine that repeats a recorded run (VM-FT, section 2.1, the backup's side).
+ * Every question that the recorded machine asked is asked here in the same order and answered from
+ * the log; the first one that does not fit is a {@link Divergence} and ends the run.
+ *
+ * <p>Nothing here waits for a timer: an idle guest is brought to its next input at once.
+ */
+public final class Replayer implements InputSource {
+  /** How often a guest without exits is looked at. */
+  private static final long WATCH_NANOS = 1_000_000_000L;
+
+  private final EntrySource log;
+  private final ReplayOptions options;
+  private final WakeTimer watch;
+  private final long startNanos;
+  private final ExitRoll roll = new ExitRoll();
+  private final ExitTrace trace = new ExitTrace();
+  private final long[] registers = new long[VcpuPosition.REGISTERS];
+  private final long[] deadlineNanos = new long[MachineLayout.TIMERS];
+
+  private boolean started;
+  private long exits;
+  private long lastOutputExit = -1;
+  private long clockNanos;
+  private long hostStartNanos;
+  private int steps;
+
+  /** The last entry into the guest was a single step. */
+  private boolean stepping;
+
+  /** The guest ran on from its last exit and was stopped by the host: a place without a name. */
+  private boolean between;
+
+  private @Nullable ExecutionPoint point;
+  private @Nullable ExternalInput current;
+  private LogEntry.@Nullable Registers lastRegisters;
+  private @Nullable Finding finding;
+  private boolean logOver;
+  private boolean reached;
+  private long watchedExits = -1;
+  private long watchedSinceNanos;
+
+  /** A divergence before anyone has looked at the registers. */
+  private record Finding(
+      Divergence.Kind kind, long exits, long logPosition, String recorded, String replayed) {}
+
+  /**
+   * @param log what to replay
+   * @param startNanos what the guest clock shows until the guest runs
+   * @param watch kicks the vCPU now and then, so that a guest that hangs is noticed
+   */
+  public Replayer(EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
+    this.log = log;
+    this.startNanos = startNanos;
+    this.clockNanos = startNanos;
+    this.watch = watch;
+    this.options = options;
+    Arrays.fill(deadlineNanos, TimerPort.NEVER);
+  }
+
+  /** The machine's way out: checks that every output was recorded, then passes it on. */
+  public OutputSink outputs(OutputSink next) {
+    return value -> {
+      if (lastOutputExit != exits) {
+        lastOutputExit = exits;
+        if (log.peek() instanceof LogEntry.Output output && output.exits() == exits) {
+          log.take();
+        } else if (log.peekKind() != null) {
+          diverge(Divergence.Kind.OUTPUT, describeNext(), "an output");
+        }
+      }
+      next.consoleByte(value);
+    };
+  }
+
+  @Override
+  public long nowNanos() {
+    if (!started) {
+      return startNanos;
+    }
+    Kind kind = log.peekKind();
+    if (kind == Kind.CLOCK) {
+      clockNanos = log.takeClock();
+      pace();
+    } else if (kind != null) {
+      diverge(Divergence.Kind.CLOCK, describeNext(), "a clock reading");
+    }
+    return clockNanos;
+  }
+
+  /** Waits while the guest's clock is ahead of the host's. */
+  private void pace() {
+    if (options.realTime()) {
+      long ahead = clockNanos - startNanos - (System.nanoTime() - hostStartNanos);
+      if (ahead > 0) {
+        LockSupport.parkNanos(this, ahead);
+      }
+    }
+  }
+
+  @Override
+  public Action next(VcpuPosition position) throws InterruptedException, SysException {
+    if (!started) {
+      started = true;
+      exits = position.guestExits();
+      hostStartNanos = System.nanoTime();
+      watchedSinceNanos = hostStartNanos;
+      watch.wakeAt(hostStartNanos + WATCH_NANOS);
+    }
+    if (Thread.interrupted()) {
+      throw new InterruptedException("vCPU thread told to end");
+    }
+    switch (position.stop()) {
+      case HOST -> {
+        watchProgress(position);
+        if (stepping) {
+          // The kick came before the instruction: the step is still to be made.
+          steps--;
+        } else {
+          between = true;
+        }
+      }
+      case START, GUEST_EXIT -> {
+        steps = 0;
+        between = false;
+      }
+      case STEPPED -> {
+        // Counted when it was asked for.
+      }
+    }
+    stepping = false;
+    while (finding == null) {
+      if (options.stopAtExits().isPresent()
+          && position.guestExits() >= options.stopAtExits().getAsLong()) {
+        reached = true;
+        return Action.STOP;
+      }
+      Kind kind = log.peekKind();
+      if (kind == null) {
+        logOver = true;
+        return Action.STOP;
+      }
+      Action action = follow(kind, position);
+      if (action != null) {
+        return action;
+      }
+    }
+    return Action.STOP;
+  }
+
+  /** What the next entry asks for; null when it was taken and the one behind it counts. */
+  private @Nullable Action follow(Kind kind, VcpuPosition position) throws SysException {
+    return switch (kind) {
+      case CLOCK, OUTPUT, EXIT_DIGEST, END -> run(position);
+      case REGISTERS -> registers((LogEntry.Registers) next(), position);
+      case MACHINE_DIGEST -> machineDigest((LogEntry.MachineDigest) next(), position);
+      case POINT -> point(((LogEntry.Point) next()).at(), position);
+      case INPUT -> input((LogEntry.Input) next());
+      case DELIVERY -> delivery(position);
+    };
+  }
+
+  /** The next entry, which {@code peekKind} has announced. */
+  private LogEntry next() {
+    LogEntry entry = log.peek();
+    if (entry == null) {
+      throw new IllegalStateException("the log announced an entry and has none");
+    }
+    return entry;
+  }
+
+  private @Nullable Action run(VcpuPosition position) {
+    if (position.halted()) {
+      return diverge(Divergence.Kind.POINT, describeNext(), "a guest waiting in HLT");
+    }
+    point = null;
+    return Action.RUN;
+  }
+
+  private @Nullable Action registers(LogEntry.Registers entry, VcpuPosition position)
+      throws SysException {
+    if (!reachedBy(entry.exits(), position)) {
+      return beforeOrPast(entry.exits(), position);
+    }
+    position.readRegisters(registers);
+    Optional<String> difference = Comparison.registers(entry.values(), registers);
+    lastRegisters = entry;
+    if (difference.isPresent()) {
+      return diverge(Divergence.Kind.REGISTERS, "other registers", difference.get());
+    }
+    log.take();
+    return null;
+  }
+
+  private @Nullable Action machineDigest(LogEntry.MachineDigest entry, VcpuPosition position)
+      throws SysException {
+    if (!reachedBy(entry.exits(), position)) {
+      return beforeOrPast(entry.exits(), position);
+    }
+    compareMachines(entry, position);
+    return null;
+  }
+
+  private void compareMachines(LogEntry.MachineDigest entry, VcpuPosition position)
+      throws SysException {
+    Optional<String> difference =
+        Comparison.machines(entry.digest(), MachineDigests.of(position.machine()));
+    if (difference.isPresent()) {
+      diverge(
+          Divergence.Kind.MACHINE,
+          "machine " + entry.digest().name(),
+          "a machine that differs in " + difference.get());
+    } else {
+      log.take();
+    }
+  }
+
+  /** Whether the guest stands at this exit, or at steps from it. */
+  private boolean reachedBy(long entryExits, VcpuPosition position) {
+    return position.guestExits() == entryExits && !between;
+  }
+
+  private @Nullable Action beforeOrPast(long entryExits, VcpuPosition position) {
+    return position.guestExits() < entryExits ? run(position) : past();
+  }
+
+  private @Nullable Action past() {
+    return diverge(
+        Divergence.Kind.POINT, describeNext(), "a guest that is past it, at exit " + exits);
+  }
+
+  private @Nullable Action point(ExecutionPoint at, VcpuPosition position) throws SysException {
+    if (!reachedBy(at.exits(), position)) {
+      return beforeOrPast(at.exits(), position);
+    }
+    switch (at) {
+      case ExecutionPoint.AtExit _ -> {
+        if (steps > 0) {
+          return past();
+        }
+      }
+      case ExecutionPoint.Step step -> {
+        if (steps < step.steps()) {
+          position.completeInstruction();
+          if (position.guestExits() != at.exits() || position.halted()) {
+            return past();
+          }
+          steps++;
+          stepping = true;
+          return Action.STEP;
+        }
+        if (steps > step.steps()) {
+          return past();
+        }
+      }
+      case ExecutionPoint.StateSync sync -> {
+        for (ExecutionPoint.Page page : sync.pages()) {
+          position.machine().replacePage(page.address(), page.content().toArray());
+        }
+        position.machine().replaceCpuState(sync.cpuState().toArray());
+      }
+      case ExecutionPoint.Counter _ ->
+          throw new IllegalStateException("placement counter cannot be replayed here");
+    }
+    log.take();
+    point = at;
+    return null;
+  }
+
+  private @Nullable Action input(LogEntry.Input entry) {
+    if (point == null) {
+      return diverge(Divergence.Kind.POINT, describeNext(), "no point to apply it at");
+    }
+    log.take();
+    current = entry.input();
+    if (entry.input() instanceof ExternalInput.TimerExpiry expiry) {
+      clockNanos = Math.max(clockNanos, expiry.nowNanos());
+      pace();
+    }
+    return Action.APPLY;
+  }
+
+  private @Nullable Action delivery(VcpuPosition position) throws SysException {
+    ExecutionPoint at = point;
+    if (at == null) {
+      return diverge(Divergence.Kind.POINT, describeNext(), "no point to deliver it at");
+    }
+    position.completeInstruction();
+    if (position.guestExits() != at.exits()) {
+      return past();
+    }
+    if (!position.interruptPending()) {
+      return diverge(Divergence.Kind.DELIVERY, describeNext(), "no pending interrupt");
+    }
+    if (!position.canTakeInterrupt()) {
+      return diverge(
+          Divergence.Kind.DELIVERY, describeNext(), "a guest that cannot take an interrupt here");
+    }
+    return Action.DELIVER;
+  }
+
+  @Override
+  public void delivered(int vector) {
+    if (log.peek() instanceof LogEntry.Delivery delivery && delivery.vector() == vector) {
+      log.take();
+    } else {
+      diverge(Divergence.Kind.DELIVERY, describeNext(), "vector " + vector);
+    }
+  }
+
+  @Override
+  public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
+    exits++;
+    roll.add(exit, address, sizeBytes, data);
+    trace.add(exit, address, sizeBytes, data);
+    if (exits % ExitRoll.EXITS_PER_DIGEST != 0 || finding != null) {
+      return;
+    }
+    Kind kind = log.peekKind();
+    if (kind == null) {
+      return;
+    }
+    if (log.peek() instanceof LogEntry.ExitDigest entry
+        && entry.exits() == exits
+        && entry.digest() == roll.digest()) {
+      log.take();
+    } else {
+      diverge(
+          Divergence.Kind.EXITS,
+          describeNext(),
+          "exit digest %08x after %d exits".formatted(roll.digest(), exits));
+    }
+  }
+
+  @Override
+  public ExternalInput input() {
+    ExternalInput input = current;
+    if (input == null) {
+      throw new IllegalStateException("no input to apply");
+    }
+    return input;
+  }
+
+  @Override
+  public void armTimer(int timer, long newDeadlineNanos) {
+    // Expiries come from the log; the deadlines are for whoever goes live from here.
+    deadlineNanos[timer] = newDeadlineNanos;
+  }
+
+  private void watchProgress(VcpuPosition position) {
+    long now = System.nanoTime();
+    if (position.guestExits() != watchedExits) {
+      watchedExits = position.guestExits();
+      watchedSinceNanos = now;
+    } else if (now - watchedSinceNanos > options.stallNanos()) {
+      diverge(
+          Divergence.Kind.STALL,
+          describeNext(),
+          "no guest exit for %d s".formatted((now - watchedSinceNanos) / 1_000_000_000L));
+    }
+    watch.wakeAt(now + WATCH_NANOS);
+  }
+
+  private String describeNext() {
+    LogEntry entry = log.peek();
+    return entry == null ? "the end of the log" : Descriptions.of(entry);
+  }
+
+  private @Nullable Action diverge(Divergence.Kind kind, String recorded, String replayed) {
+    if (finding == null) {
+      finding = new Finding(kind, exits, log.position(), recorded, replayed);
+    }
+    return Action.STOP;
+  }
+
+  /**
+   * How the replay ended. After {@code Machine.run}, on the same thread; checks what the log says
+   * of the end.
+   */
+  public ReplayOutcome finish(VcpuPosition position, RunResult result) throws SysException {
+    watch.wakeAt(Long.MAX_VALUE);
+    position.completeInstruction();
+    if (finding == null && reached) {
+      return new ReplayOutcome.Reached(exits);
+    }
+    if (finding == null && logOver) {
+      return new ReplayOutcome.LogEnded(exits);
+    }
+    String digest = "";
+    if (finding == null) {
+      digest = checkEnd(position, result);
+    }
+    Finding found = finding;
+    if (found == null) {
+      return log.peekKind() == null && digest.isEmpty()
+          ? new ReplayOutcome.LogEnded(exits)
+          : new ReplayOutcome.Equal(exits, digest);
+    }
+    return new ReplayOutcome.Diverged(
+        new Divergence(
+            found.kind(),
+            found.exits(),
+            found.logPosition(),
+            found.recorded(),
+            found.replayed(),
+            Descriptions.registers(lastRegisters),
+            position.machine().registerDump(),
+            trace.lines(exits)));
+  }
+
+  private String checkEnd(VcpuPosition position, RunResult result) throws SysException {
+    if (log.peekKind() == null) {
+      return "";
+    }
+    LogEntry next = next();
+    if (!(next instanceof LogEntry.MachineDigest machine) || machine.exits() != exits) {
+      diverge(Divergence.Kind.END, describeNext(), "the end of the guest: " + Endings.of(result));
+      return "";
+    }
+    compareMachines(machine, position);
+    if (finding != null) {
+      return "";
+    }
+    LogEntry.Ending how = Endings.of(result);
+    if (!(log.peek() instanceof LogEntry.End end && end.exits() == exits && end.how() == how)) {
+      diverge(Divergence.Kind.END, describeNext(), "the end of the guest: " + how);
+      return "";
+    }
+    log.take();
+    return machine.digest().name();
+  }
+
+  /** The guest clock as far as the replay has come, for whoever goes live from here. */
+  public long clockNanos() {
+    return clockNanos;
+  }
+
+  /** When a timer is due, for whoever goes live from here; empty when it is off. */
+  public OptionalLong deadlineNanos(int timer) {
+    return deadlineNanos[timer] == TimerPort.NEVER
+        ? OptionalLong.empty()
+        : OptionalLong.of(deadlineNanos[timer]);
+  }
+
+  /** Whether the log had no more to say when the replay stopped. */
+  public boolean cameToTheEnd() {
+    return logOver && finding == null;
+  }
+}

@@ -1,0 +1,358 @@
+package lockstep.replay.record;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.TimerPort;
+import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.input.VcpuPosition.Stop;
+import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.state.Bytes;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.Endings;
+import lockstep.replay.log.EntrySink;
+import lockstep.replay.log.ExecutionPoint;
+import lockstep.replay.log.ExitRoll;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.log.MachineDigests;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The InputSource of a machine that is recorded (VM-FT, section 2.1, in user space). Inputs that
+ * arrive between guest exits wait for the next one: only points that a replay can find again are
+ * used and logged.
+ *
+ * <ul>
+ *   <li>at-exit: after any guest exit;
+ *   <li>step: an interrupt that the guest cannot take there follows after single steps;
+ *   <li>state-sync: a guest that makes no exits for {@code maxInputDelayNanos} is stopped anywhere,
+ *       and its CPU state and the pages it wrote go to the log.
+ * </ul>
+ *
+ * <p>An error of the log (a full disk) comes out of {@code Machine.run} as the sink threw it.
+ */
+public final class Recorder implements InputSource {
+  /** One more than the machine's timers: wakes the vCPU when an input has waited too long. */
+  public static final int TIMERS = MachineLayout.TIMERS + 1;
+
+  private static final int DELAY_TIMER = MachineLayout.TIMERS;
+
+  /** Inputs taken from the queue that wait for a point; more stay in the queue. */
+  private static final int MAX_HELD = 64;
+
+  /**
+   * Single steps for one interrupt. Linux has interrupts off for some hundred instructions; a
+   * section longer than this one is left to the next exit or to state-sync.
+   */
+  private static final int STEP_BUDGET = 64;
+
+  /** A crash of the host loses at most about this much of a log file. */
+  private static final long FLUSH_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private final HostInputs host;
+  private final EntrySink log;
+  private final Runnable flush;
+  private final RecordOptions options;
+  private final ExitRoll roll = new ExitRoll();
+  private final ArrayDeque<ExternalInput> held = new ArrayDeque<>();
+  private final long[] registers = new long[VcpuPosition.REGISTERS];
+
+  private boolean started;
+  private final long startNanos;
+  private long lastClockNanos;
+  private long exits;
+  private long lastOutputExit = -1;
+  private long nextRegistersExit;
+  private long nextMachineDigestNanos;
+  private long nextFlushNanos;
+  private int steps;
+  private int stepsLeft = STEP_BUDGET;
+  private boolean atSync;
+  private boolean pointLogged;
+  private long pointExits;
+  private long waitingSinceNanos = TimerPort.NEVER;
+  private @Nullable ExternalInput current;
+
+  /**
+   * @param host live inputs, made with {@link #TIMERS} timers
+   * @param startNanos what the guest clock shows until the guest runs
+   * @param log takes the entries
+   * @param flush called about once a second to push them to where they outlive this process
+   */
+  public Recorder(
+      HostInputs host, long startNanos, EntrySink log, Runnable flush, RecordOptions options) {
+    this.host = host;
+    this.startNanos = startNanos;
+    this.lastClockNanos = startNanos;
+    this.log = log;
+    this.flush = flush;
+    this.options = options;
+  }
+
+  /** The machine's way out: marks every output in the log, then passes it on. */
+  public OutputSink outputs(OutputSink next) {
+    return value -> {
+      if (lastOutputExit != exits) {
+        lastOutputExit = exits;
+        log.append(new LogEntry.Output(exits));
+      }
+      next.consoleByte(value);
+    };
+  }
+
+  @Override
+  public long nowNanos() {
+    if (!started) {
+      // While the machine is built: a replay builds it another way and asks other questions.
+      return startNanos;
+    }
+    lastClockNanos = Math.max(lastClockNanos, host.nowNanos());
+    log.clock(lastClockNanos);
+    return lastClockNanos;
+  }
+
+  @Override
+  public Action next(VcpuPosition position) throws InterruptedException, SysException {
+    if (!started) {
+      start(position);
+    }
+    if (position.stop() == Stop.HOST && !atSync) {
+      return atHostStop(position);
+    }
+    if (position.stop() != Stop.STEPPED) {
+      steps = 0;
+    }
+    return atPoint(position);
+  }
+
+  private void start(VcpuPosition position) throws SysException {
+    started = true;
+    exits = position.guestExits();
+    nextRegistersExit = exits + options.exitsPerRegisters();
+    nextMachineDigestNanos = host.nowNanos() + options.machineDigestNanos();
+    if (options.stateSync()) {
+      position.machine().trackDirtyPages();
+    }
+  }
+
+  /** At a point that a replay finds again. */
+  private Action atPoint(VcpuPosition position) throws InterruptedException, SysException {
+    while (true) {
+      if (position.stop() == Stop.GUEST_EXIT) {
+        digests(position);
+      }
+      ExternalInput due = nextInput();
+      if (due != null) {
+        logPoint(position);
+        log.append(new LogEntry.Input(due));
+        current = due;
+        return Action.APPLY;
+      }
+      boolean pending = position.interruptPending();
+      if (pending && deliverable(position)) {
+        logPoint(position);
+        return Action.DELIVER;
+      }
+      if (!pending) {
+        waitingSinceNanos = TimerPort.NEVER;
+      }
+      if (!position.halted()) {
+        return pending ? towardsDelivery(position) : run(Action.RUN);
+      }
+      host.await();
+      flushIfDue();
+    }
+  }
+
+  private static boolean deliverable(VcpuPosition position) throws SysException {
+    // The pending port or MMIO instruction does not change IF, so it need not be completed for a
+    // first look.
+    if (!position.interruptsEnabled()) {
+      return false;
+    }
+    position.completeInstruction();
+    return position.interruptPending() && position.canTakeInterrupt();
+  }
+
+  private Action towardsDelivery(VcpuPosition position) throws SysException {
+    startWaiting();
+    if (atSync) {
+      return run(Action.RUN_TO_WINDOW);
+    }
+    if (stepsLeft > 0 && steps < ExecutionPoint.Step.MAX_STEPS && canStep(position)) {
+      stepsLeft--;
+      steps++;
+      return run(Action.STEP);
+    }
+    return run(Action.RUN);
+  }
+
+  private boolean canStep(VcpuPosition position) throws SysException {
+    return switch (options.stepReach()) {
+      case NONE -> false;
+      case KERNEL -> position.inKernelMode();
+      case ALL -> true;
+    };
+  }
+
+  private Action run(Action how) {
+    pointLogged = false;
+    atSync = false;
+    return how;
+  }
+
+  /** Somewhere that no replay can name: inputs wait, unless they have waited too long. */
+  private Action atHostStop(VcpuPosition position) throws InterruptedException, SysException {
+    while (held.size() < MAX_HELD) {
+      ExternalInput due = fromHost();
+      if (due == null) {
+        break;
+      }
+      held.add(due);
+    }
+    if (held.isEmpty() && !position.interruptPending()) {
+      waitingSinceNanos = TimerPort.NEVER;
+      return run(Action.RUN);
+    }
+    startWaiting();
+    if (!options.stateSync()
+        || host.nowNanos() - waitingSinceNanos < options.maxInputDelayNanos()) {
+      return run(Action.RUN);
+    }
+    if (held.isEmpty() && !position.canTakeInterrupt()) {
+      return run(Action.RUN_TO_WINDOW);
+    }
+    stateSync(position);
+    return atPoint(position);
+  }
+
+  private void stateSync(VcpuPosition position) throws SysException {
+    List<ExecutionPoint.Page> pages = new ArrayList<>();
+    position
+        .machine()
+        .takeDirtyPages(
+            (address, content) ->
+                pages.add(new ExecutionPoint.Page(address, Bytes.copyOf(content))));
+    Bytes cpu = Bytes.copyOf(position.machine().cpuState());
+    log.append(new LogEntry.Point(new ExecutionPoint.StateSync(position.guestExits(), cpu, pages)));
+    atSync = true;
+    pointLogged = true;
+    pointExits = position.guestExits();
+  }
+
+  private void startWaiting() {
+    if (waitingSinceNanos == TimerPort.NEVER) {
+      waitingSinceNanos = host.nowNanos();
+      if (options.stateSync()) {
+        host.armTimer(DELAY_TIMER, waitingSinceNanos + options.maxInputDelayNanos());
+      }
+    }
+  }
+
+  private @Nullable ExternalInput nextInput() {
+    ExternalInput first = held.poll();
+    return first != null ? first : fromHost();
+  }
+
+  private @Nullable ExternalInput fromHost() {
+    while (true) {
+      ExternalInput due = host.due();
+      if (!(due instanceof ExternalInput.TimerExpiry expiry) || expiry.timer() != DELAY_TIMER) {
+        return due;
+      }
+    }
+  }
+
+  private void logPoint(VcpuPosition position) {
+    if (pointLogged && pointExits == position.guestExits()) {
+      return;
+    }
+    pointLogged = true;
+    pointExits = position.guestExits();
+    log.append(
+        new LogEntry.Point(
+            steps == 0
+                ? new ExecutionPoint.AtExit(pointExits)
+                : new ExecutionPoint.Step(pointExits, steps)));
+  }
+
+  private void digests(VcpuPosition position) throws SysException {
+    if (position.guestExits() < nextRegistersExit) {
+      return;
+    }
+    // The instruction's end may bring more exits and with them entries: these come first.
+    position.readRegisters(registers);
+    nextRegistersExit = position.guestExits() + options.exitsPerRegisters();
+    log.append(new LogEntry.Registers(position.guestExits(), list(registers)));
+    if (host.nowNanos() >= nextMachineDigestNanos) {
+      nextMachineDigestNanos = host.nowNanos() + options.machineDigestNanos();
+      log.append(
+          new LogEntry.MachineDigest(position.guestExits(), MachineDigests.of(position.machine())));
+    }
+    flushIfDue();
+  }
+
+  private static List<Long> list(long[] values) {
+    List<Long> list = new ArrayList<>(values.length);
+    for (long value : values) {
+      list.add(value);
+    }
+    return list;
+  }
+
+  private void flushIfDue() {
+    long now = host.nowNanos();
+    if (now >= nextFlushNanos) {
+      nextFlushNanos = now + FLUSH_NANOS;
+      flush.run();
+    }
+  }
+
+  /**
+   * Ends the log: digests of the machine as it ended, and how. After {@code Machine.run}, on the
+   * same thread.
+   */
+  public void finish(VcpuPosition position, RunResult result) throws SysException {
+    position.completeInstruction();
+    log.append(
+        new LogEntry.MachineDigest(position.guestExits(), MachineDigests.of(position.machine())));
+    log.append(new LogEntry.End(position.guestExits(), Endings.of(result)));
+    flush.run();
+  }
+
+  @Override
+  public ExternalInput input() {
+    ExternalInput input = current;
+    if (input == null) {
+      throw new IllegalStateException("no input to apply");
+    }
+    return input;
+  }
+
+  @Override
+  public void delivered(int vector) {
+    log.append(new LogEntry.Delivery(vector));
+    stepsLeft = STEP_BUDGET;
+    waitingSinceNanos = TimerPort.NEVER;
+  }
+
+  @Override
+  public void armTimer(int timer, long deadlineNanos) {
+    host.armTimer(timer, deadlineNanos);
+  }
+
+  @Override
+  public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
+    exits++;
+    roll.add(exit, address, sizeBytes, data);
+    if (exits % ExitRoll.EXITS_PER_DIGEST == 0) {
+      log.append(new LogEntry.ExitDigest(exits, roll.digest()));
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Recording: an InputSource that takes live inputs, applies them only at execution points that a
+ * replay can find again, and writes all of it to the log.
+ *
+ * <p>Owning thread: {@code vcpu-0}. May import: lockstep.replay.log, lockstep.monitor. Start
+ * reading at {@link lockstep.replay.record.Recorder}.
+ */
+@NullMarked
+package lockstep.replay.record;
+
+import org.jspecify.annotations.NullMarked;

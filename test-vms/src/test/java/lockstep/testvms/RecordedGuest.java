@@ -1,0 +1,159 @@
+package lockstep.testvms;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.ByteArrayOutputStream;
+import java.util.List;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineConfig;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootException;
+import lockstep.monitor.boot.BootFile;
+import lockstep.monitor.boot.BootImage;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.playback.ReplayOptions;
+import lockstep.replay.playback.ReplayOutcome;
+import lockstep.replay.playback.Replayer;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.Recorder;
+
+/** Records guests on this host's KVM, and replays what was recorded; the log is in memory. */
+final class RecordedGuest {
+  /** Far above what any of these guests takes, on a busy machine too. */
+  private static final int TIMEOUT_SECONDS = 300;
+
+  private final Loader loader;
+  private final long memoryBytes;
+  private final Driver driver;
+
+  /**
+   * @param loader makes the image; the same for recording and replay
+   * @param driver plays the user while recording
+   */
+  RecordedGuest(Loader loader, long memoryBytes, Driver driver) {
+    this.loader = loader;
+    this.memoryBytes = memoryBytes;
+    this.driver = driver;
+  }
+
+  /** A guest of the table, its input typed before it starts. */
+  static RecordedGuest of(Guest guest) {
+    return of(guest, "");
+  }
+
+  static RecordedGuest of(Guest guest, String commandLine) {
+    long memoryBytes = (long) guest.memoryMib() << 20;
+    BootFile file = BootFile.of(guest.name(), guest.image());
+    return new RecordedGuest(
+        quirks -> BootImages.load(file, BootConfig.of(memoryBytes, commandLine)),
+        memoryBytes,
+        console -> console.type(guest.consoleInput()));
+  }
+
+  /** Makes a guest's image. */
+  interface Loader {
+    BootImage load(QuirkSet quirks) throws BootException;
+  }
+
+  /** Plays the user at the console while a guest is recorded. */
+  interface Driver {
+    void drive(LiveConsole console) throws Exception;
+  }
+
+  /**
+   * What a recorded run left.
+   *
+   * @param how how it ended
+   * @param console what the guest wrote
+   * @param entries the log
+   */
+  record Recording(RunResult how, String console, List<LogEntry> entries) {
+    long count(LogEntry.Kind kind) {
+      return entries.stream().filter(entry -> entry.kind() == kind).count();
+    }
+  }
+
+  /** What a replay left. */
+  record Replay(ReplayOutcome outcome, String console) {}
+
+  private static final class Kick {
+    private volatile Runnable target = () -> {};
+  }
+
+  private MachineConfig config() {
+    return new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
+  }
+
+  Recording record(RecordOptions options) throws Exception {
+    MemoryLog log = new MemoryLog();
+    InputQueue queue = new InputQueue();
+    LiveConsole console = new LiveConsole(queue);
+    Kick kick = new Kick();
+    try (Kvm kvm = Kvm.open();
+        KickTimer timer = new KickTimer(() -> kick.target.run())) {
+      QuirkSet quirks = QuirkProbe.probe(kvm);
+      HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, timer);
+      Recorder recorder = new Recorder(host, 0, log, () -> {}, options);
+      try (Machine machine =
+          Machine.create(kvm, config(), quirks, recorder, recorder.outputs(console))) {
+        machine.boot(loader.load(quirks));
+        queue.wakeWith(() -> kick.target.run());
+        FutureTask<RunResult> task =
+            new FutureTask<>(
+                () -> {
+                  RunResult how = machine.run();
+                  recorder.finish(machine.position(), how);
+                  return how;
+                });
+        Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
+        kick.target = new VcpuHandle(machine.kick(), vcpu)::kick;
+        vcpu.start();
+        try {
+          driver.drive(console);
+          RunResult how = task.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+          return new Recording(how, console.transcript(), log.entries());
+        } finally {
+          if (!task.isDone()) {
+            queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+            task.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+          }
+        }
+      }
+    }
+  }
+
+  Replay replay(List<LogEntry> entries) throws Exception {
+    ByteArrayOutputStream console = new ByteArrayOutputStream();
+    Kick kick = new Kick();
+    try (Kvm kvm = Kvm.open();
+        KickTimer timer = new KickTimer(() -> kick.target.run())) {
+      QuirkSet quirks = QuirkProbe.probe(kvm);
+      Replayer replayer =
+          new Replayer(MemoryLog.source(entries), 0, timer, ReplayOptions.toTheEnd());
+      try (Machine machine =
+          Machine.create(kvm, config(), quirks, replayer, replayer.outputs(console::write))) {
+        machine.boot(loader.load(quirks));
+        FutureTask<ReplayOutcome> task =
+            new FutureTask<>(() -> replayer.finish(machine.position(), machine.run()));
+        Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
+        kick.target = new VcpuHandle(machine.kick(), vcpu)::kick;
+        vcpu.start();
+        ReplayOutcome outcome = task.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        return new Replay(outcome, console.toString(ISO_8859_1));
+      }
+    }
+  }
+}

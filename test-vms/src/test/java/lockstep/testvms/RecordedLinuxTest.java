@@ -1,0 +1,66 @@
+package lockstep.testvms;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.OptionalInt;
+import lockstep.cli.BuiltInGuest;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootException;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.boot.RewriteOptions;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.StepReach;
+import lockstep.testing.KvmRequired;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The tiny Linux, recorded while somebody works in its shell, and replayed. */
+@KvmRequired
+class RecordedLinuxTest {
+  private static final long BOOT_LIMIT_SECONDS = 180;
+  private static final long ANSWER_LIMIT_SECONDS = 60;
+
+  @BeforeAll
+  static void theGuestIsBuilt() throws Exception {
+    assumeTrue(
+        LinuxCatalog.built().isPresent(),
+        "the tiny Linux is not built: run test-vms/linux/build, which ./verify does");
+  }
+
+  static RecordedGuest linux(RecordedGuest.Driver driver) throws BootException {
+    BuiltInGuest guest = new LinuxCatalog().guests().getFirst();
+    BuiltInGuest.Files files = guest.source().files(note -> {});
+    return new RecordedGuest(
+        quirks ->
+            BootImages.load(
+                files.kernel(),
+                BootConfig.of(guest.memoryBytes(), guest.commandLine())
+                    .withInitrd(files.initrd().orElseThrow())
+                    .withRewrite(
+                        new RewriteOptions(
+                            OptionalInt.of(MachineLayout.CLOCK_PORT),
+                            OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
+                            quirks.rewriteCpuid()
+                                ? OptionalInt.of(MachineLayout.CPUID_PORT)
+                                : OptionalInt.empty()))),
+        guest.memoryBytes(),
+        driver);
+  }
+
+  @Test
+  void bootShellLoadAndPowerOffReplayWithEqualDigests() throws Exception {
+    RecordedGuest recorded =
+        linux(
+            console -> {
+              console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
+              for (String line : new String[] {"uname", "forks 5", "burn 50", "echo done"}) {
+                console.type(line + "\n");
+                console.await(ConsoleSession.PROMPT, ANSWER_LIMIT_SECONDS);
+              }
+              console.type("poweroff\n");
+            });
+    RecordReplayTest.assertReplays(
+        "linux", recorded, recorded.record(RecordOptions.of(StepReach.KERNEL)));
+  }
+}
