@@ -4,8 +4,10 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.ByteArrayOutputStream;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
@@ -19,6 +21,7 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.InputSource;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
@@ -34,6 +37,10 @@ import lockstep.replay.record.Recorder;
 final class RecordedGuest {
   /** Far above what any of these guests takes, on a busy machine too. */
   private static final int TIMEOUT_SECONDS = 300;
+
+  /** These guests make an exit at least every few milliseconds, or are placed by state-sync. */
+  private static final ReplayOptions OPTIONS =
+      new ReplayOptions(OptionalLong.empty(), false, TimeUnit.SECONDS.toNanos(20));
 
   private final Loader loader;
   private final long memoryBytes;
@@ -136,15 +143,21 @@ final class RecordedGuest {
   }
 
   Replay replay(List<LogEntry> entries) throws Exception {
+    return replay(entries, UnaryOperator.identity(), OPTIONS);
+  }
+
+  /** Replays with something planted between the machine and its replayer. */
+  Replay replay(List<LogEntry> entries, UnaryOperator<InputSource> plant, ReplayOptions options)
+      throws Exception {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
     Kick kick = new Kick();
     try (Kvm kvm = Kvm.open();
         KickTimer timer = new KickTimer(() -> kick.target.run())) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
-      Replayer replayer =
-          new Replayer(MemoryLog.source(entries), 0, timer, ReplayOptions.toTheEnd());
+      Replayer replayer = new Replayer(MemoryLog.source(entries), 0, timer, options);
       try (Machine machine =
-          Machine.create(kvm, config(), quirks, replayer, replayer.outputs(console::write))) {
+          Machine.create(
+              kvm, config(), quirks, plant.apply(replayer), replayer.outputs(console::write))) {
         machine.boot(loader.load(quirks));
         FutureTask<ReplayOutcome> task =
             new FutureTask<>(() -> replayer.finish(machine.position(), machine.run()));

@@ -1,5 +1,6 @@
 package lockstep.testvms;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.OptionalInt;
@@ -9,6 +10,8 @@ import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
+import lockstep.replay.log.ExecutionPoint;
+import lockstep.replay.log.LogEntry;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 import lockstep.testing.KvmRequired;
@@ -54,13 +57,21 @@ class RecordedLinuxTest {
         linux(
             console -> {
               console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
-              for (String line : new String[] {"uname", "forks 5", "burn 50", "echo done"}) {
+              for (String line : new String[] {"uname", "forks 5", "burn 200", "echo done"}) {
                 console.type(line + "\n");
                 console.await(ConsoleSession.PROMPT, ANSWER_LIMIT_SECONDS);
               }
               console.type("poweroff\n");
             });
-    RecordReplayTest.assertReplays(
-        "linux", recorded, recorded.record(RecordOptions.of(StepReach.KERNEL)));
+    RecordedGuest.Recording recording = recorded.record(RecordOptions.of(StepReach.KERNEL));
+    assertTrue(recording.count(LogEntry.Kind.DELIVERY) > 50, "hardly any interrupts");
+    assertTrue(
+        recording.entries().stream()
+            .anyMatch(
+                entry ->
+                    entry instanceof LogEntry.Point point
+                        && point.at() instanceof ExecutionPoint.StateSync),
+        "a guest in a user-space loop was not placed by state-sync");
+    RecordReplayTest.assertReplays(recorded, recording);
   }
 }
