@@ -117,15 +117,16 @@ class DivergenceTest {
 
   @Test
   void aDroppedTimerExpiryLeavesNoInterruptToDeliver() throws Exception {
-    // One that is alone at its point: of two expiries for one interrupt, the first has no effect.
-    List<LogEntry> dropped = new ArrayList<>(ticks);
-    int at = 0;
-    while (ticks.get(at).kind() != LogEntry.Kind.POINT
-        || ticks.get(at + 1).kind() != LogEntry.Kind.INPUT
-        || ticks.get(at + 2).kind() != LogEntry.Kind.DELIVERY) {
-      at++;
+    // All that came together for one interrupt: of two expiries, the first alone has no effect.
+    int delivery = 0;
+    while (ticks.get(delivery).kind() != LogEntry.Kind.DELIVERY
+        || ticks.get(delivery - 1).kind() != LogEntry.Kind.INPUT) {
+      delivery++;
     }
-    dropped.remove(at + 1);
+    List<LogEntry> dropped = new ArrayList<>(ticks);
+    for (int at = delivery - 1; ticks.get(at).kind() == LogEntry.Kind.INPUT; at--) {
+      dropped.remove(at);
+    }
     assertEquals(Divergence.Kind.DELIVERY, diverges(TICKS, dropped).kind());
   }
 
