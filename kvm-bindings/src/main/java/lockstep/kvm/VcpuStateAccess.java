@@ -5,10 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
 import lockstep.kvm.VcpuState.Section;
 import lockstep.sys.SysException;
 import lockstep.uapi.kvm_h;
@@ -27,27 +27,20 @@ public final class VcpuStateAccess {
   private static final int ECX_XSAVE = 1 << 26;
 
   /**
-   * First and last of the MSRs that KVM lists but that are no state of this machine: the model
-   * hides them, the MSR filter keeps the guest away, and many differ from one reading to the next
-   * or from host to host.
+   * The MSRs that are state: those that a machine lets its guest reach and that are not in {@code
+   * kvm_sregs} (EFER, FS.base and GS.base are). What KVM lists beyond them differs from one KVM to
+   * the next, and a guest that cannot reach it cannot tell.
    */
-  private static final int[][] NOT_STATE = {
-    {0x10, 0x12}, // TSC, kvmclock
-    {0x3b, 0x3b}, // TSC_ADJUST
-    {0x8b, 0x8b}, // microcode revision
-    {0xc1, 0xc8}, // PMU
-    {0xe7, 0xe8}, // MPERF, APERF
-    {0x10a, 0x10a}, // ARCH_CAPABILITIES
-    {0x186, 0x18d}, // PMU
-    {0x309, 0x345}, // PMU
-    {0x38d, 0x3f2}, // PMU
-    {0x480, 0x491}, // VMX capabilities
-    {0x600, 0x600}, // debug store
-    {0x6e0, 0x6e0}, // TSC deadline
-    {0x4000_0000, 0x4fff_ffff}, // Hyper-V and KVM paravirtual
-    {0xc000_0104, 0xc000_0104}, // TSC ratio
-    {0xc001_0000, 0xc001_0007}, // PMU
-    {0xc001_0200, 0xc001_020b}, // PMU
+  private static final int[] STATE_MSRS = {
+    0x174,
+    0x175,
+    0x176, // SYSENTER_CS, _ESP, _EIP
+    0x277, // PAT
+    0xc000_0081,
+    0xc000_0082,
+    0xc000_0083,
+    0xc000_0084, // STAR, LSTAR, CSTAR, SFMASK
+    0xc000_0102, // KernelGSbase
   };
 
   private final VcpuFd vcpu;
@@ -153,32 +146,20 @@ public final class VcpuStateAccess {
     };
   }
 
-  /** What KVM lists, less what is no state, reads nothing here, or cannot be written back. */
-  private List<Integer> findStateMsrs() throws SysException {
+  private List<Integer> findStateMsrs() {
     List<Integer> found = new ArrayList<>();
     for (int index : listed) {
       if (isState(index)) {
-        OptionalLong value = Msrs.get(vcpu, index);
-        if (value.isPresent() && Msrs.set(vcpu, index, value.getAsLong())) {
-          found.add(index);
-        }
+        found.add(index);
       }
     }
     found.sort(Integer::compareUnsigned);
-    if (found.size() > VcpuState.MAX_MSRS) {
-      throw new IllegalStateException(found.size() + " state MSRs");
-    }
     return List.copyOf(found);
   }
 
-  private static boolean isState(int index) {
-    for (int[] range : NOT_STATE) {
-      if (Integer.compareUnsigned(index, range[0]) >= 0
-          && Integer.compareUnsigned(index, range[1]) <= 0) {
-        return false;
-      }
-    }
-    return true;
+  /** Whether an MSR is in the state, if this KVM has it. */
+  public static boolean isState(int index) {
+    return Arrays.stream(STATE_MSRS).anyMatch(state -> state == index);
   }
 
   private byte[] readMsrs(Arena arena) throws SysException {

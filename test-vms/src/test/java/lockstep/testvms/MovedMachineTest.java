@@ -134,8 +134,13 @@ final class MovedMachineTest {
       assertEquals(expected.saved(), moved.saved());
     }
     System.out.println(
-        "MovedMachineTest %s: %d exits, moved at %s, %d bytes"
-            .formatted(guest, expected.guestExits(), movedAt, expected.saved().size()));
+        "MovedMachineTest %s: %d exits, moved at %s, %d bytes at its end, hash %08x"
+            .formatted(
+                guest,
+                expected.guestExits(),
+                movedAt,
+                expected.saved().size(),
+                expected.saved().hashCode()));
     assertTrue(
         movedAt.containsKey(GuestExit.PORT_IN), "some move lies between a port read and its end");
   }
