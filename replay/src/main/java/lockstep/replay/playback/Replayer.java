@@ -104,7 +104,7 @@ public final class Replayer implements InputSource {
     }
     Kind kind = log.peekKind();
     if (kind == Kind.CLOCK) {
-      clockNanos = log.takeClock();
+      clockNanos = Math.max(clockNanos, log.takeClock());
       pace();
     } else if (kind != null) {
       diverge(Divergence.Kind.CLOCK, describeNext(), "a clock reading");

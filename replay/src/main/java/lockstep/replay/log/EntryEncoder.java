@@ -1,0 +1,217 @@
+package lockstep.replay.log;
+
+import com.github.luben.zstd.Zstd;
+import java.util.Arrays;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.state.Bytes;
+
+/** Turns entries into bytes (docs/log-format.md). A clock reading allocates nothing once warm. */
+final class EntryEncoder {
+  /** A clock reading: the low bits hold the low part of the time since the last one. */
+  static final int CLOCK_BIT = 0x80;
+
+  /** In a clock's head: more of the number follows. */
+  static final int CLOCK_MORE = 0x40;
+
+  static final int CLOCK_LOW_BITS = 6;
+
+  /** Fast; the vCPU waits for it. */
+  private static final int ZSTD_LEVEL = 1;
+
+  private byte[] bytes = new byte[1 << 16];
+  private int length;
+  private int entries;
+  private long lastClockNanos;
+  private long lastExits;
+
+  /** What was encoded since {@link #clear}. */
+  byte[] bytes() {
+    return bytes;
+  }
+
+  int length() {
+    return length;
+  }
+
+  int entries() {
+    return entries;
+  }
+
+  void clear() {
+    length = 0;
+    entries = 0;
+  }
+
+  void clock(long nanos) {
+    long delta = nanos - lastClockNanos;
+    if (delta < 0) {
+      throw new IllegalArgumentException("clock " + nanos + " after " + lastClockNanos);
+    }
+    lastClockNanos = nanos;
+    int low = (int) delta & (1 << CLOCK_LOW_BITS) - 1;
+    long rest = delta >>> CLOCK_LOW_BITS;
+    put(CLOCK_BIT | (rest != 0 ? CLOCK_MORE : 0) | low);
+    if (rest != 0) {
+      varint(rest);
+    }
+    entries++;
+  }
+
+  void entry(LogEntry entry) {
+    if (entry instanceof LogEntry.Clock clock) {
+      clock(clock.nanos());
+      return;
+    }
+    put(entry.kind().wire());
+    switch (entry) {
+      case LogEntry.Clock _ -> throw new IllegalStateException("encoded above");
+      case LogEntry.Point point -> point(point.at());
+      case LogEntry.Input input -> input(input.input());
+      case LogEntry.Delivery delivery -> put(delivery.vector());
+      case LogEntry.Output output -> exits(output.exits());
+      case LogEntry.ExitDigest digest -> {
+        exits(digest.exits());
+        fixed(digest.digest(), Integer.BYTES);
+      }
+      case LogEntry.Registers registers -> {
+        exits(registers.exits());
+        registers.values().forEach(value -> fixed(value, Long.BYTES));
+      }
+      case LogEntry.MachineDigest machine -> {
+        exits(machine.exits());
+        varint(machine.digest().chunkBytes());
+        packed(machine.digest().cpuState());
+        packed(machine.digest().devices());
+        packed(machine.digest().memory());
+      }
+      case LogEntry.End end -> {
+        exits(end.exits());
+        put(end.how().wire());
+      }
+    }
+    entries++;
+  }
+
+  private void point(ExecutionPoint point) {
+    switch (point) {
+      case ExecutionPoint.AtExit at -> {
+        put(PointKind.AT_EXIT);
+        exits(at.exits());
+      }
+      case ExecutionPoint.Step step -> {
+        put(PointKind.STEP);
+        exits(step.exits());
+        varint(step.steps());
+      }
+      case ExecutionPoint.Counter counter -> {
+        put(PointKind.COUNTER);
+        exits(counter.exits());
+        varint(counter.count());
+        fixed(counter.rip(), Long.BYTES);
+        fixed(counter.rcx(), Long.BYTES);
+        fixed(counter.registerDigest(), Long.BYTES);
+      }
+      case ExecutionPoint.StateSync sync -> {
+        put(PointKind.STATE_SYNC);
+        exits(sync.exits());
+        packed(sync.cpuState());
+        pages(sync);
+      }
+    }
+  }
+
+  private void pages(ExecutionPoint.StateSync sync) {
+    varint(sync.pages().size());
+    byte[] contents = new byte[Math.multiplyExact(sync.pages().size(), PointKind.PAGE_BYTES)];
+    long last = 0;
+    int at = 0;
+    for (ExecutionPoint.Page page : sync.pages()) {
+      long number = page.address() / PointKind.PAGE_BYTES;
+      zigzag(number - last);
+      last = number;
+      byte[] content = page.content().toArray();
+      System.arraycopy(content, 0, contents, at, content.length);
+      at += content.length;
+    }
+    pack(contents);
+  }
+
+  private void input(ExternalInput input) {
+    switch (input) {
+      case ExternalInput.TimerExpiry expiry -> {
+        put(InputKind.TIMER);
+        put(expiry.timer());
+        zigzag(expiry.nowNanos() - lastClockNanos);
+      }
+      case ExternalInput.ConsoleBytes console -> {
+        put(InputKind.CONSOLE);
+        byte[] content = console.content().toArray();
+        varint(content.length);
+        raw(content, content.length);
+      }
+      case ExternalInput.HostDecision decision -> {
+        put(InputKind.DECISION);
+        put(
+            switch (decision.decision()) {
+              case STOP -> InputKind.STOP;
+              case RESET -> InputKind.RESET;
+            });
+      }
+    }
+  }
+
+  private void exits(long exits) {
+    varint(Math.subtractExact(exits, lastExits));
+    lastExits = exits;
+  }
+
+  private void packed(Bytes content) {
+    pack(content.toArray());
+  }
+
+  private void pack(byte[] content) {
+    varint(content.length);
+    if (content.length > 0) {
+      byte[] compressed = Zstd.compress(content, ZSTD_LEVEL);
+      varint(compressed.length);
+      raw(compressed, compressed.length);
+    }
+  }
+
+  private void zigzag(long value) {
+    varint((value << 1) ^ (value >> 63));
+  }
+
+  /** Seven bits a byte, low ones first; the top bit says that more follow. */
+  private void varint(long value) {
+    long rest = value;
+    while ((rest & ~0x7fL) != 0) {
+      put((int) ((rest & 0x7f) | 0x80));
+      rest >>>= 7;
+    }
+    put((int) rest);
+  }
+
+  private void fixed(long value, int sizeBytes) {
+    for (int i = 0; i < sizeBytes; i++) {
+      put((int) (value >>> (8 * i)));
+    }
+  }
+
+  private void raw(byte[] content, int count) {
+    reserve(count);
+    System.arraycopy(content, 0, bytes, length, count);
+    length += count;
+  }
+
+  private void put(int value) {
+    reserve(1);
+    bytes[length++] = (byte) value;
+  }
+
+  private void reserve(int count) {
+    if (bytes.length - length < count) {
+      bytes = Arrays.copyOf(bytes, Math.max(2 * bytes.length, Math.addExact(length, count)));
+    }
+  }
+}

@@ -1,0 +1,282 @@
+package lockstep.replay.log;
+
+import java.io.BufferedInputStream;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads a log file, as far as it is good: what a crash of the writer or damage has cut off ends the
+ * entries, and {@link #cut} says where and why. One thread.
+ */
+public final class LogReader implements EntrySource, Closeable {
+  /** What one entry may take; the largest is a state-sync. */
+  private static final int MAX_ENTRY_BYTES = 1 << 30;
+
+  private static final int BUFFER_BYTES = 1 << 14;
+
+  private final InputStream in;
+  private final LogHeader header;
+  private final EntryDecoder decoder = new EntryDecoder();
+  private byte[] pending = {};
+  private int inFrame;
+  private long taken;
+  private long framesRead;
+  private @Nullable FrameHeader ahead;
+  private byte[] aheadBody = {};
+  private boolean stateOver;
+  private boolean endSeen;
+  private @Nullable LogEntry peeked;
+  private @Nullable String cut;
+
+  private LogReader(InputStream in, LogHeader header) {
+    this.in = in;
+    this.header = header;
+  }
+
+  /**
+   * Opens a log.
+   *
+   * @throws LogFormatException when it is none, or of another version
+   * @throws IOException when the file cannot be read
+   */
+  public static LogReader open(Path path) throws IOException {
+    return read(Files.newInputStream(path));
+  }
+
+  /**
+   * Reads a log from a stream, which is closed with the reader, or here if it is no log.
+   *
+   * @throws LogFormatException when it is none, or of another version
+   */
+  public static LogReader read(InputStream from) throws IOException {
+    InputStream in = new BufferedInputStream(from, BUFFER_BYTES);
+    try {
+      return new LogReader(in, LogHeader.read(in));
+    } catch (IOException e) {
+      in.close();
+      throw e;
+    }
+  }
+
+  /** What the file says of itself. */
+  public LogHeader header() {
+    return header;
+  }
+
+  /**
+   * The machine state that the log starts from. Read it before the first entry, or leave it: then
+   * it is skipped.
+   */
+  public InputStream stateStream() {
+    return new StateStream();
+  }
+
+  /** Why the log ends before its end, in words; empty while all is well and after a proper end. */
+  public Optional<String> cut() {
+    return Optional.ofNullable(cut);
+  }
+
+  @Override
+  public LogEntry.@Nullable Kind peekKind() {
+    LogEntry ready = peeked;
+    if (ready != null) {
+      return ready.kind();
+    }
+    if (!advance()) {
+      return null;
+    }
+    try {
+      return decoder.kind();
+    } catch (IllegalArgumentException e) {
+      cutAt(e.getMessage());
+      return null;
+    }
+  }
+
+  @Override
+  public long takeClock() {
+    LogEntry ready = peeked;
+    if (ready instanceof LogEntry.Clock clock) {
+      took();
+      return clock.nanos();
+    }
+    if (peekKind() != LogEntry.Kind.CLOCK) {
+      throw new IllegalStateException("no clock reading at entry " + taken);
+    }
+    try {
+      long nanos = decoder.clock();
+      took();
+      return nanos;
+    } catch (IllegalArgumentException e) {
+      // With a good checksum this is a writer's mistake; the replay ends at a clock that stands.
+      cutAt(e.getMessage());
+      return 0;
+    }
+  }
+
+  @Override
+  public @Nullable LogEntry peek() {
+    if (peeked == null && peekKind() != null) {
+      try {
+        peeked = decoder.entry();
+      } catch (IllegalArgumentException e) {
+        cutAt(e.getMessage());
+      }
+    }
+    return peeked;
+  }
+
+  @Override
+  public LogEntry take() {
+    LogEntry entry = peek();
+    if (entry == null) {
+      throw new IllegalStateException("no entry " + taken);
+    }
+    if (entry.kind() == LogEntry.Kind.END) {
+      endSeen = true;
+    }
+    took();
+    return entry;
+  }
+
+  private void took() {
+    peeked = null;
+    taken++;
+    inFrame--;
+  }
+
+  @Override
+  public long position() {
+    return taken;
+  }
+
+  /** Whether there is an entry; reads frames until one ends. */
+  private boolean advance() {
+    while (inFrame == 0) {
+      if (cut != null || !nextFrame()) {
+        return false;
+      }
+      FrameHeader frame = ahead;
+      ahead = null;
+      if (frame == null || frame.type() == FrameHeader.Type.STATE) {
+        if (stateOver) {
+          cutAt("a piece of the starting state among the entries");
+          return false;
+        }
+        continue;
+      }
+      stateOver = true;
+      if (frame.firstEntry() != taken) {
+        cutAt("frame starts at entry " + frame.firstEntry());
+        return false;
+      }
+      int rest = pending.length - decoderPosition();
+      if ((long) rest + aheadBody.length > MAX_ENTRY_BYTES) {
+        cutAt("an entry of over " + MAX_ENTRY_BYTES + " bytes");
+        return false;
+      }
+      byte[] joined = Arrays.copyOfRange(pending, pending.length - rest, pending.length);
+      joined = Arrays.copyOf(joined, rest + aheadBody.length);
+      System.arraycopy(aheadBody, 0, joined, rest, aheadBody.length);
+      pending = joined;
+      decoder.reset(pending, 0, pending.length);
+      inFrame = frame.entries();
+    }
+    return cut == null;
+  }
+
+  private int decoderPosition() {
+    return pending.length == 0 ? 0 : decoder.position();
+  }
+
+  /** Reads a frame into {@code ahead}; false at the end of what is good. */
+  private boolean nextFrame() {
+    if (ahead != null) {
+      return true;
+    }
+    try {
+      byte[] head = in.readNBytes(FrameHeader.BYTES);
+      if (head.length == 0) {
+        if (!endSeen) {
+          cutAt("the file ends");
+        }
+        return false;
+      }
+      if (head.length < FrameHeader.BYTES) {
+        cutAt("the file ends in a frame header");
+        return false;
+      }
+      Optional<FrameHeader> frame = FrameHeader.decode(head);
+      if (frame.isEmpty()) {
+        cutAt("a damaged frame header");
+        return false;
+      }
+      byte[] body = in.readNBytes(frame.get().bodyBytes());
+      if (body.length < frame.get().bodyBytes()) {
+        cutAt("the file ends in a frame");
+        return false;
+      }
+      if (FrameHeader.checksum(body, body.length) != frame.get().bodyChecksum()) {
+        cutAt("a damaged frame body");
+        return false;
+      }
+      ahead = frame.get();
+      aheadBody = body;
+      framesRead++;
+      return true;
+    } catch (IOException e) {
+      cutAt("cannot be read: " + e.getMessage());
+      return false;
+    }
+  }
+
+  private void cutAt(@Nullable String why) {
+    if (cut == null) {
+      cut = "cut at entry %d, after %d frames: %s".formatted(taken, framesRead, why);
+    }
+    inFrame = 0;
+    peeked = null;
+  }
+
+  @Override
+  public void close() throws IOException {
+    in.close();
+  }
+
+  private final class StateStream extends InputStream {
+    private byte[] piece = {};
+    private int at;
+
+    @Override
+    public int read() {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+    }
+
+    @Override
+    public int read(byte[] into, int offset, int count) {
+      if (count == 0) {
+        return 0;
+      }
+      while (at == piece.length) {
+        FrameHeader next = nextFrame() ? ahead : null;
+        if (next == null || next.type() != FrameHeader.Type.STATE) {
+          return -1;
+        }
+        ahead = null;
+        piece = aheadBody;
+        at = 0;
+      }
+      int part = Math.min(count, piece.length - at);
+      System.arraycopy(piece, at, into, offset, part);
+      at += part;
+      return part;
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.log;
+
+import org.jspecify.annotations.NullMarked;
