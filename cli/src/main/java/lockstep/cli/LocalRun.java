@@ -1,14 +1,16 @@
 package lockstep.cli;
 
-import java.util.concurrent.Callable;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
-import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.MachineLayout;
-import lockstep.monitor.boot.BootImage;
+import lockstep.monitor.SavedInputs;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
@@ -16,20 +18,41 @@ import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
-import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.sys.SysException;
 
 /**
  * A machine that runs here, live and unrecorded: plugs LiveInputs, the kick timer and a sink
- * together and owns the thread {@code vcpu-0}.
+ * together and owns the thread {@code vcpu-0}, which also writes its snapshots.
  */
 final class LocalRun {
+  /** A signal's grace for writing a snapshot: minutes of a slow disk, then the process ends. */
+  private static final long SIGNAL_NANOS = TimeUnit.MINUTES.toNanos(5);
+
+  /** How often a signal looks whether the run is over. */
+  private static final long RETRY_MILLIS = 10;
+
   private final InputQueue queue = new InputQueue();
+  private final Optional<SnapshotFile> snapshotFile;
+  private final Consumer<String> notes;
+  private final CountDownLatch finished = new CountDownLatch(1);
   private MachineCounters counters = MachineCounters.ZERO;
+
+  /** Set before the input that stops the machine: it is not to go on. */
+  private volatile boolean leaving;
 
   /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
   private volatile Runnable kick = () -> {};
+
+  /**
+   * @param snapshotFile written when the host stops the guest, and when asked for
+   * @param notes takes lines for the user
+   */
+  LocalRun(Optional<SnapshotFile> snapshotFile, Consumer<String> notes) {
+    this.snapshotFile = snapshotFile;
+    this.notes = notes;
+  }
 
   /** The way in for console input and for {@link #stop}. */
   InputQueue queue() {
@@ -43,30 +66,96 @@ final class LocalRun {
 
   /** Ends the guest as if the power were cut; false if the queue is full. Any thread. */
   boolean stop() {
+    leaving = true;
     return queue.offer(new HostDecision(Decision.STOP));
   }
 
-  /** Boots and runs to the end; the machine is gone when it returns. */
-  RunResult run(Kvm kvm, MachineConfig config, QuirkSet quirks, BootImage image, OutputSink sink)
-      throws Exception {
-    try (KickTimer timer = new KickTimer(() -> kick.run());
-        Machine machine =
-            Machine.create(
-                kvm,
-                config,
-                quirks,
-                new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
-                sink)) {
-      machine.boot(image);
-      FutureTask<RunResult> task = new FutureTask<>((Callable<RunResult>) machine::run);
-      Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
-      VcpuHandle handle = new VcpuHandle(machine.kick(), vcpu);
-      kick = handle::kick;
-      queue.wakeWith(handle::kick);
-      vcpu.start();
-      RunResult result = await(task);
-      counters = machine.counters();
-      return result;
+  /** Has a snapshot written, after which the guest goes on. Any thread. */
+  void snapshot() {
+    if (snapshotFile.isEmpty()) {
+      notes.accept("no snapshot; start with --snapshot FILE to have them");
+    } else if (!queue.offer(new HostDecision(Decision.STOP))) {
+      notes.accept("no snapshot: the guest takes no input; try again");
+    }
+  }
+
+  /**
+   * The process was told to end: stops the guest and waits until its snapshot is written. Nothing
+   * happens when none is wanted. Any thread.
+   */
+  void endBySignal() {
+    if (snapshotFile.isEmpty()) {
+      return;
+    }
+    long deadline = System.nanoTime() + SIGNAL_NANOS;
+    try {
+      boolean stopping = stop();
+      while (!finished.await(RETRY_MILLIS, TimeUnit.MILLISECONDS)) {
+        // A full queue takes it once the guest has taken something.
+        stopping = stopping || stop();
+        if (System.nanoTime() - deadline > 0) {
+          notes.accept(snapshotFile.get() + ": not written in time");
+          return;
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Starts and runs to the end; the machine is gone when it returns. */
+  RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
+    try (KickTimer timer = new KickTimer(() -> kick.run())) {
+      HostInputs host = new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer);
+      try (Machine machine =
+          Machine.create(kvm, start.config(), start.quirks(), new LiveInputs(host), sink)) {
+        start.pending().forEach(queue::offer);
+        start.into(machine);
+        FutureTask<RunResult> task = new FutureTask<>(() -> toTheEnd(machine, host));
+        Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
+        VcpuHandle handle = new VcpuHandle(machine.kick(), vcpu);
+        kick = handle::kick;
+        queue.wakeWith(handle::kick);
+        vcpu.start();
+        RunResult result = await(task);
+        counters = machine.counters();
+        return result;
+      }
+    } finally {
+      finished.countDown();
+    }
+  }
+
+  /** On {@code vcpu-0}: runs, and between two runs writes a snapshot if one is wanted. */
+  private RunResult toTheEnd(Machine machine, HostInputs host) throws Exception {
+    while (true) {
+      RunResult result = machine.run();
+      if (snapshotFile.isEmpty()) {
+        return result;
+      }
+      if (!(result instanceof RunResult.Stopped)) {
+        notes.accept(snapshotFile.get() + ": not written at the end, the guest ended itself");
+        return result;
+      }
+      boolean last = leaving;
+      Optional<RunResult> ended = save(snapshotFile.get(), machine, host, last);
+      if (ended.isPresent() || last) {
+        return ended.orElse(result);
+      }
+    }
+  }
+
+  private Optional<RunResult> save(
+      SnapshotFile file, Machine machine, HostInputs host, boolean last)
+      throws CommandFailure, SysException {
+    try {
+      return file.write(machine, new SavedInputs(host.nowNanos(), queue.waiting()));
+    } catch (CommandFailure e) {
+      if (last) {
+        throw e;
+      }
+      notes.accept(e.getMessage() + "; the guest goes on");
+      return Optional.empty();
     }
   }
 

@@ -2,13 +2,16 @@ package lockstep.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import lockstep.kvm.CpuModel;
+import lockstep.kvm.Cpuid;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootFile;
@@ -34,6 +37,8 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nOn a terminal, Ctrl-A x leaves and Ctrl-A h shows more keys.%n%nExamples:%n",
     footer = {
       "  lockstep run --guest hello",
+      "  lockstep run --guest linux --snapshot state.snap",
+      "  lockstep run --from state.snap",
       "  lockstep run --kernel bzImage --initrd initrd.gz --append console=ttyS0 --memory 256M"
     },
     exitCodeList = {
@@ -79,6 +84,14 @@ final class RunCommand implements Callable<Integer> {
       description = "CPU model: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
   private CpuModel.Kind cpu = CpuModel.Kind.DETERMINISTIC;
 
+  @Option(
+      names = "--snapshot",
+      paramLabel = "FILE",
+      description =
+          "Write the machine's state there when the guest is stopped (Ctrl-A x, SIGTERM) and at"
+              + " Ctrl-A s.")
+  private Optional<Path> snapshot = Optional.empty();
+
   /** Only Picocli makes one. */
   RunCommand() {}
 
@@ -96,6 +109,12 @@ final class RunCommand implements Callable<Integer> {
         description = "A guest that comes with Lockstep; 'list' names them.")
     private Optional<String> guest = Optional.empty();
 
+    @Option(
+        names = "--from",
+        paramLabel = "FILE",
+        description = "Go on where a snapshot was taken; it names everything else.")
+    private Optional<Path> from = Optional.empty();
+
     /** Only Picocli makes one. */
     What() {}
   }
@@ -106,6 +125,14 @@ final class RunCommand implements Callable<Integer> {
       GuestList.print(spec.commandLine().getOut());
       return Main.DONE;
     }
+    Optional<SnapshotFile> file = snapshot.map(path -> new SnapshotFile(path, this::say));
+    if (file.isPresent()) {
+      file.get().checkWritable();
+    }
+    return what.from.isPresent() ? goOn(what.from.get(), file) : boot(file);
+  }
+
+  private int boot(Optional<SnapshotFile> file) throws Exception {
     Plan plan = plan();
     MachineConfig.complaint(plan.memoryBytes())
         .ifPresent(
@@ -115,17 +142,42 @@ final class RunCommand implements Callable<Integer> {
     try (Kvm kvm = Kvm.open()) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
       BootImage image = load(plan, quirks);
+      tell("kernel text: " + image.rewrites());
       MachineConfig config =
           new MachineConfig(plan.memoryBytes(), cpu, System.currentTimeMillis() / 1000);
-      LocalRun run = new LocalRun();
-      RunResult result;
-      try (TerminalConsole console = TerminalConsole.open(run)) {
-        tell("kernel text: " + image.rewrites());
-        result = run.run(kvm, config, quirks, image, console.output());
-      }
-      tell(run.counters().toString());
-      return exitCode(result);
+      return run(kvm, new Start.Boot(config, quirks, image), file);
     }
+  }
+
+  private int goOn(Path path, Optional<SnapshotFile> file) throws Exception {
+    for (String option : List.of("--initrd", "--append", "--memory", "--cpu")) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new ParameterException(
+            spec.commandLine(), option + " cannot change a snapshot's machine; leave it out");
+      }
+    }
+    SnapshotFile from = new SnapshotFile(path, this::tell);
+    try (SnapshotFile.Reading reading = from.read();
+        Kvm kvm = Kvm.open()) {
+      MachineOrigin origin = reading.saved().state().origin();
+      Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
+      Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+      if (complaint.isPresent()) {
+        throw new CommandFailure(
+            from + " " + complaint.get(), "go on with it on a host like the one it is from");
+      }
+      return run(kvm, new Start.Restore(reading), file);
+    }
+  }
+
+  private int run(Kvm kvm, Start start, Optional<SnapshotFile> file) throws Exception {
+    LocalRun run = new LocalRun(file, this::say);
+    RunResult result;
+    try (TerminalConsole console = TerminalConsole.open(run)) {
+      result = run.run(kvm, start, console.output());
+    }
+    tell(run.counters().toString());
+    return exitCode(result);
   }
 
   /** What to boot, as one value whichever option named it. */
@@ -136,7 +188,9 @@ final class RunCommand implements Callable<Integer> {
     if (what.guest.isEmpty()) {
       Path path =
           what.kernel.orElseThrow(
-              () -> new ParameterException(command, "nothing to boot; give --kernel or --guest"));
+              () ->
+                  new ParameterException(
+                      command, "nothing to boot; give --kernel, --guest or --from"));
       BootFile kernel = BootFile.read(path);
       return new Plan(
           new BuiltInGuest.Files(kernel, initrdFile()),
@@ -180,10 +234,15 @@ final class RunCommand implements Callable<Integer> {
 
   private void tell(String line) {
     if (main.verbose()) {
-      PrintWriter err = spec.commandLine().getErr();
-      err.print("lockstep run: " + line + "\r\n");
-      err.flush();
+      say(line);
     }
+  }
+
+  /** A line for the user, whose terminal may be in raw mode. Any thread. */
+  private void say(String line) {
+    PrintWriter err = spec.commandLine().getErr();
+    err.print("lockstep run: " + line + "\r\n");
+    err.flush();
   }
 
   private int exitCode(RunResult result) {

@@ -25,9 +25,17 @@ final class TerminalConsole implements AutoCloseable {
   private final ConsoleInput input;
   private final Optional<Terminal> terminal;
   private volatile Optional<IOException> broken = Optional.empty();
-  private final Thread hook = new Thread(this::release, "console-restore");
+  private final Thread hook;
 
   private TerminalConsole(LocalRun run) {
+    hook =
+        new Thread(
+            () -> {
+              // First, so that what the guest still prints is shown.
+              run.endBySignal();
+              release();
+            },
+            "console-restore");
     output =
         new ConsoleOutput(
             new FileOutputStream(FileDescriptor.out),
@@ -36,7 +44,7 @@ final class TerminalConsole implements AutoCloseable {
               run.stop();
             });
     terminal = Terminal.of(STANDARD_INPUT);
-    ConsoleKeys keys = new ConsoleKeys(run::stop, TerminalConsole::showHelp);
+    ConsoleKeys keys = new ConsoleKeys(run::stop, run::snapshot, TerminalConsole::showHelp);
     input =
         new ConsoleInput(
             new FileInputStream(FileDescriptor.in),

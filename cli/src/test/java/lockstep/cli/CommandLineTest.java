@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
@@ -42,6 +45,12 @@ class CommandLineTest {
         "run --kernel a --memory lots",
         "run --kernel a --memory 99999999999999G",
         "run --kernel a --cpu pentium",
+        "run --from a --guest hello",
+        "run --from a --memory 64M",
+        "run --from a --cpu deterministic",
+        "run --from a --append quiet",
+        "run --from a --initrd b",
+        "run --snapshot",
         "doctor extra"
       })
   void wrongUsageIsOneLineAndExitCode2(String arguments) {
@@ -56,6 +65,28 @@ class CommandLineTest {
     Result result = lockstep("run", "--kernel", "/nonexistent/kernel");
     assertEquals(Main.FAILED, result.code());
     assertEquals("lockstep run: /nonexistent/kernel: no such file; check the path\n", result.err());
+  }
+
+  @Test
+  void aSnapshotThatIsNoneIsOneLineAndExitCode1(@TempDir Path directory) throws Exception {
+    Path other = Files.writeString(directory.resolve("other"), "not a snapshot, but long enough");
+    for (Path path : List.of(directory.resolve("missing"), directory, other)) {
+      Result result = lockstep("run", "--from", path.toString());
+      assertEquals(Main.FAILED, result.code());
+      assertEquals(1, result.err().lines().count(), result.err());
+      assertTrue(result.err().startsWith("lockstep run: snapshot " + path), result.err());
+      assertFalse(result.err().contains("bug"), result.err());
+    }
+  }
+
+  @Test
+  void aSnapshotThatCouldNotBeWrittenIsRefusedBeforeTheGuestStarts(@TempDir Path directory) {
+    for (Path path : List.of(directory, directory.resolve("missing/state"))) {
+      Result result =
+          lockstep("run", "--kernel", "/nonexistent/kernel", "--snapshot", path.toString());
+      assertEquals(Main.FAILED, result.code());
+      assertTrue(result.err().startsWith("lockstep run: snapshot " + path), result.err());
+    }
   }
 
   @Test

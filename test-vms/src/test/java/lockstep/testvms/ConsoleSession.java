@@ -60,9 +60,18 @@ final class ConsoleSession implements AutoCloseable {
   }
 
   void type(String line) throws IOException {
+    typeRaw(line + "\n");
+  }
+
+  void typeRaw(String keys) throws IOException {
     OutputStream to = process.getOutputStream();
-    to.write((line + "\n").getBytes(StandardCharsets.US_ASCII));
+    to.write(keys.getBytes(StandardCharsets.US_ASCII));
     to.flush();
+  }
+
+  /** Sends SIGTERM and keeps the streams open, as Process.destroy would not. */
+  void terminate() {
+    process.toHandle().destroy();
   }
 
   /** Types a line and returns everything up to the next prompt. */

@@ -1,9 +1,9 @@
 package lockstep.monitor.host;
 
 /**
- * Finds the keys that are meant for the monitor in what is typed: Ctrl-A x leaves, Ctrl-A h shows
- * help, Ctrl-A Ctrl-A sends one Ctrl-A. Ctrl-A and any other key is left out, so that a slip does
- * nothing. A state machine without a thread.
+ * Finds the keys that are meant for the monitor in what is typed: Ctrl-A x leaves, Ctrl-A s writes
+ * a snapshot, Ctrl-A h shows help, Ctrl-A Ctrl-A sends one Ctrl-A. Ctrl-A and any other key is left
+ * out, so that a slip does nothing. A state machine without a thread.
  */
 public final class ConsoleKeys {
   /** Ctrl-A. */
@@ -13,17 +13,20 @@ public final class ConsoleKeys {
   public static final String HELP =
       """
       Ctrl-A x       leave: stop the guest and end
+      Ctrl-A s       write the snapshot that --snapshot names, and go on
       Ctrl-A h       this help
       Ctrl-A Ctrl-A  send Ctrl-A to the guest
       """;
 
   private final Runnable leave;
+  private final Runnable snapshot;
   private final Runnable help;
   private boolean prefixed;
 
-  /** Calls {@code leave} and {@code help} from {@link #filter}. */
-  public ConsoleKeys(Runnable leave, Runnable help) {
+  /** What is called from {@link #filter} for each key. */
+  public ConsoleKeys(Runnable leave, Runnable snapshot, Runnable help) {
     this.leave = leave;
+    this.snapshot = snapshot;
     this.help = help;
   }
 
@@ -50,6 +53,7 @@ public final class ConsoleKeys {
       switch (key) {
         case PREFIX -> keys[kept++] = PREFIX;
         case 'x', 'X' -> leave.run();
+        case 's', 'S' -> snapshot.run();
         case 'h', 'H', '?' -> help.run();
         default -> {
           // Not a key of ours: nothing happens.

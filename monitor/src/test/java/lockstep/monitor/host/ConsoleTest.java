@@ -106,19 +106,24 @@ class ConsoleTest {
   @Test
   void keysForTheMonitorDoNotReachTheGuest() {
     List<String> calls = new ArrayList<>();
-    ConsoleKeys keys = new ConsoleKeys(() -> calls.add("leave"), () -> calls.add("help"));
-    assertEquals("ab\001cd", filtered(keys, "a\001hb\001\001c\001xd\001q"));
-    assertEquals(List.of("help", "leave"), calls);
+    ConsoleKeys keys = keys(calls);
+    assertEquals("ab\001cd", filtered(keys, "a\001hb\001\001c\001xd\001q\001s"));
+    assertEquals(List.of("help", "leave", "snapshot"), calls);
   }
 
   @Test
   void aPrefixAtTheEndOfAChunkCountsInTheNext() {
     List<String> calls = new ArrayList<>();
-    ConsoleKeys keys = new ConsoleKeys(() -> calls.add("leave"), () -> calls.add("help"));
+    ConsoleKeys keys = keys(calls);
     assertEquals("a", filtered(keys, "a\001"));
     assertFalse(calls.contains("leave"));
     assertEquals("", filtered(keys, "x"));
     assertEquals(List.of("leave"), calls);
+  }
+
+  private static ConsoleKeys keys(List<String> calls) {
+    return new ConsoleKeys(
+        () -> calls.add("leave"), () -> calls.add("snapshot"), () -> calls.add("help"));
   }
 
   private static String filtered(ConsoleKeys keys, String typed) {

@@ -1,0 +1,200 @@
+package lockstep.cli;
+
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import lockstep.monitor.Machine;
+import lockstep.monitor.SavedInputs;
+import lockstep.monitor.SavedMachine;
+import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.snapshot.SnapshotException;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.sys.SysException;
+
+/**
+ * A file with a saved machine. It appears under its name when it is complete and on the disk, in
+ * place of an older one: a reader never finds half a snapshot, nor does a failure cost the old one.
+ * Only its owner may read it, for it holds all that the guest had in memory.
+ */
+final class SnapshotFile {
+  /** A machine's chunk of memory and its header pass without being cut. */
+  private static final int BUFFER_BYTES = 2 << 20;
+
+  private static final long REPORT_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+  private final Path path;
+  private final Consumer<String> notes;
+
+  /**
+   * @param path where it is or will be
+   * @param notes takes lines for the user
+   */
+  SnapshotFile(Path path, Consumer<String> notes) {
+    this.path = path;
+    this.notes = notes;
+  }
+
+  /** Fails now rather than after hours of running if the file could not be written. */
+  void checkWritable() throws CommandFailure {
+    if (Files.isDirectory(path)) {
+      throw new CommandFailure(this + " is a directory", "give the name of a file");
+    }
+    if (!Files.isDirectory(directory()) || !Files.isWritable(directory())) {
+      throw new CommandFailure(
+          this + ": cannot write into " + directory(), "make that directory, or give another one");
+    }
+  }
+
+  private Path directory() {
+    Path parent = path.toAbsolutePath().getParent();
+    return parent == null ? path.getRoot() : parent;
+  }
+
+  /**
+   * Writes a machine that stands between two runs.
+   *
+   * @return how the guest ended itself in completing its last instruction, and then nothing was
+   *     written; empty for a written snapshot
+   * @throws CommandFailure when the file cannot be written; there is no trace of the attempt
+   */
+  Optional<RunResult> write(Machine machine, SavedInputs inputs)
+      throws CommandFailure, SysException {
+    long start = System.nanoTime();
+    try {
+      // In the same directory, because a move between file systems is not atomic.
+      Path part = Files.createTempFile(directory(), "." + path.getFileName() + ".", ".part");
+      try {
+        Optional<RunResult> ended;
+        try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
+            OutputStream out =
+                new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER_BYTES)) {
+          ended = machine.save(out, inputs, progress("writing"));
+          out.flush();
+          channel.force(true);
+        }
+        if (ended.isPresent()) {
+          return ended;
+        }
+        long sizeBytes = Files.size(part);
+        Files.move(part, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        done("written", sizeBytes, start);
+        return ended;
+      } finally {
+        Files.deleteIfExists(part);
+      }
+    } catch (IOException e) {
+      throw new CommandFailure(this + ": " + reason(e), "make room or give another file", e);
+    }
+  }
+
+  /** A machine on its way out of the file. */
+  final class Reading implements AutoCloseable {
+    private final InputStream in;
+    private final SavedMachine saved;
+
+    private Reading(InputStream in) throws IOException, SnapshotException {
+      this.in = in;
+      this.saved = SavedMachine.open(in);
+    }
+
+    /** Everything but the memory. */
+    SavedMachine saved() {
+      return saved;
+    }
+
+    /** Puts it into a machine made for it. */
+    void restoreInto(Machine machine) throws CommandFailure, SysException {
+      long start = System.nanoTime();
+      try {
+        machine.restore(saved, progress("reading"));
+        if (in.read() >= 0) {
+          throw new SnapshotException("goes on after its end");
+        }
+        done("read", Files.size(path), start);
+      } catch (SnapshotException e) {
+        throw refused(e);
+      } catch (IOException e) {
+        throw unreadable(e);
+      }
+    }
+
+    @Override
+    public void close() throws CommandFailure {
+      try {
+        in.close();
+      } catch (IOException e) {
+        throw unreadable(e);
+      }
+    }
+  }
+
+  /** Opens it and reads everything before the memory. */
+  Reading read() throws CommandFailure {
+    try {
+      InputStream in = new BufferedInputStream(Files.newInputStream(path), BUFFER_BYTES);
+      try {
+        return new Reading(in);
+      } catch (IOException | SnapshotException e) {
+        in.close();
+        throw e;
+      }
+    } catch (SnapshotException e) {
+      throw refused(e);
+    } catch (IOException e) {
+      throw unreadable(e);
+    }
+  }
+
+  private CommandFailure refused(SnapshotException e) {
+    return new CommandFailure(
+        this + " " + e.problem(), "give one that lockstep run --snapshot wrote", e);
+  }
+
+  private CommandFailure unreadable(IOException e) {
+    return new CommandFailure(this + ": " + reason(e), "check the path", e);
+  }
+
+  private static String reason(IOException e) {
+    return switch (e) {
+      case NoSuchFileException _ -> "no such file";
+      case AccessDeniedException _ -> "permission denied";
+      case FileSystemException f when f.getReason() != null -> f.getReason();
+      default -> String.valueOf(e.getMessage());
+    };
+  }
+
+  /** Says something only when it takes so long that somebody may wonder. */
+  private Progress progress(String verb) {
+    long[] next = {System.nanoTime() + REPORT_NANOS};
+    return (done, total) -> {
+      if (System.nanoTime() - next[0] > 0 && done < total) {
+        next[0] += REPORT_NANOS;
+        notes.accept("%s: %s, %d of %d MiB".formatted(this, verb, done >> 20, total >> 20));
+      }
+    };
+  }
+
+  private void done(String verb, long sizeBytes, long startNanos) {
+    double seconds = (System.nanoTime() - startNanos) / 1e9;
+    notes.accept("%s: %s, %d KiB in %.2f s".formatted(this, verb, sizeBytes >> 10, seconds));
+  }
+
+  @Override
+  public String toString() {
+    return "snapshot " + path;
+  }
+}

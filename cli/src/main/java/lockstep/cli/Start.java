@@ -1,0 +1,77 @@
+package lockstep.cli;
+
+import java.util.List;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineConfig;
+import lockstep.monitor.MachineOrigin;
+import lockstep.monitor.boot.BootImage;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.quirk.QuirkSet;
+
+/** Where a run begins: at a kernel's entry, or where another run was saved. */
+sealed interface Start {
+  /** What to build the machine from. */
+  MachineConfig config();
+
+  /** Which workarounds it has. */
+  QuirkSet quirks();
+
+  /** What the guest clock shows at first. */
+  long clockNanos();
+
+  /** Inputs that come before all others. */
+  List<ExternalInput> pending();
+
+  /** Brings a fresh machine there. */
+  void into(Machine machine) throws Exception;
+
+  /** A kernel's entry. */
+  record Boot(MachineConfig config, QuirkSet quirks, BootImage image) implements Start {
+    @Override
+    public long clockNanos() {
+      return 0;
+    }
+
+    @Override
+    public List<ExternalInput> pending() {
+      return List.of();
+    }
+
+    @Override
+    public void into(Machine machine) throws Exception {
+      machine.boot(image);
+    }
+  }
+
+  /** A snapshot, which is read once. */
+  record Restore(SnapshotFile.Reading snapshot) implements Start {
+    private MachineOrigin origin() {
+      return snapshot.saved().state().origin();
+    }
+
+    @Override
+    public MachineConfig config() {
+      return origin().config();
+    }
+
+    @Override
+    public QuirkSet quirks() {
+      return origin().quirks();
+    }
+
+    @Override
+    public long clockNanos() {
+      return snapshot.saved().state().inputs().clockNanos();
+    }
+
+    @Override
+    public List<ExternalInput> pending() {
+      return snapshot.saved().state().inputs().pending();
+    }
+
+    @Override
+    public void into(Machine machine) throws Exception {
+      snapshot.restoreInto(machine);
+    }
+  }
+}
