@@ -15,6 +15,7 @@ import lockstep.uapi.kvm_h;
 import lockstep.uapi.kvm_msr_entry;
 import lockstep.uapi.kvm_msrs;
 import lockstep.uapi.kvm_sregs;
+import lockstep.uapi.kvm_vcpu_events;
 import lockstep.uapi.posix_h;
 
 /**
@@ -71,11 +72,33 @@ public final class VcpuStateAccess {
         } else if (applies(section)) {
           MemorySegment struct = arena.allocate(structBytes(getRequest(section)), Long.BYTES);
           vcpu.ioctl(getRequest(section), struct, "KVM_GET " + section);
+          if (section == Section.EVENTS) {
+            forgetPastEvents(struct);
+          }
           sections.put(section, struct.toArray(JAVA_BYTE));
         }
       }
     }
     return new VcpuState(sections);
+  }
+
+  /**
+   * KVM leaves the numbers of the last exception and interrupt there after they were delivered.
+   * They are no state, and with shadow paging even faults that the guest never sees leave them.
+   */
+  private static void forgetPastEvents(MemorySegment events) {
+    MemorySegment exception = kvm_vcpu_events.exception(events);
+    if (kvm_vcpu_events.exception.injected(exception) == 0
+        && kvm_vcpu_events.exception.pending(exception) == 0) {
+      exception.fill((byte) 0);
+      kvm_vcpu_events.exception_has_payload(events, (byte) 0);
+      kvm_vcpu_events.exception_payload(events, 0);
+    }
+    MemorySegment interrupt = kvm_vcpu_events.interrupt(events);
+    if (kvm_vcpu_events.interrupt.injected(interrupt) == 0) {
+      kvm_vcpu_events.interrupt.nr(interrupt, (byte) 0);
+      kvm_vcpu_events.interrupt.soft(interrupt, (byte) 0);
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 package lockstep.kvm;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -112,6 +113,24 @@ class VcpuStateTest {
       second.vcpu().state().restore(first.vcpu().state().capture());
       assertEquals(kvm_h.KVM_EXIT_IO, second.runToExit());
       assertEquals(0x77, second.vcpu().ioPort());
+    }
+  }
+
+  @Test
+  void anInterruptThatIsOverLeavesNoTrace() throws Exception {
+    int[] spin = {0xfb, 0x90, 0xeb, 0xfd};
+    try (RealModeGuest guest = RealModeGuest.of(spin)) {
+      byte[] handler = {(byte) 0xe6, 0x77, (byte) 0xf4};
+      guest.memory().write(0x2000, handler, 0, handler.length);
+      guest.memory().putInt(0x20 * 4, 0x2000);
+      byte[] before = guest.vcpu().state().capture().section(Section.EVENTS);
+      guest.vcpu().requestInterruptWindow(true);
+      assertEquals(kvm_h.KVM_EXIT_IRQ_WINDOW_OPEN, guest.runToExit());
+      guest.vcpu().interrupt(0x20);
+      guest.vcpu().requestInterruptWindow(false);
+      assertEquals(kvm_h.KVM_EXIT_IO, guest.runToExit());
+      guest.vcpu().completeInstruction();
+      assertArrayEquals(before, guest.vcpu().state().capture().section(Section.EVENTS));
     }
   }
 
