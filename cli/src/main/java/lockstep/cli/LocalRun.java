@@ -2,8 +2,6 @@ package lockstep.cli;
 
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
@@ -19,14 +17,13 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.monitor.vcpu.VcpuHandle;
 import lockstep.sys.SysException;
 
 /**
  * A machine that runs here, live and unrecorded: plugs LiveInputs, the kick timer and a sink
  * together and owns the thread {@code vcpu-0}, which also writes its snapshots.
  */
-final class LocalRun {
+final class LocalRun implements ConsoleTarget {
   /** A signal's grace for writing a snapshot: minutes of a slow disk, then the process ends. */
   private static final long SIGNAL_NANOS = TimeUnit.MINUTES.toNanos(5);
 
@@ -42,8 +39,7 @@ final class LocalRun {
   /** Set before the input that stops the machine: it is not to go on. */
   private volatile boolean leaving;
 
-  /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
-  private volatile Runnable kick = () -> {};
+  private final VcpuThread vcpu = new VcpuThread();
 
   /**
    * @param snapshotFile written when the host stops the guest, and when asked for
@@ -55,7 +51,8 @@ final class LocalRun {
   }
 
   /** The way in for console input and for {@link #stop}. */
-  InputQueue queue() {
+  @Override
+  public InputQueue queue() {
     return queue;
   }
 
@@ -65,13 +62,15 @@ final class LocalRun {
   }
 
   /** Ends the guest as if the power were cut; false if the queue is full. Any thread. */
-  boolean stop() {
+  @Override
+  public boolean stop() {
     leaving = true;
     return queue.offer(new HostDecision(Decision.STOP));
   }
 
   /** Has a snapshot written, after which the guest goes on. Any thread. */
-  void snapshot() {
+  @Override
+  public void snapshot() {
     if (snapshotFile.isEmpty()) {
       notes.accept("no snapshot; start with --snapshot FILE to have them");
     } else if (!queue.offer(new HostDecision(Decision.STOP))) {
@@ -83,7 +82,8 @@ final class LocalRun {
    * The process was told to end: stops the guest and waits until its snapshot is written. Nothing
    * happens when none is wanted. Any thread.
    */
-  void endBySignal() {
+  @Override
+  public void endBySignal() {
     if (snapshotFile.isEmpty()) {
       return;
     }
@@ -105,19 +105,13 @@ final class LocalRun {
 
   /** Starts and runs to the end; the machine is gone when it returns. */
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
-    try (KickTimer timer = new KickTimer(() -> kick.run())) {
+    try (KickTimer timer = vcpu.timer()) {
       HostInputs host = new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer);
       try (Machine machine =
           Machine.create(kvm, start.config(), start.quirks(), new LiveInputs(host), sink)) {
         start.pending().forEach(queue::offer);
         start.into(machine);
-        FutureTask<RunResult> task = new FutureTask<>(() -> toTheEnd(machine, host));
-        Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
-        VcpuHandle handle = new VcpuHandle(machine.kick(), vcpu);
-        kick = handle::kick;
-        queue.wakeWith(handle::kick);
-        vcpu.start();
-        RunResult result = await(task);
+        RunResult result = vcpu.run(machine, queue, () -> toTheEnd(machine, host));
         counters = machine.counters();
         return result;
       }
@@ -156,18 +150,6 @@ final class LocalRun {
       }
       notes.accept(e.getMessage() + "; the guest goes on");
       return Optional.empty();
-    }
-  }
-
-  private static RunResult await(FutureTask<RunResult> task) throws Exception {
-    try {
-      return task.get();
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case Exception cause -> throw cause;
-        case Error cause -> throw cause;
-        case null, default -> throw e;
-      }
     }
   }
 }

@@ -21,7 +21,14 @@ import picocli.CommandLine.Spec;
     versionProvider = Version.class,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {"0:done", "1:failed", "2:wrong usage"},
-    subcommands = {RunCommand.class, DoctorCommand.class, BenchCommand.class})
+    subcommands = {
+      RunCommand.class,
+      RecordCommand.class,
+      ReplayCommand.class,
+      LogCommand.class,
+      DoctorCommand.class,
+      BenchCommand.class
+    })
 public final class Main implements Runnable {
   /** Done. */
   static final int DONE = 0;

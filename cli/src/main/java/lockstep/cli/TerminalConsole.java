@@ -27,7 +27,7 @@ final class TerminalConsole implements AutoCloseable {
   private volatile Optional<IOException> broken = Optional.empty();
   private final Thread hook;
 
-  private TerminalConsole(LocalRun run) {
+  private TerminalConsole(ConsoleTarget run) {
     hook =
         new Thread(
             () -> {
@@ -53,7 +53,7 @@ final class TerminalConsole implements AutoCloseable {
   }
 
   /** Takes the terminal and starts reading. */
-  static TerminalConsole open(LocalRun run) throws SysException {
+  static TerminalConsole open(ConsoleTarget run) throws SysException {
     TerminalConsole console = new TerminalConsole(run);
     // Before raw mode, so that no signal can find the terminal raw and nobody to restore it.
     Runtime.getRuntime().addShutdownHook(console.hook);

@@ -10,9 +10,12 @@ final class Version implements IVersionProvider {
 
   @Override
   public String[] getVersion() {
-    String version =
-        Optional.ofNullable(Version.class.getPackage().getImplementationVersion())
-            .orElse("(not from a jar)");
-    return new String[] {"lockstep " + version, "Java " + Runtime.version()};
+    return new String[] {"lockstep " + number(), "Java " + Runtime.version()};
+  }
+
+  /** This build's version. */
+  static String number() {
+    return Optional.ofNullable(Version.class.getPackage().getImplementationVersion())
+        .orElse("(not from a jar)");
   }
 }

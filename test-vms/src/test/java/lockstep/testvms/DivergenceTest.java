@@ -34,7 +34,7 @@ class DivergenceTest {
   private static final long UNUSED_PAGE = 7L << 20;
 
   private static final ReplayOptions IMPATIENT =
-      new ReplayOptions(OptionalLong.empty(), false, TimeUnit.SECONDS.toNanos(4));
+      new ReplayOptions(OptionalLong.empty(), false, false, TimeUnit.SECONDS.toNanos(4));
 
   private static final RecordedGuest TICKS = RecordedGuest.of(Guests.find("ticks").orElseThrow());
   private static final RecordedGuest PORTS = RecordedGuest.of(Guests.find("ports").orElseThrow());

@@ -40,7 +40,7 @@ final class RecordedGuest {
 
   /** These guests make an exit at least every few milliseconds, or are placed by state-sync. */
   private static final ReplayOptions OPTIONS =
-      new ReplayOptions(OptionalLong.empty(), false, TimeUnit.SECONDS.toNanos(20));
+      new ReplayOptions(OptionalLong.empty(), false, false, TimeUnit.SECONDS.toNanos(20));
 
   private final Loader loader;
   private final long memoryBytes;

@@ -7,9 +7,11 @@ import java.util.OptionalLong;
  *
  * @param stopAtExits stop when the guest has made so many exits; empty = at the log's end
  * @param realTime wait so that the guest clock runs no faster than the host's
+ * @param goLive end before the host's decision to stop, so that the guest can go on from there
  * @param stallNanos without a guest exit for so long, the replay is given up
  */
-public record ReplayOptions(OptionalLong stopAtExits, boolean realTime, long stallNanos) {
+public record ReplayOptions(
+    OptionalLong stopAtExits, boolean realTime, boolean goLive, long stallNanos) {
   /**
    * A recorded guest without exits is placed by state-sync, so a replay meets long stretches
    * without exits only where the recorded one had them; this is far above any of those.
@@ -18,6 +20,6 @@ public record ReplayOptions(OptionalLong stopAtExits, boolean realTime, long sta
 
   /** To the end, as fast as possible. */
   public static ReplayOptions toTheEnd() {
-    return new ReplayOptions(OptionalLong.empty(), false, DEFAULT_STALL_NANOS);
+    return new ReplayOptions(OptionalLong.empty(), false, false, DEFAULT_STALL_NANOS);
   }
 }

@@ -160,7 +160,7 @@ public final class Replayer implements InputSource {
         return Action.STOP;
       }
       Kind kind = log.peekKind();
-      if (kind == null) {
+      if (kind == null || (kind == Kind.INPUT && options.goLive() && isStop(next()))) {
         logOver = true;
         return Action.STOP;
       }
@@ -170,6 +170,12 @@ public final class Replayer implements InputSource {
       }
     }
     return Action.STOP;
+  }
+
+  private static boolean isStop(LogEntry entry) {
+    return entry instanceof LogEntry.Input input
+        && input.input() instanceof ExternalInput.HostDecision decision
+        && decision.decision() == ExternalInput.Decision.STOP;
   }
 
   /** What the next entry asks for; null when it was taken and the one behind it counts. */

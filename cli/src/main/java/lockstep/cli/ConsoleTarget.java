@@ -1,0 +1,18 @@
+package lockstep.cli;
+
+import lockstep.monitor.input.InputQueue;
+
+/** A running machine, as the terminal sees it. All methods are for any thread. */
+interface ConsoleTarget {
+  /** Where typed bytes go. */
+  InputQueue queue();
+
+  /** Ends the guest as if the power were cut; false if the queue is full. */
+  boolean stop();
+
+  /** The user asks for a snapshot. */
+  void snapshot();
+
+  /** The process was told to end; returns when what must not be lost is safe. */
+  void endBySignal();
+}

@@ -1,0 +1,126 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.LogHeader;
+import lockstep.replay.log.LogWriter;
+import lockstep.replay.record.RecordOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep record}: runs a VM and writes what it takes in to a log file. */
+@Command(
+    name = "record",
+    description = "Run a VM, and write a log from which it can be replayed exactly.",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  lockstep record ticks.log --guest ticks",
+      "  lockstep record boot.log --guest linux",
+      "  lockstep replay boot.log"
+    },
+    exitCodeList = {
+      "0:the guest stopped or was stopped",
+      "1:failed, or the guest crashed",
+      "2:wrong usage",
+      "N:what the guest wrote to its exit port (0xf4)"
+    })
+final class RecordCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec = CommandSpec.create();
+  @ParentCommand private Main main = new Main();
+  @Mixin private StartOptions start = new StartOptions();
+
+  @Parameters(paramLabel = "FILE", description = "The log to write; an older one is replaced.")
+  private Path file = Path.of("");
+
+  @Option(
+      names = "--placement",
+      paramLabel = "HOW",
+      converter = PlacementConverter.class,
+      completionCandidates = PlacementWord.Words.class,
+      defaultValue = "auto",
+      description =
+          "How inputs between guest exits are placed: ${COMPLETION-CANDIDATES}."
+              + " Default: ${DEFAULT-VALUE}, what this host can do.")
+  private PlacementWord placement = PlacementWord.AUTO;
+
+  @Option(
+      names = "--max-input-delay",
+      paramLabel = "MS",
+      defaultValue = "50",
+      description =
+          "How long an input waits for a guest exit before state-sync, in ms."
+              + " Default: ${DEFAULT-VALUE}.")
+  private int maxInputDelayMillis = 50;
+
+  /** Only Picocli makes one. */
+  RecordCommand() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (start.listed()) {
+      return Main.DONE;
+    }
+    if (maxInputDelayMillis < 0) {
+      throw new picocli.CommandLine.ParameterException(
+          spec.commandLine(), "--max-input-delay " + maxInputDelayMillis + " is below 0");
+    }
+    return start.with(this::tell, this::record);
+  }
+
+  private int record(Kvm kvm, Start from) throws Exception {
+    RecordOptions options =
+        placement.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis));
+    LogHeader header =
+        new LogHeader(
+            Map.of(
+                "guest", start.name().replace('\n', ' '),
+                "lockstep", Version.number(),
+                "placement", placement.word(),
+                "step-reach", options.stepReach().toString()));
+    RecordedRun run = new RecordedRun();
+    RunResult result;
+    try (LogWriter log = create(header);
+        TerminalConsole console = TerminalConsole.open(run)) {
+      result = run.run(kvm, from, console.output(), log, options);
+    } catch (UncheckedIOException e) {
+      throw failure(new IOException(e.getMessage(), e));
+    } catch (IOException e) {
+      throw failure(e);
+    }
+    tell(run.counters().toString());
+    return RunEnd.exitCode(result, spec.commandLine());
+  }
+
+  private LogWriter create(LogHeader header) throws CommandFailure {
+    try {
+      return LogWriter.create(file, header);
+    } catch (IOException e) {
+      throw failure(e);
+    }
+  }
+
+  private CommandFailure failure(IOException e) {
+    return new CommandFailure(
+        "log " + file + ": " + FileErrors.reason(e), "make room or give another file", e);
+  }
+
+  private void tell(String line) {
+    if (main.verbose()) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.print("lockstep record: " + line + "\r\n");
+      err.flush();
+    }
+  }
+}

@@ -1,0 +1,97 @@
+package lockstep.cli;
+
+import java.io.OutputStream;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineCounters;
+import lockstep.monitor.SavedInputs;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput.Decision;
+import lockstep.monitor.input.ExternalInput.HostDecision;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.LogWriter;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.Recorder;
+
+/** A machine that runs here and is recorded. */
+final class RecordedRun implements ConsoleTarget {
+  /** A signal's grace for ending the log in order. */
+  private static final long SIGNAL_SECONDS = 10;
+
+  private final InputQueue queue = new InputQueue();
+  private final VcpuThread vcpu = new VcpuThread();
+  private final CountDownLatch finished = new CountDownLatch(1);
+  private MachineCounters counters = MachineCounters.ZERO;
+
+  @Override
+  public InputQueue queue() {
+    return queue;
+  }
+
+  @Override
+  public boolean stop() {
+    return queue.offer(new HostDecision(Decision.STOP));
+  }
+
+  @Override
+  public void snapshot() {
+    System.err.print("lockstep record: no snapshot; replay the log to any point instead\r\n");
+  }
+
+  @Override
+  public void endBySignal() {
+    try {
+      // Without an answer in time the log is cut, which a replay can live with.
+      if (stop() && !finished.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
+        System.err.println("lockstep record: the guest did not stop in time; the log is cut");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** What the machine counted; zeros before its end. */
+  MachineCounters counters() {
+    return counters;
+  }
+
+  /** Starts, records and runs to the end; the machine is gone when it returns. */
+  RunResult run(Kvm kvm, Start start, OutputSink sink, LogWriter log, RecordOptions options)
+      throws Exception {
+    try (KickTimer timer = vcpu.timer()) {
+      long startNanos = start.clockNanos();
+      HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
+      Recorder recorder = new Recorder(host, startNanos, log, log::flush, options);
+      try (Machine machine =
+          Machine.create(kvm, start.config(), start.quirks(), recorder, recorder.outputs(sink))) {
+        start.into(machine);
+        try (OutputStream state = log.stateStream()) {
+          // Inputs that were pending in a snapshot are inputs of the recording.
+          machine.save(state, new SavedInputs(startNanos, List.of()), Progress.NONE);
+        }
+        start.pending().forEach(queue::offer);
+        RunResult result =
+            vcpu.run(
+                machine,
+                queue,
+                () -> {
+                  RunResult how = machine.run();
+                  recorder.finish(machine.position(), how);
+                  return how;
+                });
+        counters = machine.counters();
+        log.flush();
+        return result;
+      }
+    } finally {
+      finished.countDown();
+    }
+  }
+}

@@ -1,0 +1,151 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Consumer;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Cpuid;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
+import lockstep.monitor.SavedMachine;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput.Decision;
+import lockstep.monitor.input.ExternalInput.HostDecision;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.snapshot.SnapshotException;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.LogFormatException;
+import lockstep.replay.log.LogReader;
+import lockstep.replay.playback.GoesLive;
+import lockstep.replay.playback.ReplayOptions;
+import lockstep.replay.playback.ReplayOutcome;
+import lockstep.replay.playback.Replayer;
+import picocli.CommandLine;
+
+/** A recorded machine that runs again here. */
+final class ReplayedRun implements ConsoleTarget {
+  private final Path file;
+  private final Consumer<String> notes;
+  private final InputQueue queue = new InputQueue();
+  private final VcpuThread vcpu = new VcpuThread();
+
+  /**
+   * @param file the log's name, for messages
+   * @param notes takes lines for the user
+   */
+  ReplayedRun(Path file, Consumer<String> notes) {
+    this.file = file;
+    this.notes = notes;
+  }
+
+  @Override
+  public InputQueue queue() {
+    return queue;
+  }
+
+  @Override
+  public boolean stop() {
+    return queue.offer(new HostDecision(Decision.STOP));
+  }
+
+  @Override
+  public void snapshot() {
+    notes.accept("no snapshot of a replay");
+  }
+
+  @Override
+  public void endBySignal() {
+    // A replay leaves nothing behind.
+  }
+
+  /** Replays to the end, or to where the options say. */
+  ReplayOutcome replay(LogReader log, ReplayOptions options, OutputSink sink) throws Exception {
+    SavedMachine saved = open(log);
+    long startNanos = saved.state().inputs().clockNanos();
+    try (Kvm kvm = Kvm.open();
+        KickTimer timer = vcpu.timer()) {
+      Replayer replayer = new Replayer(log, startNanos, timer, options);
+      try (Machine machine = machine(kvm, saved, replayer, replayer.outputs(sink))) {
+        return vcpu.run(machine, queue, () -> replayer.finish(machine.position(), machine.run()));
+      }
+    }
+  }
+
+  /** Replays to the log's end and lets the guest go on from there. */
+  int goLive(LogReader log, ReplayOptions options, CommandLine command) throws Exception {
+    SavedMachine saved = open(log);
+    long startNanos = saved.state().inputs().clockNanos();
+    try (Kvm kvm = Kvm.open();
+        KickTimer timer = vcpu.timer();
+        TerminalConsole console = TerminalConsole.open(this)) {
+      Replayer replayer = new Replayer(log, startNanos, timer, options);
+      GoesLive source =
+          new GoesLive(
+              replayer,
+              nanos -> new HostInputs(queue, MachineLayout.TIMERS, nanos, timer),
+              () -> notes.accept("the log is at its end; the guest goes on live"));
+      try (Machine machine = machine(kvm, saved, source, replayer.outputs(console.output()))) {
+        RunResult result = vcpu.run(machine, queue, machine::run);
+        if (!source.isLive()) {
+          throw new CommandFailure(
+              "log " + file + ": the guest did not come to the log's end alive",
+              "see lockstep replay " + file);
+        }
+        return RunEnd.exitCode(result, command);
+      }
+    }
+  }
+
+  private SavedMachine open(LogReader log) throws CommandFailure {
+    try {
+      return SavedMachine.open(log.stateStream());
+    } catch (SnapshotException e) {
+      throw refused("has a starting state that " + e.problem(), e);
+    } catch (IOException e) {
+      throw failure(file, e);
+    }
+  }
+
+  private Machine machine(Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink)
+      throws Exception {
+    MachineOrigin origin = saved.state().origin();
+    Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
+    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+    if (complaint.isPresent()) {
+      throw new CommandFailure(
+          "log " + file + " " + complaint.get(), "replay it on a host like the one it is from");
+    }
+    Machine machine = Machine.create(kvm, origin.config(), origin.quirks(), source, sink);
+    try {
+      machine.restore(saved, Progress.NONE);
+      return machine;
+    } catch (SnapshotException e) {
+      machine.close();
+      throw refused("has a starting state that " + e.problem(), e);
+    } catch (Exception e) {
+      machine.close();
+      throw e;
+    }
+  }
+
+  private CommandFailure refused(String what, Exception cause) {
+    return new CommandFailure(
+        "log " + file + " " + what, "give one that lockstep record wrote", cause);
+  }
+
+  /** What to say of a log that cannot be read. */
+  static CommandFailure failure(Path file, IOException e) {
+    return e instanceof LogFormatException
+        ? new CommandFailure(
+            "log " + file + " " + e.getMessage(), "give one that lockstep record wrote", e)
+        : new CommandFailure("log " + file + ": " + FileErrors.reason(e), "check the path", e);
+  }
+}

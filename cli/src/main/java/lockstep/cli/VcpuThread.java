@@ -1,0 +1,45 @@
+package lockstep.cli;
+
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import lockstep.monitor.Machine;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.vcpu.VcpuHandle;
+
+/** The thread {@code vcpu-0} of one machine, and what kicks it. */
+final class VcpuThread {
+  /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
+  private volatile Runnable kick = () -> {};
+
+  /** A timer that kicks the machine once it runs; the caller closes it. */
+  KickTimer timer() {
+    return new KickTimer(() -> kick.run());
+  }
+
+  /**
+   * Does a machine's work on the thread and waits for its end.
+   *
+   * @param queue wakes the machine from now on
+   * @param work runs the machine
+   * @throws Exception what the work threw
+   */
+  <T> T run(Machine machine, InputQueue queue, Callable<T> work) throws Exception {
+    FutureTask<T> task = new FutureTask<>(work);
+    Thread thread = Thread.ofPlatform().name("vcpu-0").unstarted(task);
+    VcpuHandle handle = new VcpuHandle(machine.kick(), thread);
+    kick = handle::kick;
+    queue.wakeWith(handle::kick);
+    thread.start();
+    try {
+      return task.get();
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case Exception cause -> throw cause;
+        case Error cause -> throw cause;
+        case null, default -> throw e;
+      }
+    }
+  }
+}
