@@ -13,6 +13,10 @@ interface ConsoleTarget {
   /** The user asks for a snapshot. */
   void snapshot();
 
-  /** The process was told to end; returns when what must not be lost is safe. */
-  void endBySignal();
+  /**
+   * The process was told to end; returns when what must not be lost is safe.
+   *
+   * @param unblock called when that takes long: a console that nobody reads may hold the guest
+   */
+  void endBySignal(Runnable unblock);
 }

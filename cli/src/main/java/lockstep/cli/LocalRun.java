@@ -27,6 +27,9 @@ final class LocalRun implements ConsoleTarget {
   /** A signal's grace for writing a snapshot: minutes of a slow disk, then the process ends. */
   private static final long SIGNAL_NANOS = TimeUnit.MINUTES.toNanos(5);
 
+  /** How long a reader of the console may take nothing before its last bytes are given up. */
+  private static final long CONSOLE_NANOS = TimeUnit.SECONDS.toNanos(5);
+
   /** How often a signal looks whether the run is over. */
   private static final long RETRY_MILLIS = 10;
 
@@ -81,19 +84,27 @@ final class LocalRun implements ConsoleTarget {
   /**
    * The process was told to end: stops the guest and waits until its snapshot is written. Nothing
    * happens when none is wanted. Any thread.
+   *
+   * @param unblock called when that takes long: a console that nobody reads may hold the guest
    */
   @Override
-  public void endBySignal() {
+  public void endBySignal(Runnable unblock) {
     if (snapshotFile.isEmpty()) {
       return;
     }
-    long deadline = System.nanoTime() + SIGNAL_NANOS;
+    long start = System.nanoTime();
+    boolean stopping = stop();
+    boolean unblocked = false;
     try {
-      boolean stopping = stop();
       while (!finished.await(RETRY_MILLIS, TimeUnit.MILLISECONDS)) {
         // A full queue takes it once the guest has taken something.
         stopping = stopping || stop();
-        if (System.nanoTime() - deadline > 0) {
+        long waited = System.nanoTime() - start;
+        if (waited > CONSOLE_NANOS && !unblocked) {
+          unblocked = true;
+          unblock.run();
+        }
+        if (waited > SIGNAL_NANOS) {
           notes.accept(snapshotFile.get() + ": not written in time");
           return;
         }

@@ -46,7 +46,7 @@ final class RecordedRun implements ConsoleTarget {
   }
 
   @Override
-  public void endBySignal() {
+  public void endBySignal(Runnable unblock) {
     try {
       // Without an answer in time the log is cut, which a replay can live with.
       if (stop() && !finished.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {

@@ -62,7 +62,7 @@ final class ReplayedRun implements ConsoleTarget {
   }
 
   @Override
-  public void endBySignal() {
+  public void endBySignal(Runnable unblock) {
     // A replay leaves nothing behind.
   }
 

@@ -32,7 +32,7 @@ final class TerminalConsole implements AutoCloseable {
         new Thread(
             () -> {
               // First, so that what the guest still prints is shown.
-              run.endBySignal();
+              run.endBySignal(this::release);
               release();
             },
             "console-restore");
