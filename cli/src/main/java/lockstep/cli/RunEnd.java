@@ -12,6 +12,11 @@ final class RunEnd {
     return switch (result) {
       case RunResult.ExitPort exit -> exit.code();
       case RunResult.Reset _, RunResult.Stopped _, RunResult.HaltedForGood _ -> Main.DONE;
+      case RunResult.Fenced fenced -> {
+        String name = command.getCommandSpec().qualifiedName();
+        command.getErr().println(name + ": the storage refused this host: " + fenced.reason());
+        yield Main.FAILED;
+      }
       case RunResult.Crashed crash -> {
         String name = command.getCommandSpec().qualifiedName();
         command.getErr().println(name + ": " + crash.report());

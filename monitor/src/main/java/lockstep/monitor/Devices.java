@@ -1,7 +1,12 @@
 package lockstep.monitor;
 
+import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import lockstep.monitor.MachineLayout.Slot;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.bus.DmaMemory;
+import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.bus.PortHandler;
 import lockstep.monitor.device.CmosRtc;
@@ -13,8 +18,10 @@ import lockstep.monitor.device.Pit;
 import lockstep.monitor.device.ResetControl;
 import lockstep.monitor.device.SystemControlPort;
 import lockstep.monitor.device.Uart16550;
+import lockstep.monitor.device.virtio.VirtioBlock;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.InterruptController;
@@ -31,17 +38,25 @@ final class Devices {
   private final DebugExit debugExit;
   private final CmosRtc rtc;
   private final PciHost pci;
+  private final Optional<VirtioBlock> disk;
   private Consumer<RunResult> end = result -> {};
   private long refusedConsoleBytes;
 
   /**
    * Devices as after power-on.
    *
-   * @param config what the CMOS shows: time and memory size
+   * @param config what the CMOS shows: time and memory size; and whether there is a disk
    * @param inputs clock and timers
    * @param outputs the console
+   * @param ram for devices that reach memory by themselves
+   * @param diskSink takes the disk's requests
    */
-  Devices(MachineConfig config, InputSource inputs, OutputSink outputs) {
+  Devices(
+      MachineConfig config,
+      InputSource inputs,
+      OutputSink outputs,
+      DmaMemory ram,
+      DiskSink diskSink) {
     this.pit =
         new Pit(
             inputs,
@@ -62,6 +77,20 @@ final class Devices {
             config.rtcEpochSeconds());
     CmosMemorySize.write(rtc, config.memoryBytes());
     this.pci = new PciHost(resetControl);
+    this.disk =
+        config
+            .disk()
+            .map(
+                geometry ->
+                    new VirtioBlock(
+                        geometry,
+                        MachineLayout.IRQ_DISK,
+                        pic.line(MachineLayout.IRQ_DISK),
+                        ram,
+                        diskSink,
+                        reason -> end.accept(new RunResult.Fenced(reason))));
+    disk.ifPresent(present -> pci.add(MachineLayout.PCI_DISK, present.pciFunction()));
+    makePciLevelTriggered();
   }
 
   /** Names who is told when the guest ends its run. */
@@ -69,7 +98,20 @@ final class Devices {
     end = listener;
   }
 
-  void attachTo(PortBus ports) {
+  /** What firmware does on a PC: interrupts of PCI devices are levels. */
+  private void makePciLevelTriggered() {
+    if (disk.isPresent()) {
+      pic.elcrPorts().write(1, 1, 1 << (MachineLayout.IRQ_DISK - 8));
+    }
+  }
+
+  void attachTo(PortBus ports, MmioBus mmio) {
+    disk.ifPresent(
+        present ->
+            present.onWindowMoved(
+                new BarWindow(
+                        mmio, present::windowAddress, VirtioBlock.WINDOW_BYTES, present.window())
+                    ::follow));
     for (Slot slot : Slot.values()) {
       switch (slot) {
         // These take accesses of 2 and 4 bytes as one.
@@ -127,6 +169,15 @@ final class Devices {
     refusedConsoleBytes += content.size() - serial.receive(content);
   }
 
+  /** A request of the disk's ended; a machine without a disk has none. */
+  void diskCompleted(ExternalInput.DiskCompletion completion) {
+    disk.ifPresent(present -> present.completed(completion));
+  }
+
+  List<BlockRequest> diskRequestsInFlight() {
+    return disk.map(VirtioBlock::inFlight).orElse(List.of());
+  }
+
   /** How many typed bytes were lost; not part of the state, as no device depends on it. */
   long refusedConsoleBytes() {
     return refusedConsoleBytes;
@@ -142,7 +193,8 @@ final class Devices {
         keyboardController.save(),
         resetControl.save(),
         rtc.save(),
-        pci.save());
+        pci.save(),
+        disk.stream().map(VirtioBlock::save).toList());
   }
 
   /**
@@ -158,6 +210,10 @@ final class Devices {
     resetControl.restore(state.resetControl());
     rtc.restore(state.rtc());
     pci.restore(state.pci());
+    if (state.disks().size() != disk.stream().count()) {
+      throw new IllegalArgumentException(state.disks().size() + " disks");
+    }
+    disk.ifPresent(present -> present.restore(state.disks().getFirst()));
     // Last: the devices have driven their lines, which may have looked like new requests.
     pic.restore(state.pic());
   }
@@ -171,7 +227,9 @@ final class Devices {
     resetControl.reset();
     rtc.reset();
     pci.reset();
+    disk.ifPresent(VirtioBlock::reset);
     // Last: the devices have taken their lines down, so no request from before survives.
     pic.reset();
+    makePciLevelTriggered();
   }
 }

@@ -2,6 +2,7 @@ package lockstep.monitor;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.List;
 import java.util.Optional;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Cpuid;
@@ -10,12 +11,14 @@ import lockstep.kvm.Kvm;
 import lockstep.kvm.VcpuFd;
 import lockstep.kvm.VcpuKick;
 import lockstep.kvm.VmFd;
+import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.quirk.Quirks;
@@ -56,8 +59,28 @@ public final class Machine implements AutoCloseable {
   public static Machine create(
       Kvm kvm, MachineConfig config, QuirkSet quirks, InputSource inputs, OutputSink outputs)
       throws SysException {
-    Devices devices = new Devices(config, inputs, outputs);
+    if (config.disk().isPresent()) {
+      throw new IllegalArgumentException("a disk, and nobody to take its requests");
+    }
+    return create(kvm, config, quirks, inputs, outputs, request -> {});
+  }
+
+  /**
+   * As above, for a machine that may have a disk.
+   *
+   * @param disk takes the disk's requests; their completions come back through {@code inputs}
+   */
+  public static Machine create(
+      Kvm kvm,
+      MachineConfig config,
+      QuirkSet quirks,
+      InputSource inputs,
+      OutputSink outputs,
+      DiskSink disk)
+      throws SysException {
     GuestMemory memory = GuestMemory.allocate(config.memoryBytes(), MachineLayout.LOW_RAM_LIMIT);
+    DeviceRam ram = new DeviceRam(memory);
+    Devices devices = new Devices(config, inputs, outputs, ram, disk);
     try {
       VmFd vm = kvm.createVm();
       try {
@@ -69,7 +92,7 @@ public final class Machine implements AutoCloseable {
         try {
           vcpu.setCpuid(cpuid);
           return new Machine(
-              memory, vm, vcpu, new MachineOrigin(config, quirks, cpuid), inputs, devices);
+              memory, vm, vcpu, new MachineOrigin(config, quirks, cpuid), inputs, devices, ram);
         } catch (SysException e) {
           vcpu.close();
           throw e;
@@ -90,7 +113,8 @@ public final class Machine implements AutoCloseable {
       VcpuFd vcpu,
       MachineOrigin origin,
       InputSource inputs,
-      Devices devices) {
+      Devices devices,
+      DeviceRam ram) {
     this.memory = memory;
     this.vm = vm;
     this.vcpu = vcpu;
@@ -98,7 +122,7 @@ public final class Machine implements AutoCloseable {
     this.quirks = new Quirks(origin.quirks(), memory);
     this.devices = devices;
     devices.onEnd(this::end);
-    devices.attachTo(ports);
+    devices.attachTo(ports, mmio);
     this.msrs = new MsrExits(quirks);
     this.loop =
         new VcpuLoop(
@@ -113,7 +137,7 @@ public final class Machine implements AutoCloseable {
                 new SpecialPorts(inputs, new CpuidAnswers(origin.cpuid())),
                 msrs,
                 quirks,
-                stopped -> new MachineAccess(stopped, vm, vcpu, memory, devices)));
+                stopped -> new MachineAccess(stopped, vm, vcpu, memory, ram, devices)));
   }
 
   private void end(RunResult how) {
@@ -204,6 +228,7 @@ public final class Machine implements AutoCloseable {
     switch (input) {
       case ExternalInput.TimerExpiry expiry -> devices.timerExpired(expiry);
       case ExternalInput.ConsoleBytes console -> devices.consoleInput(console.content());
+      case ExternalInput.DiskCompletion completion -> devices.diskCompleted(completion);
       case ExternalInput.HostDecision decision -> {
         switch (decision.decision()) {
           case STOP -> loop.end(new RunResult.Stopped());
@@ -211,6 +236,14 @@ public final class Machine implements AutoCloseable {
         }
       }
     }
+  }
+
+  /**
+   * Disk requests that were handed out and have not completed, oldest first. Whoever goes on with a
+   * restored machine hands them to the medium again, unless a pending input completes them.
+   */
+  public List<BlockRequest> diskRequestsInFlight() {
+    return devices.diskRequestsInFlight();
   }
 
   /** Numbers a user may ask for after a run. */

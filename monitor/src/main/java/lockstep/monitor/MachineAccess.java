@@ -18,15 +18,18 @@ final class MachineAccess implements StoppedMachine {
   private final VmFd vm;
   private final VcpuFd vcpu;
   private final GuestMemory memory;
+  private final DeviceRam ram;
   private final Devices devices;
   private boolean tracking;
   private boolean pagesReplaced;
 
-  MachineAccess(VcpuLoop loop, VmFd vm, VcpuFd vcpu, GuestMemory memory, Devices devices) {
+  MachineAccess(
+      VcpuLoop loop, VmFd vm, VcpuFd vcpu, GuestMemory memory, DeviceRam ram, Devices devices) {
     this.loop = loop;
     this.vm = vm;
     this.vcpu = vcpu;
     this.memory = memory;
+    this.ram = ram;
     this.devices = devices;
   }
 
@@ -79,6 +82,7 @@ final class MachineAccess implements StoppedMachine {
   public void trackDirtyPages() throws SysException {
     tracking = true;
     vm.setMemory(memory, true);
+    ram.track();
   }
 
   @Override
@@ -86,6 +90,7 @@ final class MachineAccess implements StoppedMachine {
     loop.completeInstruction();
     for (GuestMemory.Region region : memory.regions()) {
       long[] dirty = vm.dirtyLog(region);
+      ram.addTo(dirty, region.start() / PAGE_BYTES, region.pages());
       for (int word = 0; word < dirty.length; word++) {
         for (long bits = dirty[word]; bits != 0; bits &= bits - 1) {
           long page = (long) word * Long.SIZE + Long.numberOfTrailingZeros(bits);

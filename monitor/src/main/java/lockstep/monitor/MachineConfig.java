@@ -2,6 +2,7 @@ package lockstep.monitor;
 
 import java.util.Optional;
 import lockstep.kvm.CpuModel;
+import lockstep.monitor.block.Geometry;
 
 /**
  * What a machine is built from. Two machines built from equal configurations start equal.
@@ -9,8 +10,10 @@ import lockstep.kvm.CpuModel;
  * @param memoryBytes guest RAM, a multiple of 4,096
  * @param cpu what CPUID shows the guest
  * @param rtcEpochSeconds what the CMOS clock shows at guest clock 0, seconds since 1970-01-01 UTC
+ * @param disk what the disk is like; empty for a machine without one
  */
-public record MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds) {
+public record MachineConfig(
+    long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds, Optional<Geometry> disk) {
   private static final long PAGE_BYTES = 4096;
 
   /** Checks the bounds; see {@link #complaint} for the message a user should see. */
@@ -20,6 +23,16 @@ public record MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSe
             complaint -> {
               throw new IllegalArgumentException(complaint);
             });
+  }
+
+  /** A machine without a disk. */
+  public MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds) {
+    this(memoryBytes, cpu, rtcEpochSeconds, Optional.empty());
+  }
+
+  /** The same machine with a disk. */
+  public MachineConfig withDisk(Geometry geometry) {
+    return new MachineConfig(memoryBytes, cpu, rtcEpochSeconds, Optional.of(geometry));
   }
 
   /** What is wrong with this much memory, as one line for the user; empty if nothing is. */

@@ -50,6 +50,12 @@ public final class MachineLayout {
     }
   }
 
+  /** The disk's place on PCI bus 0, if the machine has a disk. */
+  public static final int PCI_DISK = 4;
+
+  /** What the disk's interrupt pin is wired to: level triggered, as PCI demands. */
+  public static final int IRQ_DISK = 11;
+
   /** For devices without an interrupt. */
   public static final int NO_IRQ = -1;
 

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Optional;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Cpuid;
+import lockstep.monitor.block.Geometry;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.state.DeviceState;
 
@@ -27,7 +28,8 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
       long rtcEpochSeconds,
       boolean rewriteCpuid,
       boolean syscallShim,
-      List<Leaf> cpuid)
+      List<Leaf> cpuid,
+      List<Geometry> disks)
       implements DeviceState {}
 
   /** See {@link Cpuid.Entry}. */
@@ -49,7 +51,8 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
                 e ->
                     new Leaf(
                         e.leaf(), e.subleaf(), e.indexed(), e.eax(), e.ebx(), e.ecx(), e.edx()))
-            .toList());
+            .toList(),
+        config.disk().stream().toList());
   }
 
   /**
@@ -71,8 +74,15 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
                     new Cpuid.Entry(
                         e.leaf(), e.subleaf(), e.indexed(), e.eax(), e.ebx(), e.ecx(), e.edx()))
             .toList();
+    if (encoded.disks().size() > 1) {
+      throw new IllegalArgumentException(encoded.disks().size() + " disks");
+    }
     return new MachineOrigin(
-        new MachineConfig(encoded.memoryBytes(), cpu, encoded.rtcEpochSeconds()),
+        new MachineConfig(
+            encoded.memoryBytes(),
+            cpu,
+            encoded.rtcEpochSeconds(),
+            encoded.disks().stream().findFirst()),
         new QuirkSet(encoded.rewriteCpuid(), encoded.syscallShim()),
         new Cpuid(entries));
   }

@@ -5,6 +5,8 @@ import java.util.stream.Stream;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.ConsoleBytes;
 import lockstep.monitor.input.ExternalInput.Decision;
+import lockstep.monitor.input.ExternalInput.DiskCompletion;
+import lockstep.monitor.input.ExternalInput.DiskStatus;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.ExternalInput.TimerExpiry;
 import lockstep.monitor.state.Bytes;
@@ -30,13 +32,14 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
   private static final int TIMER = 1;
   private static final int CONSOLE = 2;
   private static final int DECISION = 3;
+  private static final int DISK = 4;
   private static final int STOP = 1;
   private static final int RESET = 2;
 
   /** In the form that {@code StateCodec} writes. */
   record Encoded(long clockNanos, List<Input> pending) implements DeviceState {}
 
-  /** An input of any kind; what a kind does not use is zero or empty. */
+  /** An input of any kind; what a kind does not use is zero or empty; nanos is a disk's id. */
   record Input(int kind, int number, long nanos, Bytes content) implements DeviceState {}
 
   Encoded encoded() {
@@ -47,6 +50,7 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
     return switch (input) {
       case TimerExpiry expiry -> new Input(TIMER, expiry.timer(), expiry.nowNanos(), Bytes.empty());
       case ConsoleBytes console -> new Input(CONSOLE, 0, 0, console.content());
+      case DiskCompletion disk -> new Input(DISK, disk.status().wire(), disk.id(), disk.data());
       case HostDecision decision ->
           new Input(
               DECISION,
@@ -74,6 +78,7 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
         switch (input.kind()) {
           case TIMER -> new TimerExpiry(input.number(), input.nanos());
           case CONSOLE -> new ConsoleBytes(input.content());
+          case DISK -> new DiskCompletion(input.nanos(), status(input.number()), input.content());
           case DECISION ->
               new HostDecision(input.number() == STOP ? Decision.STOP : Decision.RESET);
           default -> throw new IllegalArgumentException("an input of kind " + input.kind());
@@ -82,6 +87,8 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
         switch (decoded) {
           case TimerExpiry expiry -> expiry.timer() >= 0 && expiry.timer() < MachineLayout.TIMERS;
           case ConsoleBytes console -> console.content().size() <= ConsoleBytes.MAX_CONSOLE_BYTES;
+          // Its record checks the size.
+          case DiskCompletion disk -> disk.id() >= 0;
           case HostDecision decision -> true;
         };
     // Nothing but what the writer would write: fields that a kind does not use are zero.
@@ -89,5 +96,14 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
       throw new IllegalArgumentException("no such input: " + input);
     }
     return decoded;
+  }
+
+  private static DiskStatus status(int wire) {
+    for (DiskStatus status : DiskStatus.values()) {
+      if (status.wire() == wire) {
+        return status;
+      }
+    }
+    throw new IllegalArgumentException("a disk completion with status " + wire);
   }
 }

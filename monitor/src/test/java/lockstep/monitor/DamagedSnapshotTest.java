@@ -73,7 +73,7 @@ class DamagedSnapshotTest {
   }
 
   private MachineState state() {
-    Devices devices = new Devices(config, new ScriptedInputs(), value -> {});
+    Devices devices = TestMachine.devices(config, new ScriptedInputs(), value -> {});
     Cpuid cpuid = new Cpuid(List.of(new Cpuid.Entry(0, 0, false, 7, 1, 2, 3)));
     List<ExternalInput> pending =
         List.of(
@@ -120,7 +120,7 @@ class DamagedSnapshotTest {
   private void read(byte[] bytes) throws Exception {
     SavedMachine saved = SavedMachine.open(new ByteArrayInputStream(bytes));
     saved.readMemory(target, Progress.NONE);
-    Devices devices = new Devices(config, new ScriptedInputs(), value -> {});
+    Devices devices = TestMachine.devices(config, new ScriptedInputs(), value -> {});
     try {
       devices.restore(saved.state().devices());
     } catch (IllegalArgumentException e) {

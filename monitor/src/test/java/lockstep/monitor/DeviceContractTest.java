@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Random;
 import lockstep.kvm.CpuModel;
 import lockstep.monitor.MachineLayout.Slot;
+import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.state.StateCodec;
@@ -35,9 +36,9 @@ class DeviceContractTest {
     int ends;
 
     Rig() {
-      devices = new Devices(CONFIG, inputs, this::show);
+      devices = TestMachine.devices(CONFIG, inputs, this::show);
       devices.onEnd(result -> ends++);
-      devices.attachTo(ports);
+      devices.attachTo(ports, new MmioBus());
     }
 
     private void show(long value) {

@@ -3,7 +3,7 @@
  * sink; it knows no bus, file descriptor, thread or role. Each has a State record and a test.
  *
  * <p>Owning thread: {@code vcpu-0}. May import: monitor.bus, monitor.input (GuestClock and
- * TimerPort), monitor.output, monitor.state. Start reading at {@link
+ * TimerPort), monitor.output, monitor.block, monitor.state. Start reading at {@link
  * lockstep.monitor.device.Device}.
  */
 @org.jspecify.annotations.NullMarked

@@ -2,8 +2,8 @@
  * Host side of timers and consoles: these classes own their I/O threads and hand over to the vCPU
  * thread through the InputQueue and a kick, never otherwise.
  *
- * <p>Owning threads: each class names its own. May import: monitor.input, monitor.output,
- * monitor.state, lockstep.sys. Start reading at {@code KickTimer}.
+ * <p>Owning threads: each class names its own. May import: monitor.block, monitor.input,
+ * monitor.output, monitor.state, lockstep.sys. Start reading at {@code KickTimer}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.host;

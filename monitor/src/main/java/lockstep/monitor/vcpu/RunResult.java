@@ -19,6 +19,14 @@ public sealed interface RunResult {
   record HaltedForGood() implements RunResult {}
 
   /**
+   * The storage refused this host, because another one has the disk now: the guest must not go on
+   * here.
+   *
+   * @param reason one line for people
+   */
+  record Fenced(String reason) implements RunResult {}
+
+  /**
    * The CPU or KVM gave up.
    *
    * @param report one line of what happened, then registers and the bytes at RIP

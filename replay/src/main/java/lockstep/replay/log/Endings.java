@@ -13,6 +13,7 @@ public final class Endings {
       case RunResult.ExitPort _ -> LogEntry.Ending.EXIT_PORT;
       case RunResult.Reset _ -> LogEntry.Ending.RESET;
       case RunResult.HaltedForGood _ -> LogEntry.Ending.HALTED_FOR_GOOD;
+      case RunResult.Fenced _ -> LogEntry.Ending.FENCED;
       case RunResult.Crashed _ -> LogEntry.Ending.CRASHED;
     };
   }

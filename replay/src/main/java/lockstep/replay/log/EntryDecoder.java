@@ -4,6 +4,7 @@ import com.github.luben.zstd.Zstd;
 import com.github.luben.zstd.ZstdException;
 import java.util.ArrayList;
 import java.util.List;
+import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 
@@ -163,6 +164,12 @@ final class EntryDecoder {
         position += length;
         yield new ExternalInput.ConsoleBytes(content);
       }
+      case InputKind.DISK -> {
+        ExternalInput.DiskStatus status = diskStatus(next());
+        long id = varint();
+        byte[] data = unpack(BlockRequest.MAX_TRANSFER_BYTES);
+        yield new ExternalInput.DiskCompletion(id, status, Bytes.copyOf(data));
+      }
       case InputKind.DECISION ->
           new ExternalInput.HostDecision(
               switch (next()) {
@@ -172,6 +179,15 @@ final class EntryDecoder {
               });
       default -> throw new IllegalArgumentException("no kind of input " + kind);
     };
+  }
+
+  private static ExternalInput.DiskStatus diskStatus(int wire) {
+    for (ExternalInput.DiskStatus status : ExternalInput.DiskStatus.values()) {
+      if (status.wire() == wire) {
+        return status;
+      }
+    }
+    throw new IllegalArgumentException("no status of a disk request " + wire);
   }
 
   private long exits() {

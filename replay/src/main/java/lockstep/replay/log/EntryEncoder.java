@@ -149,6 +149,12 @@ final class EntryEncoder {
         varint(content.length);
         raw(content, content.length);
       }
+      case ExternalInput.DiskCompletion disk -> {
+        put(InputKind.DISK);
+        put(disk.status().wire());
+        varint(disk.id());
+        packed(disk.data());
+      }
       case ExternalInput.HostDecision decision -> {
         put(InputKind.DECISION);
         put(

@@ -5,6 +5,7 @@ final class InputKind {
   static final int TIMER = 1;
   static final int CONSOLE = 2;
   static final int DECISION = 3;
+  static final int DISK = 4;
 
   /** Of a decision. */
   static final int STOP = 1;

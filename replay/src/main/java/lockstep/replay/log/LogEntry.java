@@ -165,7 +165,9 @@ public sealed interface LogEntry {
     /** HLT with interrupts disabled. */
     HALTED_FOR_GOOD(4),
     /** Triple fault or KVM error. */
-    CRASHED(5);
+    CRASHED(5),
+    /** The storage refused this host. */
+    FENCED(6);
 
     private final int wire;
 

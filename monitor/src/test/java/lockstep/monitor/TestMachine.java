@@ -1,0 +1,13 @@
+package lockstep.monitor;
+
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.OutputSink;
+
+/** Devices of a machine without a disk, and so without a use for memory. */
+final class TestMachine {
+  private TestMachine() {}
+
+  static Devices devices(MachineConfig config, InputSource inputs, OutputSink outputs) {
+    return new Devices(config, inputs, outputs, new TestRam(0), request -> {});
+  }
+}
