@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.ByteArrayOutputStream;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -12,16 +13,19 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
@@ -45,6 +49,7 @@ final class RecordedGuest {
   private final Loader loader;
   private final long memoryBytes;
   private final Driver driver;
+  private Optional<BlockDevice> medium = Optional.empty();
 
   /**
    * @param loader makes the image; the same for recording and replay
@@ -54,6 +59,13 @@ final class RecordedGuest {
     this.loader = loader;
     this.memoryBytes = memoryBytes;
     this.driver = driver;
+  }
+
+  /** The same guest with a disk, which a replay does not touch. */
+  RecordedGuest withDisk(BlockDevice medium) {
+    RecordedGuest guest = new RecordedGuest(loader, memoryBytes, driver);
+    guest.medium = Optional.of(medium);
+    return guest;
   }
 
   /** A guest of the table, its input typed before it starts. */
@@ -101,7 +113,8 @@ final class RecordedGuest {
   }
 
   private MachineConfig config() {
-    return new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
+    MachineConfig config = new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
+    return medium.map(present -> config.withDisk(present.geometry())).orElse(config);
   }
 
   Recording record(RecordOptions options) throws Exception {
@@ -114,8 +127,13 @@ final class RecordedGuest {
       QuirkSet quirks = QuirkProbe.probe(kvm);
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, timer);
       Recorder recorder = new Recorder(host, 0, log, () -> {}, options);
+      DiskSink disk =
+          medium
+              .<DiskSink>map(present -> new DiskBridge(present, queue::offer))
+              .orElse(request -> {});
       try (Machine machine =
-          Machine.create(kvm, config(), quirks, recorder, recorder.outputs(console))) {
+          Machine.create(
+              kvm, config(), quirks, recorder, recorder.outputs(console), recorder.disk(disk))) {
         machine.boot(loader.load(quirks));
         queue.wakeWith(() -> kick.target.run());
         FutureTask<RunResult> task =
@@ -157,7 +175,12 @@ final class RecordedGuest {
       Replayer replayer = new Replayer(MemoryLog.source(entries), 0, timer, options);
       try (Machine machine =
           Machine.create(
-              kvm, config(), quirks, plant.apply(replayer), replayer.outputs(console::write))) {
+              kvm,
+              config(),
+              quirks,
+              plant.apply(replayer),
+              replayer.outputs(console::write),
+              replayer.disk(request -> {}))) {
         machine.boot(loader.load(quirks));
         FutureTask<ReplayOutcome> task =
             new FutureTask<>(() -> replayer.finish(machine.position(), machine.run()));

@@ -5,11 +5,13 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.input.WakeTimer;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.Endings;
@@ -85,16 +87,33 @@ public final class Replayer implements InputSource {
   /** The machine's way out: checks that every output was recorded, then passes it on. */
   public OutputSink outputs(OutputSink next) {
     return value -> {
-      if (lastOutputExit != exits) {
-        lastOutputExit = exits;
-        if (log.peek() instanceof LogEntry.Output output && output.exits() == exits) {
-          log.take();
-        } else if (log.peekKind() != null) {
-          diverge(Divergence.Kind.OUTPUT, describeNext(), "an output");
-        }
-      }
+      checkOutput();
       next.consoleByte(value);
     };
+  }
+
+  /**
+   * The disk's way out: checks as above what may change the medium, then passes it on. A replay
+   * needs no medium: the completions are in the log.
+   */
+  public DiskSink disk(DiskSink next) {
+    return request -> {
+      if (!(request instanceof BlockRequest.Read)) {
+        checkOutput();
+      }
+      next.request(request);
+    };
+  }
+
+  private void checkOutput() {
+    if (lastOutputExit != exits) {
+      lastOutputExit = exits;
+      if (log.peek() instanceof LogEntry.Output output && output.exits() == exits) {
+        log.take();
+      } else if (log.peekKind() != null) {
+        diverge(Divergence.Kind.OUTPUT, describeNext(), "an output");
+      }
+    }
   }
 
   @Override

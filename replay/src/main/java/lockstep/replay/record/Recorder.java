@@ -5,12 +5,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.input.VcpuPosition.Stop;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
@@ -98,12 +100,26 @@ public final class Recorder implements InputSource {
   /** The machine's way out: marks every output in the log, then passes it on. */
   public OutputSink outputs(OutputSink next) {
     return value -> {
-      if (lastOutputExit != exits) {
-        lastOutputExit = exits;
-        log.append(new LogEntry.Output(exits));
-      }
+      markOutput();
       next.consoleByte(value);
     };
+  }
+
+  /** The disk's way out: marks what may change the medium, then passes it on. */
+  public DiskSink disk(DiskSink next) {
+    return request -> {
+      if (!(request instanceof BlockRequest.Read)) {
+        markOutput();
+      }
+      next.request(request);
+    };
+  }
+
+  private void markOutput() {
+    if (lastOutputExit != exits) {
+      lastOutputExit = exits;
+      log.append(new LogEntry.Output(exits));
+    }
   }
 
   @Override
