@@ -20,8 +20,13 @@ final class ImageFile implements BlockDevice {
   private static final int BLOCK_BYTES = 512;
   private static final int DEPTH = 4;
 
+  /** What a fenced medium says. */
+  static final String FENCED = "the image was given to another host";
+
   private final FileChannel file;
   private final ExecutorService thread = Executors.newSingleThreadExecutor();
+
+  private volatile boolean fenced;
 
   ImageFile(Path path, long sizeBytes) throws IOException {
     file =
@@ -47,6 +52,10 @@ final class ImageFile implements BlockDevice {
         () -> {
           BlockResult result;
           try {
+            if (fenced && !(request instanceof BlockRequest.Read)) {
+              completion.accept(new BlockResult.Fenced(request.id(), FENCED));
+              return;
+            }
             result = new BlockResult.Done(request.id(), carryOut(request));
           } catch (IOException e) {
             result = new BlockResult.Failed(request.id(), String.valueOf(e.getMessage()));
@@ -82,6 +91,11 @@ final class ImageFile implements BlockDevice {
       }
       case BlockRequest.Discard _ -> throw new IOException("no discard");
     };
+  }
+
+  /** From now on every write is refused, as by a reservation that another host holds. */
+  void fence() {
+    fenced = true;
   }
 
   @Override

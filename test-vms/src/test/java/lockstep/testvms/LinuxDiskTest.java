@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.LogEntry;
@@ -46,11 +48,14 @@ class LinuxDiskTest {
   @Test
   void numberedBlocksReachTheImageAndTheReplayNeedsNoDisk() throws Exception {
     Path image = directory.resolve("disk.img");
+    Files.write(image, numbered(BLOCKS / 2));
     try (ImageFile medium = new ImageFile(image, IMAGE_BYTES)) {
       RecordedGuest guest =
           RecordedLinuxTest.linux(
                   console -> {
                     console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
+                    String found = answer(console, "check /dev/vda " + BLOCKS / 2);
+                    assertTrue(found.contains("check " + BLOCKS / 2 + " blocks"), found);
                     String filled = answer(console, "fill /dev/vda " + BLOCKS);
                     assertTrue(filled.contains("fill " + BLOCKS + " blocks"), filled);
                     String checked = answer(console, "check /dev/vda " + BLOCKS);
@@ -60,7 +65,9 @@ class LinuxDiskTest {
               .withDisk(medium);
       RecordedGuest.Recording recording = guest.record(RecordOptions.of(StepReach.KERNEL));
       assertEquals(new RunResult.ExitPort(0), recording.how(), recording.console());
-      assertNumbered(image);
+      byte[] content = Files.readAllBytes(image);
+      byte[] expected = Arrays.copyOf(numbered(BLOCKS), IMAGE_BYTES);
+      assertEquals(-1, Arrays.mismatch(expected, content), "the image differs at this byte");
       long completions =
           recording.entries().stream()
               .filter(e -> e instanceof LogEntry.Input i && i.input() instanceof DiskCompletion)
@@ -75,14 +82,76 @@ class LinuxDiskTest {
     }
   }
 
-  private static void assertNumbered(Path image) throws Exception {
-    ByteBuffer content = ByteBuffer.wrap(Files.readAllBytes(image)).order(ByteOrder.LITTLE_ENDIAN);
-    for (int block = 0; block < BLOCKS; block++) {
+  private static byte[] numbered(int blocks) {
+    ByteBuffer content = ByteBuffer.allocate(blocks * BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (int block = 0; block < blocks; block++) {
       for (int word = 0; word < BLOCK_BYTES / Long.BYTES; word++) {
-        assertEquals(
-            (long) block << 32 | word, content.getLong(block * BLOCK_BYTES + word * Long.BYTES));
+        content.putLong((long) block << 32 | word);
       }
     }
-    assertEquals(0, content.getLong(BLOCKS * BLOCK_BYTES), "nothing behind them");
+    return content.array();
+  }
+
+  @Test
+  void fileSystemSurvivesItsRemountAndTheHostsCheck() throws Exception {
+    Path image = directory.resolve("ext2.img");
+    try (ImageFile medium = new ImageFile(image, IMAGE_BYTES)) {
+      assumeTrue(
+          run("mke2fs", "-q", "-F", "-t", "ext2", image.toString()) == 0,
+          "no mke2fs on this host: apt-get install e2fsprogs");
+      RecordedGuest guest =
+          RecordedLinuxTest.linux(
+                  console -> {
+                    console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
+                    answer(console, "mount /dev/vda /mnt");
+                    answer(console, "fill /mnt/numbers 200");
+                    answer(console, "write /mnt/word lockstep");
+                    answer(console, "umount /mnt");
+                    answer(console, "mount /dev/vda /mnt");
+                    String checked = answer(console, "check /mnt/numbers 200");
+                    assertTrue(checked.contains("check 200 blocks"), checked);
+                    String word = answer(console, "cat /mnt/word");
+                    assertTrue(word.contains("lockstep"), word);
+                    answer(console, "umount /mnt");
+                    console.type("poweroff\n");
+                  })
+              .withDisk(medium);
+      RecordedGuest.Recording recording = guest.record(RecordOptions.of(StepReach.KERNEL));
+      assertEquals(new RunResult.ExitPort(0), recording.how(), recording.console());
+      assertEquals(0, run("e2fsck", "-f", "-n", image.toString()), "the file system is not clean");
+      Files.delete(image);
+      RecordReplayTest.assertReplays(guest, recording);
+    }
+  }
+
+  @Test
+  void guestHaltsAtTheFirstRefusalOfTheStorage() throws Exception {
+    Path image = directory.resolve("fenced.img");
+    try (ImageFile medium = new ImageFile(image, IMAGE_BYTES)) {
+      RecordedGuest guest =
+          RecordedLinuxTest.linux(
+                  console -> {
+                    console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
+                    medium.fence();
+                    console.type("fill /dev/vda " + BLOCKS + "\n");
+                  })
+              .withDisk(medium);
+      RecordedGuest.Recording recording = guest.record(RecordOptions.of(StepReach.KERNEL));
+      assertEquals(new RunResult.Fenced(ImageFile.FENCED), recording.how(), recording.console());
+      RecordReplayTest.assertReplays(guest, recording);
+    }
+  }
+
+  private static int run(String... command) throws Exception {
+    try {
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      return process.waitFor();
+    } catch (IOException e) {
+      return -1; // no such program
+    }
   }
 }
