@@ -237,6 +237,25 @@ class DiskContractTest {
   }
 
   @Test
+  void completionsThatWaitAreSavedWithTheMachine() {
+    SavedInputs inputs =
+        new SavedInputs(
+            5,
+            List.of(
+                new DiskCompletion(7, DiskStatus.DONE, Bytes.copyOf(new byte[512])),
+                new DiskCompletion(8, DiskStatus.FAILED, Bytes.empty()),
+                new DiskCompletion(9, DiskStatus.FENCED, Bytes.copyOf(new byte[] {'x'}))));
+    byte[] encoded = StateCodec.encode(inputs.encoded());
+    assertEquals(inputs, SavedInputs.of(StateCodec.decode(SavedInputs.Encoded.class, encoded)));
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            SavedInputs.of(
+                new SavedInputs.Encoded(
+                    5, List.of(new SavedInputs.Input(4, 3, 0, Bytes.empty())))));
+  }
+
+  @Test
   void machineWithoutADiskHasNoFunctionThereAndTakesNoStateWithOne() {
     Devices plain =
         TestMachine.devices(

@@ -15,8 +15,11 @@ final class DiskRequests {
   /** How many may wait, orphans among them: as many as the queue has. */
   static final int MAX_REQUESTS = 256;
 
-  /** From here on no more are taken; one more may be kept. Far below a saved machine's bound. */
-  static final long MAX_BYTES = 16L << 20;
+  /**
+   * From here on no more are taken; one more may be kept. Below what a log takes as a machine's
+   * devices, 16 MiB.
+   */
+  static final long MAX_BYTES = 8L << 20;
 
   private final DiskSink sink;
   private final List<DiskRequestState> requests = new ArrayList<>();

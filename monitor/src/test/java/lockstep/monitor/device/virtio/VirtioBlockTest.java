@@ -355,6 +355,27 @@ class VirtioBlockTest {
   }
 
   @Test
+  void writesThatWaitAreBoundedInBytesToo() {
+    int bytes = BlockRequest.MAX_TRANSFER_BYTES;
+    long at = ScriptedDriver.buffer(0);
+    driver.header(at, 1, 0);
+    int next = ScriptedDriver.NEXT;
+    driver.descriptor(ScriptedDriver.DESCRIPTORS, 0, at, 16, next, 1);
+    driver.descriptor(ScriptedDriver.DESCRIPTORS, 1, 0x10_0000, bytes, next, 2);
+    driver.descriptor(ScriptedDriver.DESCRIPTORS, 2, at, 1, ScriptedDriver.WRITE, 0);
+    for (int i = 0; i < ScriptedDriver.SIZE; i++) {
+      driver.offer(0);
+    }
+    driver.notifyDevice();
+    assertEquals(DiskRequests.MAX_BYTES / bytes, driver.disk.save().requests().size());
+    assertEquals(1, driver.requests.size(), "all to the same place");
+    for (int i = 0; i < ScriptedDriver.SIZE; i++) {
+      driver.done(i);
+    }
+    assertEquals(ScriptedDriver.SIZE, driver.used());
+  }
+
+  @Test
   void savedDiskGoesOnWithItsRequests() {
     driver.write(0, 0, pattern(512, 1));
     driver.read(1, 0, 512);
