@@ -82,7 +82,8 @@ class LinuxDiskTest {
     }
   }
 
-  private static byte[] numbered(int blocks) {
+  /** What the guest's fill writes. */
+  static byte[] numbered(int blocks) {
     ByteBuffer content = ByteBuffer.allocate(blocks * BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (int block = 0; block < blocks; block++) {
       for (int word = 0; word < BLOCK_BYTES / Long.BYTES; word++) {
