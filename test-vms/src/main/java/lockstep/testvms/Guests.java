@@ -68,6 +68,15 @@ public final class Guests {
                       + " checksum [0-9a-f]{16}, 0 wrong words\n$"),
               0),
           new Guest(
+              "disk",
+              "writes numbered blocks to a virtio disk and reads them back; says if there is none",
+              "/lockstep/guests/disk.elf",
+              Format.MULTIBOOT,
+              8,
+              "",
+              Pattern.compile("^disk: (no disk|64 blocks written and read back, 0 wrong words)\n$"),
+              0),
+          new Guest(
               "ports",
               "wild accesses to random ports and addresses, which the monitor must survive",
               "/lockstep/guests/ports.elf",
