@@ -141,7 +141,12 @@ public final class VirtioBlock implements Device<VirtioBlockState> {
   private void takeAll() {
     VirtQueue queue = transport.queue(QUEUE);
     boolean indirect = transport.accepted(VirtioPci.FEATURE_INDIRECT);
-    while (transport.live() && queue.enabled() && requests.hasRoom()) {
+    // A driver has no more than that at once. One that has answers written over its own ring could
+    // keep the device here otherwise.
+    for (int left = queue.size(); left > 0; left--) {
+      if (!transport.live() || !queue.enabled() || !requests.hasRoom()) {
+        return;
+      }
       int head = queue.take(chain, indirect);
       if (head == VirtQueue.NONE) {
         return;
@@ -330,6 +335,15 @@ public final class VirtioBlock implements Device<VirtioBlockState> {
     requests.restore(state.requests());
     nextId = state.nextId();
     transport.restore(state.transport());
+    VirtQueue queue = transport.queue(QUEUE);
+    for (DiskRequestState request : state.requests()) {
+      boolean orphan = request.head() == DiskRequestState.ORPHAN;
+      if (!orphan && (!queue.enabled() || request.head() >= queue.size())) {
+        throw new IllegalArgumentException(
+            "virtio: disk request %d is of chain %d of no such queue"
+                .formatted(request.id(), request.head()));
+      }
+    }
   }
 
   @Override

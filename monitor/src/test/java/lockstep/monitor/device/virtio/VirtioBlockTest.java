@@ -401,6 +401,10 @@ class VirtioBlockTest {
     ScriptedDriver small = new ScriptedDriver(new Geometry(512, 512, false, true));
     assertThrows(IllegalArgumentException.class, () -> small.disk.restore(state));
     DiskRequestState request = state.requests().getFirst();
+    ScriptedDriver fresh = new ScriptedDriver(ScriptedDriver.geometry());
+    VirtioBlockState noQueue =
+        new VirtioBlockState(fresh.disk.save().transport(), 1, state.requests());
+    assertThrows(IllegalArgumentException.class, () -> fresh.disk.restore(noQueue));
     assertThrows(
         IllegalArgumentException.class,
         () -> new VirtioBlockState(state.transport(), 0, List.of(request)));
