@@ -69,6 +69,8 @@ public final class VcpuStateAccess {
       for (Section section : Section.values()) {
         if (section == Section.MSRS) {
           sections.put(section, readMsrs(arena));
+        } else if (section == Section.FPU && applies(section)) {
+          sections.put(section, FpuImage.read(vcpu, arena));
         } else if (applies(section)) {
           MemorySegment struct = arena.allocate(structBytes(getRequest(section)), Long.BYTES);
           vcpu.ioctl(getRequest(section), struct, "KVM_GET " + section);
@@ -115,6 +117,8 @@ public final class VcpuStateAccess {
         byte[] bytes = state.section(section);
         if (section == Section.MSRS) {
           writeMsrs(arena, bytes);
+        } else if (section == Section.FPU && applies(section)) {
+          FpuImage.write(vcpu, arena, bytes);
         } else if (applies(section)) {
           MemorySegment struct = arena.allocate(bytes.length, Long.BYTES);
           MemorySegment.copy(bytes, 0, struct, JAVA_BYTE, 0, bytes.length);
