@@ -27,13 +27,22 @@ final class ConsoleSession implements AutoCloseable {
 
   /** Starts {@code lockstep run} with these arguments. */
   ConsoleSession(String... arguments) throws IOException {
+    this("run", List.of(arguments));
+  }
+
+  /** Starts any command, such as {@code lockstep replay}. */
+  static ConsoleSession of(String name, String... arguments) throws IOException {
+    return new ConsoleSession(name, List.of(arguments));
+  }
+
+  private ConsoleSession(String name, List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--enable-native-access=ALL-UNNAMED");
     command.add("-Dlockstep.home=" + System.getProperty("lockstep.home"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of("lockstep.cli.Main", "run"));
-    command.addAll(List.of(arguments));
+    command.addAll(List.of("lockstep.cli.Main", name));
+    command.addAll(arguments);
     process = new ProcessBuilder(command).redirectErrorStream(true).start();
     reader = Thread.ofPlatform().daemon().name("linux-console").start(this::read);
   }
@@ -101,6 +110,11 @@ final class ConsoleSession implements AutoCloseable {
     assertTrue(process.waitFor(ANSWER_LIMIT_SECONDS, TimeUnit.SECONDS), "did not end");
     reader.join(TimeUnit.SECONDS.toMillis(ANSWER_LIMIT_SECONDS));
     return process.exitValue();
+  }
+
+  /** Ends the process without warning, as a crash does. */
+  void kill() {
+    process.destroyForcibly().onExit().join();
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.function.Function;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.Reg;
+import lockstep.kvm.SystemRegisters.SegmentName;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
@@ -34,6 +35,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Runs on the vCPU thread only. Handling an exit allocates nothing once warm.
  */
 public final class VcpuLoop implements VcpuPosition {
+  private static final int HLT = 0xf4;
   private static final Reg[] REGISTER_ORDER = Reg.values();
 
   private final VcpuFd vcpu;
@@ -190,6 +192,12 @@ public final class VcpuLoop implements VcpuPosition {
     vcpu.requestInterruptWindow(false);
     injected = false;
     completeInstruction();
+    if (opcodeAtRip() == HLT) {
+      // Under a step some KVMs report the step first and the HLT one entry later, when the guest is
+      // already elsewhere. HLT exits by itself.
+      enter(false);
+      return;
+    }
     vcpu.singleStep(true);
     try {
       if (vcpu.run()) {
@@ -200,6 +208,15 @@ public final class VcpuLoop implements VcpuPosition {
     } finally {
       vcpu.singleStep(false);
     }
+  }
+
+  /** The first byte of the next instruction, or -1 where it is not in RAM. */
+  private int opcodeAtRip() throws SysException {
+    vcpu.readRegs();
+    vcpu.readSregs();
+    long linear = vcpu.reg(Reg.RIP) + vcpu.sregs().segment(SegmentName.CS).base();
+    long physical = vcpu.translate(linear);
+    return physical >= 0 && memory.contains(physical, 1) ? memory.getByte(physical) : -1;
   }
 
   private void deliver() throws SysException {

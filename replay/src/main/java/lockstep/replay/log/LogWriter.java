@@ -8,7 +8,9 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.Set;
 
 /**
  * Writes a log file. Entries collect in memory; {@link #flush} gives what there is to the operating
@@ -29,7 +31,7 @@ public final class LogWriter implements EntrySink, Closeable {
   }
 
   /**
-   * Starts a file, replacing one that is there.
+   * Starts a file, replacing one that is there; a new one only its owner may read.
    *
    * @throws IOException when it cannot be written
    */
@@ -37,9 +39,12 @@ public final class LogWriter implements EntrySink, Closeable {
     FileChannel file =
         FileChannel.open(
             path,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE);
+            Set.of(
+                StandardOpenOption.CREATE,
+                StandardOpenOption.TRUNCATE_EXISTING,
+                StandardOpenOption.WRITE),
+            // It holds all that the guest had in memory.
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     try {
       LogWriter writer = new LogWriter(file);
       writer.write(header.encode());

@@ -65,6 +65,7 @@ public final class Replayer implements InputSource {
   private boolean reached;
   private long watchedExits = -1;
   private long watchedSinceNanos;
+  private long watchArmedNanos;
 
   /** A divergence before anyone has looked at the registers. */
   private record Finding(
@@ -148,7 +149,7 @@ public final class Replayer implements InputSource {
       exits = position.guestExits();
       hostStartNanos = System.nanoTime();
       watchedSinceNanos = hostStartNanos;
-      watch.wakeAt(hostStartNanos + WATCH_NANOS);
+      watchArmedNanos = hostStartNanos - WATCH_NANOS;
     }
     if (Thread.interrupted()) {
       throw new InterruptedException("vCPU thread told to end");
@@ -223,6 +224,7 @@ public final class Replayer implements InputSource {
       return diverge(Divergence.Kind.POINT, describeNext(), "a guest waiting in HLT");
     }
     point = null;
+    armWatch();
     return Action.RUN;
   }
 
@@ -407,7 +409,16 @@ public final class Replayer implements InputSource {
           describeNext(),
           "no guest exit for %d s".formatted((now - watchedSinceNanos) / 1_000_000_000L));
     }
-    watch.wakeAt(now + WATCH_NANOS);
+    armWatch();
+  }
+
+  /** A kick can come while the loop is elsewhere and is forgotten then, so it is asked for anew. */
+  private void armWatch() {
+    long now = System.nanoTime();
+    if (now - watchArmedNanos >= WATCH_NANOS) {
+      watchArmedNanos = now;
+      watch.wakeAt(now + WATCH_NANOS);
+    }
   }
 
   private String describeNext() {

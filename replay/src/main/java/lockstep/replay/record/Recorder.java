@@ -76,6 +76,7 @@ public final class Recorder implements InputSource {
   private int steps;
   private int stepsLeft = STEP_BUDGET;
   private boolean atSync;
+  private boolean delivered;
   private boolean pointLogged;
   private long pointExits;
   private long waitingSinceNanos = TimerPort.NEVER;
@@ -201,7 +202,8 @@ public final class Recorder implements InputSource {
     if (atSync) {
       return run(Action.RUN_TO_WINDOW);
     }
-    if (stepsLeft > 0 && steps < ExecutionPoint.Step.MAX_STEPS && canStep(position)) {
+    // Not with an interrupt on its way in: the step's trap flag would go into its frame.
+    if (!delivered && stepsLeft > 0 && steps < ExecutionPoint.Step.MAX_STEPS && canStep(position)) {
       stepsLeft--;
       steps++;
       return run(Action.STEP);
@@ -220,6 +222,7 @@ public final class Recorder implements InputSource {
   private Action run(Action how) {
     pointLogged = false;
     atSync = false;
+    delivered = false;
     return how;
   }
 
@@ -354,6 +357,7 @@ public final class Recorder implements InputSource {
   @Override
   public void delivered(int vector) {
     log.append(new LogEntry.Delivery(vector));
+    delivered = true;
     stepsLeft = STEP_BUDGET;
     waitingSinceNanos = TimerPort.NEVER;
   }
