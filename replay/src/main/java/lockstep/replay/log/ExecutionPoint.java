@@ -42,10 +42,11 @@ public sealed interface ExecutionPoint {
    * Placement counter: {@code count} counted instructions after the exit, where RIP, RCX and the
    * other registers are these.
    *
-   * @param count retired conditional branches (or instructions) since the exit, at least 0
+   * @param count retired conditional branches (or instructions) since the exit, or since the last
+   *     state-sync after it; at least 0
    * @param rip the instruction to stop before
    * @param rcx tells the iterations of a REP instruction apart
-   * @param registerDigest of all general registers and RFLAGS
+   * @param registerDigest of all general registers and RFLAGS, see {@code CounterPoints}
    */
   record Counter(long exits, long count, long rip, long rcx, long registerDigest)
       implements ExecutionPoint {

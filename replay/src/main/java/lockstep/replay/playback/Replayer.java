@@ -21,6 +21,8 @@ import lockstep.replay.log.ExitRoll;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogEntry.Kind;
 import lockstep.replay.log.MachineDigests;
+import lockstep.replay.placement.CounterSearch;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
@@ -50,6 +52,10 @@ public final class Replayer implements InputSource {
   private long clockNanos;
   private long hostStartNanos;
   private int steps;
+  private final CounterSearch search;
+
+  /** The counter's count where the vCPU stands: 0 at an exit, otherwise that of the last point. */
+  private long count;
 
   /** The last entry into the guest was a single step. */
   private boolean stepping;
@@ -71,12 +77,24 @@ public final class Replayer implements InputSource {
   private record Finding(
       Divergence.Kind kind, long exits, long logPosition, String recorded, String replayed) {}
 
+  /** A replayer that finds no points of placement counter. */
+  public Replayer(EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
+    this(log, startNanos, watch, options, InstructionCounter.none("there is no counter"));
+  }
+
   /**
    * @param log what to replay
    * @param startNanos what the guest clock shows until the guest runs
    * @param watch kicks the vCPU now and then, so that a guest that hangs is noticed
+   * @param counter finds the points of placement counter; the caller's to close
    */
-  public Replayer(EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
+  public Replayer(
+      EntrySource log,
+      long startNanos,
+      WakeTimer watch,
+      ReplayOptions options,
+      InstructionCounter counter) {
+    this.search = new CounterSearch(counter);
     this.log = log;
     this.startNanos = startNanos;
     this.clockNanos = startNanos;
@@ -166,6 +184,7 @@ public final class Replayer implements InputSource {
       }
       case START, GUEST_EXIT -> {
         steps = 0;
+        count = 0;
         between = false;
       }
       case STEPPED -> {
@@ -281,6 +300,9 @@ public final class Replayer implements InputSource {
   }
 
   private @Nullable Action point(ExecutionPoint at, VcpuPosition position) throws SysException {
+    if (at instanceof ExecutionPoint.Counter counter && search.isFor(counter)) {
+      return counterPoint(counter, position);
+    }
     if (!reachedBy(at.exits(), position)) {
       return beforeOrPast(at.exits(), position);
     }
@@ -309,13 +331,43 @@ public final class Replayer implements InputSource {
           position.machine().replacePage(page.address(), page.content().toArray());
         }
         position.machine().replaceCpuState(sync.cpuState().toArray());
+        count = 0;
       }
-      case ExecutionPoint.Counter _ ->
-          throw new IllegalStateException("placement counter cannot be replayed here");
+      case ExecutionPoint.Counter counter -> {
+        position.completeInstruction();
+        if (steps > 0 || position.guestExits() != at.exits()) {
+          return past();
+        }
+        search.begin(counter, count);
+        return counterPoint(counter, position);
+      }
     }
+    return takePoint(at);
+  }
+
+  private @Nullable Action takePoint(ExecutionPoint at) {
     log.take();
     point = at;
     return null;
+  }
+
+  private @Nullable Action counterPoint(ExecutionPoint.Counter at, VcpuPosition position)
+      throws SysException {
+    if (position.guestExits() != at.exits() || position.halted()) {
+      search.giveUp();
+      return past();
+    }
+    point = null;
+    return switch (search.look(position)) {
+      case RUN -> Action.RUN;
+      case STEP -> Action.STEP;
+      case FOUND -> {
+        between = false;
+        count = at.count();
+        yield takePoint(at);
+      }
+      case MISSED -> diverge(Divergence.Kind.POINT, describeNext(), search.missed());
+    };
   }
 
   private @Nullable Action input(LogEntry.Input entry) {

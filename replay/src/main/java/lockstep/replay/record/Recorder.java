@@ -22,17 +22,19 @@ import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.ExitRoll;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.MachineDigests;
+import lockstep.replay.placement.CounterPoints;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The InputSource of a machine that is recorded (VM-FT, section 2.1, in user space). Inputs that
- * arrive between guest exits wait for the next one: only points that a replay can find again are
- * used and logged.
+ * The InputSource of a machine that is recorded (VM-FT, section 2.1, in user space). Only points
+ * that a replay can find again are used and logged; an input waits for the next one.
  *
  * <ul>
  *   <li>at-exit: after any guest exit;
  *   <li>step: an interrupt that the guest cannot take there follows after single steps;
+ *   <li>counter: with an {@link InstructionCounter}, any host stop has a name, and no input waits;
  *   <li>state-sync: a guest that makes no exits for {@code maxInputDelayNanos} is stopped anywhere,
  *       and its CPU state and the pages it wrote go to the log.
  * </ul>
@@ -61,6 +63,8 @@ public final class Recorder implements InputSource {
   private final EntrySink log;
   private final Runnable flush;
   private final RecordOptions options;
+  private final InstructionCounter counter;
+  private final CounterPoints counterPoints = new CounterPoints();
   private final ExitRoll roll = new ExitRoll();
   private final ArrayDeque<ExternalInput> held = new ArrayDeque<>();
   private final long[] registers = new long[VcpuPosition.REGISTERS];
@@ -77,19 +81,36 @@ public final class Recorder implements InputSource {
   private int stepsLeft = STEP_BUDGET;
   private boolean atSync;
   private boolean delivered;
+
+  /** The host stop where the vCPU stands, when the counter named it. */
+  private ExecutionPoint.@Nullable Counter counted;
+
   private boolean pointLogged;
   private long pointExits;
   private long waitingSinceNanos = TimerPort.NEVER;
   private @Nullable ExternalInput current;
+
+  /** A recorder without placement counter. */
+  public Recorder(
+      HostInputs host, long startNanos, EntrySink log, Runnable flush, RecordOptions options) {
+    this(host, startNanos, log, flush, options, InstructionCounter.none("not asked for"));
+  }
 
   /**
    * @param host live inputs, made with {@link #TIMERS} timers
    * @param startNanos what the guest clock shows until the guest runs
    * @param log takes the entries
    * @param flush called about once a second to push them to where they outlive this process
+   * @param counter names host stops; the caller's to close
    */
   public Recorder(
-      HostInputs host, long startNanos, EntrySink log, Runnable flush, RecordOptions options) {
+      HostInputs host,
+      long startNanos,
+      EntrySink log,
+      Runnable flush,
+      RecordOptions options,
+      InstructionCounter counter) {
+    this.counter = counter;
     this.host = host;
     this.startNanos = startNanos;
     this.lastClockNanos = startNanos;
@@ -139,7 +160,7 @@ public final class Recorder implements InputSource {
     if (!started) {
       start(position);
     }
-    if (position.stop() == Stop.HOST && !atSync) {
+    if (position.stop() == Stop.HOST && !atSync && counted == null) {
       return atHostStop(position);
     }
     if (position.stop() != Stop.STEPPED) {
@@ -180,7 +201,7 @@ public final class Recorder implements InputSource {
         waitingSinceNanos = TimerPort.NEVER;
       }
       if (!position.halted()) {
-        return pending ? towardsDelivery(position) : run(Action.RUN);
+        return pending ? towardsDelivery(position) : run(Action.RUN, position);
       }
       host.await();
       flushIfDue();
@@ -199,16 +220,17 @@ public final class Recorder implements InputSource {
 
   private Action towardsDelivery(VcpuPosition position) throws SysException {
     startWaiting();
-    if (atSync) {
-      return run(Action.RUN_TO_WINDOW);
+    if (atSync || counter.missing().isEmpty()) {
+      // Where the window opens is no point by itself; a counter makes it one.
+      return run(Action.RUN_TO_WINDOW, position);
     }
     // Not with an interrupt on its way in: the step's trap flag would go into its frame.
     if (!delivered && stepsLeft > 0 && steps < ExecutionPoint.Step.MAX_STEPS && canStep(position)) {
       stepsLeft--;
       steps++;
-      return run(Action.STEP);
+      return run(Action.STEP, position);
     }
-    return run(Action.RUN);
+    return run(Action.RUN, position);
   }
 
   private boolean canStep(VcpuPosition position) throws SysException {
@@ -219,14 +241,20 @@ public final class Recorder implements InputSource {
     };
   }
 
-  private Action run(Action how) {
+  private Action run(Action how, VcpuPosition position) throws SysException {
+    if (atSync || position.stop() == Stop.GUEST_EXIT || position.stop() == Stop.START) {
+      counter.start();
+    }
     pointLogged = false;
     atSync = false;
     delivered = false;
+    counted = null;
     return how;
   }
 
-  /** Somewhere that no replay can name: inputs wait, unless they have waited too long. */
+  /**
+   * Somewhere that only a counter can name: without, inputs wait, unless they have for too long.
+   */
   private Action atHostStop(VcpuPosition position) throws InterruptedException, SysException {
     while (held.size() < MAX_HELD) {
       ExternalInput due = fromHost();
@@ -237,15 +265,19 @@ public final class Recorder implements InputSource {
     }
     if (held.isEmpty() && !position.interruptPending()) {
       waitingSinceNanos = TimerPort.NEVER;
-      return run(Action.RUN);
+      return run(Action.RUN, position);
     }
     startWaiting();
+    counted = counterPoints.here(position, counter).orElse(null);
+    if (counted != null) {
+      return atPoint(position);
+    }
     if (!options.stateSync()
         || host.nowNanos() - waitingSinceNanos < options.maxInputDelayNanos()) {
-      return run(Action.RUN);
+      return run(Action.RUN, position);
     }
     if (held.isEmpty() && !position.canTakeInterrupt()) {
-      return run(Action.RUN_TO_WINDOW);
+      return run(Action.RUN_TO_WINDOW, position);
     }
     stateSync(position);
     return atPoint(position);
@@ -294,11 +326,14 @@ public final class Recorder implements InputSource {
     }
     pointLogged = true;
     pointExits = position.guestExits();
-    log.append(
-        new LogEntry.Point(
-            steps == 0
-                ? new ExecutionPoint.AtExit(pointExits)
-                : new ExecutionPoint.Step(pointExits, steps)));
+    ExecutionPoint.Counter named = counted;
+    if (named != null) {
+      log.append(new LogEntry.Point(named));
+    } else if (steps == 0) {
+      log.append(new LogEntry.Point(new ExecutionPoint.AtExit(pointExits)));
+    } else {
+      log.append(new LogEntry.Point(new ExecutionPoint.Step(pointExits, steps)));
+    }
   }
 
   private void digests(VcpuPosition position) throws SysException {
