@@ -31,6 +31,7 @@ import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
 import lockstep.replay.log.LogEntry;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
@@ -45,6 +46,8 @@ final class RecordedGuest {
   /** These guests make an exit at least every few milliseconds, or are placed by state-sync. */
   private static final ReplayOptions OPTIONS =
       new ReplayOptions(OptionalLong.empty(), false, false, TimeUnit.SECONDS.toNanos(20));
+
+  private static final InstructionCounter NO_COUNTER = InstructionCounter.none("none here");
 
   private final Loader loader;
   private final long memoryBytes;
@@ -118,6 +121,13 @@ final class RecordedGuest {
   }
 
   Recording record(RecordOptions options) throws Exception {
+    return record(options, NO_COUNTER, UnaryOperator.identity());
+  }
+
+  /** Records with a counter, and something planted between the machine and its recorder. */
+  Recording record(
+      RecordOptions options, InstructionCounter counter, UnaryOperator<InputSource> plant)
+      throws Exception {
     MemoryLog log = new MemoryLog();
     InputQueue queue = new InputQueue();
     LiveConsole console = new LiveConsole(queue);
@@ -126,14 +136,14 @@ final class RecordedGuest {
         KickTimer timer = new KickTimer(() -> kick.target.run())) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, timer);
-      Recorder recorder = new Recorder(host, 0, log, () -> {}, options);
+      Recorder recorder = new Recorder(host, 0, log, () -> {}, options, counter);
       DiskSink disk =
           medium
               .<DiskSink>map(present -> new DiskBridge(present, queue::offer))
               .orElse(request -> {});
       try (Machine machine =
           Machine.create(
-              kvm, config(), quirks, recorder, recorder.outputs(console), recorder.disk(disk))) {
+              kvm, config(), quirks, plant.apply(recorder), recorder.outputs(console), recorder.disk(disk))) {
         machine.boot(loader.load(quirks));
         queue.wakeWith(() -> kick.target.run());
         FutureTask<RunResult> task =
@@ -167,12 +177,26 @@ final class RecordedGuest {
   /** Replays with something planted between the machine and its replayer. */
   Replay replay(List<LogEntry> entries, UnaryOperator<InputSource> plant, ReplayOptions options)
       throws Exception {
+    return replay(entries, plant, options, NO_COUNTER);
+  }
+
+  /** Replays with a counter, which stands between the machine and its replayer. */
+  Replay replay(List<LogEntry> entries, SteppedCounter counter) throws Exception {
+    return replay(entries, counter::before, OPTIONS, counter);
+  }
+
+  private Replay replay(
+      List<LogEntry> entries,
+      UnaryOperator<InputSource> plant,
+      ReplayOptions options,
+      InstructionCounter counter)
+      throws Exception {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
     Kick kick = new Kick();
     try (Kvm kvm = Kvm.open();
         KickTimer timer = new KickTimer(() -> kick.target.run())) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
-      Replayer replayer = new Replayer(MemoryLog.source(entries), 0, timer, options);
+      Replayer replayer = new Replayer(MemoryLog.source(entries), 0, timer, options, counter);
       try (Machine machine =
           Machine.create(
               kvm,

@@ -59,6 +59,12 @@ public final class Recorder implements InputSource {
   /** A crash of the host loses at most about this much of a log file. */
   private static final long FLUSH_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /**
+   * How soon a host stop that came too close behind a delivery is tried again: about what a CPU
+   * takes for the widest skid margin.
+   */
+  private static final long RETRY_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
+
   private final HostInputs host;
   private final EntrySink log;
   private final Runnable flush;
@@ -84,6 +90,9 @@ public final class Recorder implements InputSource {
 
   /** The host stop where the vCPU stands, when the counter named it. */
   private ExecutionPoint.@Nullable Counter counted;
+
+  /** The least count since the last exit that may name a point. */
+  private long leastCount;
 
   private boolean pointLogged;
   private long pointExits;
@@ -270,7 +279,7 @@ public final class Recorder implements InputSource {
     startWaiting();
     counted = counterPoints.here(position, counter).orElse(null);
     if (counted != null) {
-      return atPoint(position);
+      return counted.count() < leastCount ? tryAgain(position) : atPoint(position);
     }
     if (!options.stateSync()
         || host.nowNanos() - waitingSinceNanos < options.maxInputDelayNanos()) {
@@ -281,6 +290,16 @@ public final class Recorder implements InputSource {
     }
     stateSync(position);
     return atPoint(position);
+  }
+
+  /**
+   * Where a replay would have to step an interrupt's delivery, which is more than one step: it goes
+   * on into the handler, and TF stays in the frame. A skid margin later the replay enters by running.
+   */
+  private Action tryAgain(VcpuPosition position) throws SysException {
+    waitingSinceNanos = TimerPort.NEVER;
+    host.armTimer(DELAY_TIMER, host.nowNanos() + RETRY_NANOS);
+    return run(Action.RUN, position);
   }
 
   private void stateSync(VcpuPosition position) throws SysException {
@@ -393,6 +412,7 @@ public final class Recorder implements InputSource {
   public void delivered(int vector) {
     log.append(new LogEntry.Delivery(vector));
     delivered = true;
+    leastCount = (counted == null ? 0 : counted.count()) + counter.skidMargin() + 1;
     stepsLeft = STEP_BUDGET;
     waitingSinceNanos = TimerPort.NEVER;
   }
@@ -405,6 +425,7 @@ public final class Recorder implements InputSource {
   @Override
   public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
     exits++;
+    leastCount = 0;
     roll.add(exit, address, sizeBytes, data);
     if (exits % ExitRoll.EXITS_PER_DIGEST == 0) {
       log.append(new LogEntry.ExitDigest(exits, roll.digest()));
