@@ -143,7 +143,12 @@ final class RecordedGuest {
               .orElse(request -> {});
       try (Machine machine =
           Machine.create(
-              kvm, config(), quirks, plant.apply(recorder), recorder.outputs(console), recorder.disk(disk))) {
+              kvm,
+              config(),
+              quirks,
+              plant.apply(recorder),
+              recorder.outputs(console),
+              recorder.disk(disk))) {
         machine.boot(loader.load(quirks));
         queue.wakeWith(() -> kick.target.run());
         FutureTask<RunResult> task =

@@ -294,7 +294,8 @@ public final class Recorder implements InputSource {
 
   /**
    * Where a replay would have to step an interrupt's delivery, which is more than one step: it goes
-   * on into the handler, and TF stays in the frame. A skid margin later the replay enters by running.
+   * on into the handler, and TF stays in the frame. A skid margin later the replay enters by
+   * running.
    */
   private Action tryAgain(VcpuPosition position) throws SysException {
     waitingSinceNanos = TimerPort.NEVER;
