@@ -28,9 +28,6 @@ final class KvmFindings {
   private static final int[] XGETBV = {0x0f, 0x01, 0xd0};
   private static final int[] IN_AL = {0xe4, ProbeGuest.ANSWER_PORT};
 
-  /** What the PMU's guest code has: a loop with this many conditional branches. */
-  private static final int BRANCHES = 1_000;
-
   private final Kvm kvm;
   private final Cpuid cpuid;
   private final List<Finding> findings = new ArrayList<>();
@@ -183,33 +180,16 @@ final class KvmFindings {
   }
 
   private void counters() throws SysException {
-    try (ProbeGuest guest = new ProbeGuest(kvm, cpuid)) {
-      guest.code(
-          ProbeGuest.KERNEL_CODE,
-          0xb9,
-          BRANCHES & 0xff,
-          BRANCHES >> 8,
-          0,
-          0, // start: mov ecx, BRANCHES
-          0xff,
-          0xc9, // loop: dec ecx
-          0x75,
-          0xfc, // jnz loop
-          0xe7,
-          ProbeGuest.ANSWER_PORT, // out 0x10, eax
-          0xeb,
-          0xf3); // jmp start
-      PmuSelfTest.Result result = PmuSelfTest.run(guest::run, BRANCHES);
-      findings.add(
-          Finding.of(
-              "performance counters",
-              result.event().isPresent(),
-              new String[] {result.reason(), result.reason()},
-              new String[] {
-                "counter placement is possible; not verified on hardware by its makers",
-                "no counter placement: at-exit and step are used"
-              }));
-    }
+    PmuSelfTest.Result result = HostCounter.selfTest(kvm, cpuid);
+    findings.add(
+        Finding.of(
+            "performance counters",
+            result.event().isPresent(),
+            new String[] {result.reason(), result.reason()},
+            new String[] {
+              "counter placement is possible; not verified on hardware by its makers",
+              "no counter placement: at-exit, step and state-sync are used"
+            }));
   }
 
   private static String word(Level level) {

@@ -10,10 +10,6 @@ final class PlacementConverter implements ITypeConverter<PlacementWord> {
 
   @Override
   public PlacementWord convert(String text) {
-    if (text.equals("counter")) {
-      throw new TypeConversionException(
-          "placement counter needs a performance counter, and is not built yet; use auto");
-    }
     for (PlacementWord word : PlacementWord.values()) {
       if (word.word().equals(text)) {
         return word;

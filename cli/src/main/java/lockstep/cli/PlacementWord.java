@@ -7,6 +7,7 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Cpuid;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.probe.DebugProbe;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 import lockstep.sys.SysException;
@@ -16,6 +17,7 @@ enum PlacementWord {
   AUTO,
   AT_EXIT,
   STEP,
+  COUNTER,
   STATE_SYNC;
 
   String word() {
@@ -51,6 +53,23 @@ enum PlacementWord {
         maxInputDelayNanos,
         usual.machineDigestNanos(),
         usual.exitsPerRegisters());
+  }
+
+  /**
+   * What counts for it on this host; the caller closes it.
+   *
+   * @throws CommandFailure when it is {@link #COUNTER} and this host has none
+   */
+  InstructionCounter counter(Kvm kvm) throws SysException, CommandFailure {
+    if (this != AUTO && this != COUNTER) {
+      return InstructionCounter.none("not asked for");
+    }
+    InstructionCounter counter = HostCounter.open(kvm);
+    if (this == COUNTER && counter.missing().isPresent()) {
+      throw new CommandFailure(
+          "placement counter: " + counter.missing().get(), "use --placement auto");
+    }
+    return counter;
   }
 
   private static StepReach reach(Kvm kvm) throws SysException {

@@ -11,6 +11,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.LogHeader;
 import lockstep.replay.log.LogWriter;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.record.RecordOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -91,9 +92,10 @@ final class RecordCommand implements Callable<Integer> {
                 "step-reach", options.stepReach().toString()));
     RecordedRun run = new RecordedRun();
     RunResult result;
-    try (LogWriter log = create(header);
+    try (InstructionCounter counter = placement.counter(kvm);
+        LogWriter log = create(header);
         TerminalConsole console = TerminalConsole.open(run)) {
-      result = run.run(kvm, from, console.output(), log, options);
+      result = run.run(kvm, from, console.output(), log, options, counter);
     } catch (UncheckedIOException e) {
       throw failure(new IOException(e.getMessage(), e));
     } catch (IOException e) {

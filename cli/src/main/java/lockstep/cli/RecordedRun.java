@@ -17,6 +17,7 @@ import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.LogWriter;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
 
@@ -63,12 +64,18 @@ final class RecordedRun implements ConsoleTarget {
   }
 
   /** Starts, records and runs to the end; the machine is gone when it returns. */
-  RunResult run(Kvm kvm, Start start, OutputSink sink, LogWriter log, RecordOptions options)
+  RunResult run(
+      Kvm kvm,
+      Start start,
+      OutputSink sink,
+      LogWriter log,
+      RecordOptions options,
+      InstructionCounter counter)
       throws Exception {
     try (KickTimer timer = vcpu.timer()) {
       long startNanos = start.clockNanos();
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
-      Recorder recorder = new Recorder(host, startNanos, log, log::flush, options);
+      Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
       try (Machine machine =
           Machine.create(kvm, start.config(), start.quirks(), recorder, recorder.outputs(sink))) {
         start.into(machine);

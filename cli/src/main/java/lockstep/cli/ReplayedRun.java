@@ -24,6 +24,7 @@ import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.LogFormatException;
 import lockstep.replay.log.LogReader;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.playback.GoesLive;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
@@ -71,8 +72,9 @@ final class ReplayedRun implements ConsoleTarget {
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
+        InstructionCounter counter = HostCounter.open(kvm);
         KickTimer timer = vcpu.timer()) {
-      Replayer replayer = new Replayer(log, startNanos, timer, options);
+      Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       try (Machine machine = machine(kvm, saved, replayer, replayer.outputs(sink))) {
         return vcpu.run(machine, queue, () -> replayer.finish(machine.position(), machine.run()));
       }
@@ -84,9 +86,10 @@ final class ReplayedRun implements ConsoleTarget {
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
+        InstructionCounter counter = HostCounter.open(kvm);
         KickTimer timer = vcpu.timer();
         TerminalConsole console = TerminalConsole.open(this)) {
-      Replayer replayer = new Replayer(log, startNanos, timer, options);
+      Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       GoesLive source =
           new GoesLive(
               replayer,

@@ -359,7 +359,10 @@ public final class Replayer implements InputSource {
     }
     point = null;
     return switch (search.look(position)) {
-      case RUN -> Action.RUN;
+      case RUN -> {
+        armWatch();
+        yield Action.RUN;
+      }
       case STEP -> Action.STEP;
       case FOUND -> {
         between = false;
