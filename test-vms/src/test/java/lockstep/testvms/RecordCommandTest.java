@@ -53,6 +53,23 @@ class RecordCommandTest {
   }
 
   @Test
+  void placementCounterIsRefusedInOneLineWhereThePmuDoesNotPassAndWorksWhereItDoes()
+      throws Exception {
+    Path log = directory.resolve("counter.log");
+    Answer answer =
+        lockstep("record", log.toString(), "--guest", "hello", "--placement", "counter");
+    if (answer.code() == 0) {
+      Answer replay = lockstep("replay", log.toString());
+      assertEquals(0, replay.code(), replay.text());
+    } else {
+      assertEquals(1, answer.code(), answer.text());
+      assertTrue(answer.isOneLine(), answer.text());
+      assertTrue(answer.text().contains("placement counter: "), answer.text());
+      assertFalse(Files.exists(log), "a refused recording left a log");
+    }
+  }
+
+  @Test
   void aRecordingReplaysFromItsFileAloneAndTheLogCommandsReadIt() throws Exception {
     Path log = recordEcho();
     assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
