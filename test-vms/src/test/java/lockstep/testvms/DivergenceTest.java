@@ -210,12 +210,11 @@ class DivergenceTest {
   }
 
   /** Passes everything on to a replayer; subclasses do one thing more at the first stop. */
-  private abstract static class Planted implements InputSource {
-    private final InputSource real;
+  private abstract static class Planted extends PassedOn {
     private boolean done;
 
     Planted(InputSource real) {
-      this.real = real;
+      super(real);
     }
 
     abstract Action plant(VcpuPosition position) throws SysException;
@@ -226,32 +225,7 @@ class DivergenceTest {
         done = true;
         return plant(position);
       }
-      return real.next(position);
-    }
-
-    @Override
-    public ExternalInput input() {
-      return real.input();
-    }
-
-    @Override
-    public void delivered(int vector) {
-      real.delivered(vector);
-    }
-
-    @Override
-    public void armTimer(int timer, long deadlineNanos) {
-      real.armTimer(timer, deadlineNanos);
-    }
-
-    @Override
-    public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
-      real.guestExit(exit, address, sizeBytes, data);
-    }
-
-    @Override
-    public long nowNanos() {
-      return real.nowNanos();
+      return super.next(position);
     }
   }
 

@@ -47,7 +47,7 @@ final class RecordedGuest {
   private static final ReplayOptions OPTIONS =
       new ReplayOptions(OptionalLong.empty(), false, false, TimeUnit.SECONDS.toNanos(20));
 
-  private static final InstructionCounter NO_COUNTER = InstructionCounter.none("none here");
+  static final InstructionCounter NO_COUNTER = InstructionCounter.none("none here");
 
   private final Loader loader;
   private final long memoryBytes;

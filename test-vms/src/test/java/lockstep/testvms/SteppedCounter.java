@@ -252,6 +252,11 @@ final class SteppedCounter implements InputSource, InstructionCounter {
     }
 
     @Override
+    public boolean canStep() throws SysException {
+      return at().canStep();
+    }
+
+    @Override
     public StoppedMachine machine() {
       return at().machine();
     }

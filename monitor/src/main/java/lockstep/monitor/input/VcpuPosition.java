@@ -47,6 +47,12 @@ public interface VcpuPosition {
   /** Whether the vCPU is in CPL 0; completes the instruction first. */
   boolean inKernelMode() throws SysException;
 
+  /**
+   * Whether the next instruction can be single-stepped without the guest noticing; completes the
+   * one before it first. Depends on the guest's state alone.
+   */
+  boolean canStep() throws SysException;
+
   /** The whole machine as it stands. */
   StoppedMachine machine();
 

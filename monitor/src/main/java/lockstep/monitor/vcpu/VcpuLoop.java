@@ -16,7 +16,6 @@ import java.util.Optional;
 import java.util.function.Function;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.Reg;
-import lockstep.kvm.SystemRegisters.SegmentName;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
@@ -35,7 +34,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Runs on the vCPU thread only. Handling an exit allocates nothing once warm.
  */
 public final class VcpuLoop implements VcpuPosition {
-  private static final int HLT = 0xf4;
   private static final Reg[] REGISTER_ORDER = Reg.values();
 
   private final VcpuFd vcpu;
@@ -49,12 +47,14 @@ public final class VcpuLoop implements VcpuPosition {
   private final MsrExits msrs;
   private final Quirks quirks;
   private final StoppedMachine machine;
+  private final StepEngine steps;
 
   private Stop stop = Stop.START;
   private boolean halted;
   private boolean completionPending;
   private boolean injected;
   private boolean shadowEnded;
+  private boolean shadowed;
   private long guestExits;
   private @Nullable RunResult result;
 
@@ -74,6 +74,7 @@ public final class VcpuLoop implements VcpuPosition {
     this.specialPorts = parts.specialPorts();
     this.msrs = parts.msrs();
     this.quirks = parts.quirks();
+    this.steps = new StepEngine(vcpu, memory);
     this.machine = parts.machine().apply(this);
   }
 
@@ -180,6 +181,7 @@ public final class VcpuLoop implements VcpuPosition {
   private void enter(boolean toWindow) throws SysException {
     vcpu.requestInterruptWindow(toWindow);
     injected = false;
+    shadowed = false;
     completionPending = false;
     if (vcpu.run()) {
       handleExit();
@@ -191,8 +193,10 @@ public final class VcpuLoop implements VcpuPosition {
   private void step() throws SysException {
     vcpu.requestInterruptWindow(false);
     injected = false;
+    shadowed = false;
     completeInstruction();
-    if (opcodeAtRip() == HLT) {
+    steps.begin();
+    if (steps.atHalt()) {
       // Under a step some KVMs report the step first and the HLT one entry later, when the guest is
       // already elsewhere. HLT exits by itself.
       enter(false);
@@ -208,15 +212,8 @@ public final class VcpuLoop implements VcpuPosition {
     } finally {
       vcpu.singleStep(false);
     }
-  }
-
-  /** The first byte of the next instruction, or -1 where it is not in RAM. */
-  private int opcodeAtRip() throws SysException {
-    vcpu.readRegs();
-    vcpu.readSregs();
-    long linear = vcpu.reg(Reg.RIP) + vcpu.sregs().segment(SegmentName.CS).base();
-    long physical = vcpu.translate(linear);
-    return physical >= 0 && memory.contains(physical, 1) ? memory.getByte(physical) : -1;
+    // Not every KVM keeps the shadow of an STI that was stepped over (VMX drops it).
+    shadowed = steps.finish(stop == Stop.STEPPED);
   }
 
   private void deliver() throws SysException {
@@ -337,7 +334,7 @@ public final class VcpuLoop implements VcpuPosition {
 
   @Override
   public boolean canTakeInterrupt() {
-    return !injected && vcpu.readyForInterrupt();
+    return !injected && !shadowed && vcpu.readyForInterrupt();
   }
 
   @Override
@@ -362,6 +359,16 @@ public final class VcpuLoop implements VcpuPosition {
   }
 
   @Override
+  public boolean canStep() throws SysException {
+    if (injected || halted) {
+      // The frame of an interrupt that is delivered in a step would have TF set.
+      return false;
+    }
+    completeInstruction();
+    return steps.canStep();
+  }
+
+  @Override
   public StoppedMachine machine() {
     return machine;
   }
@@ -370,6 +377,7 @@ public final class VcpuLoop implements VcpuPosition {
   public void cpuStateReplaced() throws SysException {
     completionPending = false;
     injected = false;
+    shadowed = false;
     halted = false;
     stop = Stop.START;
     // An entry that executes nothing: KVM shows whether this state can take an interrupt.

@@ -164,6 +164,11 @@ class LiveInputsTest {
     }
 
     @Override
+    public boolean canStep() {
+      throw new AssertionError("a live source makes no steps");
+    }
+
+    @Override
     public StoppedMachine machine() {
       throw new AssertionError("a live source looks at no state");
     }

@@ -245,8 +245,8 @@ public final class Recorder implements InputSource {
   private boolean canStep(VcpuPosition position) throws SysException {
     return switch (options.stepReach()) {
       case NONE -> false;
-      case KERNEL -> position.inKernelMode();
-      case ALL -> true;
+      case KERNEL -> position.inKernelMode() && position.canStep();
+      case ALL -> position.canStep();
     };
   }
 

@@ -184,6 +184,11 @@ final class SyntheticCpu implements VcpuPosition, InstructionCounter {
   }
 
   @Override
+  public boolean canStep() {
+    return true;
+  }
+
+  @Override
   public StoppedMachine machine() {
     throw new UnsupportedOperationException("nothing but registers here");
   }

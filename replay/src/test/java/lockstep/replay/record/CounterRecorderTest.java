@@ -207,6 +207,11 @@ class CounterRecorderTest {
     }
 
     @Override
+    public boolean canStep() {
+      return true;
+    }
+
+    @Override
     public StoppedMachine machine() {
       throw new UnsupportedOperationException("no machine here");
     }

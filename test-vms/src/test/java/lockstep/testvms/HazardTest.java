@@ -1,0 +1,150 @@
+package lockstep.testvms;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.reflect.Proxy;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.ExecutionPoint;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.StepReach;
+import lockstep.sys.SysException;
+import lockstep.testing.KvmRequired;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * The hazards of docs/determinism.md, each on a guest made for it (hazards.S): timer interrupts
+ * come while one kind of instruction is executed again and again. The guest checks what the
+ * architecture promises; the replay must have equal registers at every exit and an equal machine at
+ * the end.
+ */
+@KvmRequired
+class HazardTest {
+  private static final Guest GUEST =
+      new Guest(
+          "hazards",
+          "interrupts at the boundary of one kind of instruction",
+          "/lockstep/guests/hazards.elf",
+          Guest.Format.MULTIBOOT,
+          8,
+          "",
+          Pattern.compile("^hazards: test [0-9]+, ticks [0-9]+, mix [0-9a-f]{16}, errors 0{16}\n$"),
+          0);
+
+  /** What the guest waits for unless told otherwise. */
+  private static final int TICKS = 40;
+
+  /** The tests of hazards.S, in its order. */
+  private enum Hazard {
+    PORTS,
+    WINDOW,
+    FLAGS,
+    SHADOWS,
+    CPUID,
+    REP,
+    MASKED,
+    TRAPS,
+    SYSCALL
+  }
+
+  /** Every exit's registers are in the log; what waits longer than this goes by state-sync. */
+  private static RecordOptions options(StepReach reach) {
+    return new RecordOptions(
+        reach,
+        true,
+        TimeUnit.MILLISECONDS.toNanos(10),
+        RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
+        1);
+  }
+
+  private static RecordedGuest guest(Hazard hazard) {
+    return RecordedGuest.of(GUEST, "test=" + hazard.ordinal());
+  }
+
+  private static RecordedGuest.Recording recordAndReplay(Hazard hazard, StepReach reach)
+      throws Exception {
+    RecordedGuest guest = guest(hazard);
+    RecordedGuest.Recording recording = guest.record(options(reach));
+    if (hazard == Hazard.TRAPS && recording.how() instanceof RunResult.Crashed crashed) {
+      // A KVM that emulates kernel code may not know INT n (docs/host-kvm.md): it must say so.
+      assertTrue(crashed.report().contains("cannot emulate"), crashed.report());
+      assertTrue(crashed.report().contains("code at RIP: cd 80"), crashed.report());
+    } else {
+      assertEquals(new RunResult.ExitPort(0), recording.how(), recording.console());
+      assertTrue(GUEST.passes(recording.console(), 0), recording.console());
+      assertTrue(recording.count(LogEntry.Kind.DELIVERY) >= TICKS, recording.console());
+    }
+    RecordReplayTest.assertReplays(guest, recording);
+    return recording;
+  }
+
+  private static boolean hasSteps(RecordedGuest.Recording recording) {
+    return recording.entries().stream()
+        .anyMatch(
+            entry ->
+                entry instanceof LogEntry.Point point && point.at() instanceof ExecutionPoint.Step);
+  }
+
+  /**
+   * With the interrupt taken after single steps from an exit. Fails if a port or MMIO instruction
+   * is not completed first (PORTS: string pointers), if TF leaks (FLAGS, TRAPS, SYSCALL), if a
+   * shadow is cut short or a stepped HLT forgotten (SHADOWS), or if a step swallows an instruction
+   * (CPUID) or cuts one short (REP).
+   */
+  @ParameterizedTest
+  @EnumSource(Hazard.class)
+  void anInterruptPlacedByStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
+    RecordedGuest.Recording recording = recordAndReplay(hazard, StepReach.KERNEL);
+    assertTrue(hasSteps(recording) || hazard == Hazard.TRAPS, "no interrupt was placed by steps");
+  }
+
+  /**
+   * Without steps: the interrupt waits for an exit at which the guest can take it, or goes by
+   * state-sync where there is none. Fails if a point is inferred from an interrupt-window exit,
+   * which comes late on some KVMs (WINDOW: the guest's counter would differ in the replay).
+   */
+  @ParameterizedTest
+  @EnumSource(Hazard.class)
+  void anInterruptPlacedWithoutStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
+    assertFalse(hasSteps(recordAndReplay(hazard, StepReach.NONE)));
+  }
+
+  /** The guest's checks are worth something: it notices an interrupt that it cannot take yet. */
+  @Test
+  void anInterruptForcedInIsSeenByTheGuest() throws Exception {
+    RecordedGuest.Recording recording =
+        guest(Hazard.MASKED)
+            .record(options(StepReach.NONE), RecordedGuest.NO_COUNTER, ForcesInterrupts::new);
+    assertFalse(GUEST.passes(recording.console(), 0), recording.console());
+  }
+
+  /** Tells the source that the guest can take an interrupt anywhere. */
+  private static final class ForcesInterrupts extends PassedOn {
+    ForcesInterrupts(InputSource real) {
+      super(real);
+    }
+
+    @Override
+    public Action next(VcpuPosition position) throws InterruptedException, SysException {
+      VcpuPosition eager =
+          (VcpuPosition)
+              Proxy.newProxyInstance(
+                  VcpuPosition.class.getClassLoader(),
+                  new Class<?>[] {VcpuPosition.class},
+                  (proxy, method, arguments) ->
+                      switch (method.getName()) {
+                        case "interruptsEnabled", "canTakeInterrupt" -> true;
+                        default -> method.invoke(position, arguments);
+                      });
+      return super.next(eager);
+    }
+  }
+}
