@@ -44,7 +44,11 @@
 #define TF_IN_PUSHF     0x04
 #define TF_IN_R11       0x08
 #define IF_WAS_CLEAR    0x10            /* an interrupt came with interrupts off */
-#define IN_SHADOW       0x20            /* or between an instruction and its shadow */
+/* or between an instruction and the one in its shadow: */
+#define IN_SHADOW1      0x20
+#define IN_SHADOW2      0x100
+#define IN_SHADOW3      0x200
+#define IN_SHADOW4      0x400
 #define WRONG_RESULT    0x40            /* an instruction ran twice, or not at all */
 #define DEBUG_EXCEPTION 0x80            /* a single step was seen by the guest */
 
@@ -254,12 +258,8 @@ no_interrupt2:
     in $PORT_B, %al
     masked
     sti
-    mov %ecx, %ss                       /* two shadows in a row: the second one need not hold */
-    nop
-    masked
-    mov %ecx, %ss
-    sti
 no_interrupt3:
+    mov %ecx, %ss                       /* two in a row: the second shadow need not hold */
     nop
     in $PORT_B, %al
     pop %rcx
@@ -394,13 +394,13 @@ timer_interrupt:
     check c, IF_WAS_CLEAR
     mov FRAME_RIP(%rsp), %rax
     cmp $no_interrupt1, %rax
-    check ne, IN_SHADOW
+    check ne, IN_SHADOW1
     cmp $no_interrupt2, %rax
-    check ne, IN_SHADOW
+    check ne, IN_SHADOW2
     cmp $no_interrupt3, %rax
-    check ne, IN_SHADOW
+    check ne, IN_SHADOW3
     cmp $no_interrupt4, %rax
-    check ne, IN_SHADOW
+    check ne, IN_SHADOW4
     mov mix, %rbx
     rol $5, %rbx
     add %rax, %rbx

@@ -104,7 +104,10 @@ final class StepEngine {
     }
     if (longMode) {
       // PUSHF and POPF are 64 bits wide by themselves, IRET is not.
-      return wide || kind != StepKind.INTERRUPT_RETURN && !other ? 8 : other ? 2 : 4;
+      if (wide || (kind != StepKind.INTERRUPT_RETURN && !other)) {
+        return 8;
+      }
+      return other ? 2 : 4;
     }
     return segment.db() == other ? 2 : 4;
   }
@@ -177,7 +180,7 @@ final class StepEngine {
     long value = 0;
     for (int i = bytes - 1; i >= 0; i--) {
       long physical = physical(linear + i);
-      value = value << Byte.SIZE | (physical < 0 ? 0 : memory.getByte(physical) & 0xff);
+      value = (value << Byte.SIZE) | (physical < 0 ? 0 : memory.getByte(physical) & 0xff);
     }
     return value;
   }

@@ -19,7 +19,7 @@ final class StepKindTest {
     "f348ab90, REFUSED", // rep stosq
     "f2ae90, REFUSED", // repne scasb
     "a490, PLAIN", // movsb
-    "6690, PLAIN", // a NOP with a prefix is no string instruction
+    "669090, PLAIN", // a NOP with a prefix is no string instruction
     "f3909090, PLAIN", // pause
     "f36c90, REFUSED", // rep insb
     "e461, PLAIN", // in al, 0x61
