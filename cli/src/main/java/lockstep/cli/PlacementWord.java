@@ -41,7 +41,8 @@ enum PlacementWord {
    * @throws CommandFailure when this host cannot
    */
   RecordOptions options(Kvm kvm, long maxInputDelayNanos) throws SysException, CommandFailure {
-    StepReach reach = this == AUTO || this == STEP ? reach(kvm) : StepReach.NONE;
+    // Not for AUTO: docs/replay.md says why.
+    StepReach reach = this == STEP ? reach(kvm) : StepReach.NONE;
     if (this == STEP && reach == StepReach.NONE) {
       throw new CommandFailure(
           "this KVM does not single-step", "use --placement at-exit or state-sync");

@@ -31,6 +31,7 @@ import lockstep.replay.log.LogHeader;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.log.LogStatistics;
 import lockstep.replay.log.LogWriter;
+import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.record.RecordOptions;
@@ -199,7 +200,7 @@ final class ReplayBench {
 
   private void record(Start start, Path log, RecordedRun run) throws Exception {
     try (LogWriter writer = LogWriter.create(log, new LogHeader(Map.of()))) {
-      run.run(kvm, start, NOWHERE, writer, options);
+      run.run(kvm, start, NOWHERE, writer, options, InstructionCounter.none("a benchmark without"));
     }
   }
 
