@@ -234,22 +234,12 @@ public final class Recorder implements InputSource {
       return run(Action.RUN_TO_WINDOW, position);
     }
     // Not with an interrupt on its way in: the step's trap flag would go into its frame.
-    if (!delivered && stepsLeft > 0 && worthSteps() && canStep(position)) {
+    if (!delivered && stepsLeft > 0 && canStep(position)) {
       stepsLeft--;
       steps++;
       return run(Action.STEP, position);
     }
     return run(Action.RUN, position);
-  }
-
-  /**
-   * Where a state-sync would come to help, steps wait a while: most interrupts find an exit that
-   * takes them. Stepped out of every handler at once, a guest whose ticks come faster than it can
-   * serve them would do nothing else (seen: a boot took four times as long).
-   */
-  private boolean worthSteps() {
-    return !options.stateSync()
-        || host.nowNanos() - waitingSinceNanos >= options.maxInputDelayNanos() / 4;
   }
 
   private boolean canStep(VcpuPosition position) throws SysException {
