@@ -71,6 +71,9 @@ class HazardTest {
         1);
   }
 
+  /** Far more than it takes on an idle and on a busy host. */
+  private static final int MOST_RUNS = 30;
+
   private static RecordedGuest guest(Hazard hazard) {
     return RecordedGuest.of(GUEST, "test=" + hazard.number);
   }
@@ -108,8 +111,12 @@ class HazardTest {
   @ParameterizedTest
   @EnumSource(Hazard.class)
   void anInterruptPlacedByStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
-    RecordedGuest.Recording recording = recordAndReplay(hazard, StepReach.KERNEL);
-    assertTrue(hasSteps(recording) || hazard == Hazard.TRAPS, "no interrupt was placed by steps");
+    // Whether a tick finds the guest with interrupts off is the host's timing: some runs have none.
+    boolean stepped = false;
+    for (int run = 0; run < MOST_RUNS && !stepped; run++) {
+      stepped = hasSteps(recordAndReplay(hazard, StepReach.KERNEL));
+    }
+    assertTrue(stepped || hazard == Hazard.TRAPS, "no interrupt was placed by steps");
   }
 
   /**
