@@ -7,6 +7,7 @@ import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.replay.log.LogEntry;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +36,13 @@ public final class GoesLive implements InputSource {
   private InputSource source() {
     InputSource now = live;
     return now == null ? replayer : now;
+  }
+
+  /** Whether a replay that is to go live ends before this entry: the host's decision to stop. */
+  static boolean before(LogEntry entry) {
+    return entry instanceof LogEntry.Input input
+        && input.input() instanceof ExternalInput.HostDecision decision
+        && decision.decision() == ExternalInput.Decision.STOP;
   }
 
   /** Whether the log is behind. */

@@ -3,7 +3,6 @@ package lockstep.replay.playback;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
@@ -34,23 +33,18 @@ import org.jspecify.annotations.Nullable;
  * <p>Nothing here waits for a timer: an idle guest is brought to its next input at once.
  */
 public final class Replayer implements InputSource {
-  /** How often a guest without exits is looked at. */
-  private static final long WATCH_NANOS = 1_000_000_000L;
-
   private final EntrySource log;
   private final ReplayOptions options;
-  private final WakeTimer watch;
-  private final long startNanos;
+  private final ProgressWatch watch;
+  private final ReplayClock clock;
   private final ExitRoll roll = new ExitRoll();
-  private final ExitTrace trace = new ExitTrace();
+  private final FirstDifference difference = new FirstDifference();
   private final long[] registers = new long[VcpuPosition.REGISTERS];
   private final long[] deadlineNanos = new long[MachineLayout.TIMERS];
 
   private boolean started;
   private long exits;
   private long lastOutputExit = -1;
-  private long clockNanos;
-  private long hostStartNanos;
   private int steps;
   private final CounterSearch search;
 
@@ -65,17 +59,8 @@ public final class Replayer implements InputSource {
 
   private @Nullable ExecutionPoint point;
   private @Nullable ExternalInput current;
-  private LogEntry.@Nullable Registers lastRegisters;
-  private @Nullable Finding finding;
   private boolean logOver;
   private boolean reached;
-  private long watchedExits = -1;
-  private long watchedSinceNanos;
-  private long watchArmedNanos;
-
-  /** A divergence before anyone has looked at the registers. */
-  private record Finding(
-      Divergence.Kind kind, long exits, long logPosition, String recorded, String replayed) {}
 
   /** A replayer that finds no points of placement counter. */
   public Replayer(EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
@@ -96,9 +81,8 @@ public final class Replayer implements InputSource {
       InstructionCounter counter) {
     this.search = new CounterSearch(counter);
     this.log = log;
-    this.startNanos = startNanos;
-    this.clockNanos = startNanos;
-    this.watch = watch;
+    this.clock = new ReplayClock(startNanos, options.realTime());
+    this.watch = new ProgressWatch(watch);
     this.options = options;
     Arrays.fill(deadlineNanos, TimerPort.NEVER);
   }
@@ -138,26 +122,15 @@ public final class Replayer implements InputSource {
   @Override
   public long nowNanos() {
     if (!started) {
-      return startNanos;
+      return clock.nanos();
     }
     Kind kind = log.peekKind();
     if (kind == Kind.CLOCK) {
-      clockNanos = Math.max(clockNanos, log.takeClock());
-      pace();
+      clock.advanceTo(log.takeClock());
     } else if (kind != null) {
       diverge(Divergence.Kind.CLOCK, describeNext(), "a clock reading");
     }
-    return clockNanos;
-  }
-
-  /** Waits while the guest's clock is ahead of the host's. */
-  private void pace() {
-    if (options.realTime()) {
-      long ahead = clockNanos - startNanos - (System.nanoTime() - hostStartNanos);
-      if (ahead > 0) {
-        LockSupport.parkNanos(this, ahead);
-      }
-    }
+    return clock.nanos();
   }
 
   @Override
@@ -165,9 +138,9 @@ public final class Replayer implements InputSource {
     if (!started) {
       started = true;
       exits = position.guestExits();
-      hostStartNanos = System.nanoTime();
-      watchedSinceNanos = hostStartNanos;
-      watchArmedNanos = hostStartNanos - WATCH_NANOS;
+      long now = System.nanoTime();
+      clock.start(now);
+      watch.start(now);
     }
     if (Thread.interrupted()) {
       throw new InterruptedException("vCPU thread told to end");
@@ -192,14 +165,14 @@ public final class Replayer implements InputSource {
       }
     }
     stepping = false;
-    while (finding == null) {
+    while (!difference.found()) {
       if (options.stopAtExits().isPresent()
           && position.guestExits() >= options.stopAtExits().getAsLong()) {
         reached = true;
         return Action.STOP;
       }
       Kind kind = log.peekKind();
-      if (kind == null || (kind == Kind.INPUT && options.goLive() && isStop(next()))) {
+      if (kind == null || (kind == Kind.INPUT && options.goLive() && GoesLive.before(next()))) {
         logOver = true;
         return Action.STOP;
       }
@@ -209,12 +182,6 @@ public final class Replayer implements InputSource {
       }
     }
     return Action.STOP;
-  }
-
-  private static boolean isStop(LogEntry entry) {
-    return entry instanceof LogEntry.Input input
-        && input.input() instanceof ExternalInput.HostDecision decision
-        && decision.decision() == ExternalInput.Decision.STOP;
   }
 
   /** What the next entry asks for; null when it was taken and the one behind it counts. */
@@ -243,7 +210,7 @@ public final class Replayer implements InputSource {
       return diverge(Divergence.Kind.POINT, describeNext(), "a guest waiting in HLT");
     }
     point = null;
-    armWatch();
+    watch.arm();
     return Action.RUN;
   }
 
@@ -253,10 +220,10 @@ public final class Replayer implements InputSource {
       return beforeOrPast(entry.exits(), position);
     }
     position.readRegisters(registers);
-    Optional<String> difference = Comparison.registers(entry.values(), registers);
-    lastRegisters = entry;
-    if (difference.isPresent()) {
-      return diverge(Divergence.Kind.REGISTERS, "other registers", difference.get());
+    Optional<String> other = Comparison.registers(entry.values(), registers);
+    difference.recordedRegisters(entry);
+    if (other.isPresent()) {
+      return diverge(Divergence.Kind.REGISTERS, "other registers", other.get());
     }
     log.take();
     return null;
@@ -273,13 +240,13 @@ public final class Replayer implements InputSource {
 
   private void compareMachines(LogEntry.MachineDigest entry, VcpuPosition position)
       throws SysException {
-    Optional<String> difference =
+    Optional<String> other =
         Comparison.machines(entry.digest(), MachineDigests.of(position.machine()));
-    if (difference.isPresent()) {
+    if (other.isPresent()) {
       diverge(
           Divergence.Kind.MACHINE,
           "machine " + entry.digest().name(),
-          "a machine that differs in " + difference.get());
+          "a machine that differs in " + other.get());
     } else {
       log.take();
     }
@@ -360,7 +327,7 @@ public final class Replayer implements InputSource {
     point = null;
     return switch (search.look(position)) {
       case RUN -> {
-        armWatch();
+        watch.arm();
         yield Action.RUN;
       }
       case STEP -> Action.STEP;
@@ -380,8 +347,7 @@ public final class Replayer implements InputSource {
     log.take();
     current = entry.input();
     if (entry.input() instanceof ExternalInput.TimerExpiry expiry) {
-      clockNanos = Math.max(clockNanos, expiry.nowNanos());
-      pace();
+      clock.advanceTo(expiry.nowNanos());
     }
     return Action.APPLY;
   }
@@ -418,19 +384,15 @@ public final class Replayer implements InputSource {
   public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
     exits++;
     roll.add(exit, address, sizeBytes, data);
-    trace.add(exit, address, sizeBytes, data);
-    if (exits % ExitRoll.EXITS_PER_DIGEST != 0 || finding != null) {
-      return;
-    }
-    Kind kind = log.peekKind();
-    if (kind == null) {
+    difference.guestExit(exit, address, sizeBytes, data);
+    if (exits % ExitRoll.EXITS_PER_DIGEST != 0 || difference.found()) {
       return;
     }
     if (log.peek() instanceof LogEntry.ExitDigest entry
         && entry.exits() == exits
         && entry.digest() == roll.digest()) {
       log.take();
-    } else {
+    } else if (log.peekKind() != null) {
       diverge(
           Divergence.Kind.EXITS,
           describeNext(),
@@ -454,26 +416,14 @@ public final class Replayer implements InputSource {
   }
 
   private void watchProgress(VcpuPosition position) {
-    long now = System.nanoTime();
-    if (position.guestExits() != watchedExits) {
-      watchedExits = position.guestExits();
-      watchedSinceNanos = now;
-    } else if (now - watchedSinceNanos > options.stallNanos()) {
+    long stalledNanos = watch.stalledNanos(position.guestExits());
+    if (stalledNanos > options.stallNanos()) {
       diverge(
           Divergence.Kind.STALL,
           describeNext(),
-          "no guest exit for %d s".formatted((now - watchedSinceNanos) / 1_000_000_000L));
+          "no guest exit for %d s".formatted(stalledNanos / 1_000_000_000L));
     }
-    armWatch();
-  }
-
-  /** A kick can come while the loop is elsewhere and is forgotten then, so it is asked for anew. */
-  private void armWatch() {
-    long now = System.nanoTime();
-    if (now - watchArmedNanos >= WATCH_NANOS) {
-      watchArmedNanos = now;
-      watch.wakeAt(now + WATCH_NANOS);
-    }
+    watch.arm();
   }
 
   private String describeNext() {
@@ -482,9 +432,7 @@ public final class Replayer implements InputSource {
   }
 
   private @Nullable Action diverge(Divergence.Kind kind, String recorded, String replayed) {
-    if (finding == null) {
-      finding = new Finding(kind, exits, log.position(), recorded, replayed);
-    }
+    difference.add(kind, exits, log.position(), recorded, replayed);
     return Action.STOP;
   }
 
@@ -493,34 +441,21 @@ public final class Replayer implements InputSource {
    * of the end.
    */
   public ReplayOutcome finish(VcpuPosition position, RunResult result) throws SysException {
-    watch.wakeAt(Long.MAX_VALUE);
+    watch.stop();
     position.completeInstruction();
-    if (finding == null && reached) {
+    if (!difference.found() && reached) {
       return new ReplayOutcome.Reached(exits);
     }
-    if (finding == null && logOver) {
+    if (!difference.found() && logOver) {
       return new ReplayOutcome.LogEnded(exits);
     }
-    String digest = "";
-    if (finding == null) {
-      digest = checkEnd(position, result);
+    String digest = difference.found() ? "" : checkEnd(position, result);
+    if (difference.found()) {
+      return new ReplayOutcome.Diverged(difference.report(position, exits));
     }
-    Finding found = finding;
-    if (found == null) {
-      return log.peekKind() == null && digest.isEmpty()
-          ? new ReplayOutcome.LogEnded(exits)
-          : new ReplayOutcome.Equal(exits, digest);
-    }
-    return new ReplayOutcome.Diverged(
-        new Divergence(
-            found.kind(),
-            found.exits(),
-            found.logPosition(),
-            found.recorded(),
-            found.replayed(),
-            Descriptions.registers(lastRegisters),
-            position.machine().registerDump(),
-            trace.lines(exits)));
+    return digest.isEmpty()
+        ? new ReplayOutcome.LogEnded(exits)
+        : new ReplayOutcome.Equal(exits, digest);
   }
 
   private String checkEnd(VcpuPosition position, RunResult result) throws SysException {
@@ -533,7 +468,7 @@ public final class Replayer implements InputSource {
       return "";
     }
     compareMachines(machine, position);
-    if (finding != null) {
+    if (difference.found()) {
       return "";
     }
     LogEntry.Ending how = Endings.of(result);
@@ -547,7 +482,7 @@ public final class Replayer implements InputSource {
 
   /** The guest clock as far as the replay has come, for whoever goes live from here. */
   public long clockNanos() {
-    return clockNanos;
+    return clock.nanos();
   }
 
   /** When a timer is due, for whoever goes live from here; empty when it is off. */
@@ -559,6 +494,6 @@ public final class Replayer implements InputSource {
 
   /** Whether the log had no more to say when the replay stopped. */
   public boolean cameToTheEnd() {
-    return logOver && finding == null;
+    return logOver && !difference.found();
   }
 }
