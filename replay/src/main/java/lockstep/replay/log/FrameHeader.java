@@ -37,8 +37,12 @@ record FrameHeader(Type type, int bodyBytes, int bodyChecksum, long firstEntry, 
   }
 
   static int checksum(byte[] bytes, int length) {
+    return checksum(bytes, 0, length);
+  }
+
+  static int checksum(byte[] bytes, int from, int length) {
     CRC32C crc = new CRC32C();
-    crc.update(bytes, 0, length);
+    crc.update(bytes, from, length);
     return (int) crc.getValue();
   }
 

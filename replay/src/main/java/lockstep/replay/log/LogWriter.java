@@ -9,7 +9,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Arrays;
 import java.util.Set;
 
 /**
@@ -19,12 +18,8 @@ import java.util.Set;
  * <p>What fails on the vCPU thread comes out as {@link UncheckedIOException}.
  */
 public final class LogWriter implements EntrySink, Closeable {
-  /** Frames of about this size: few enough headers, and little to lose. */
-  private static final int FRAME_BYTES = 1 << 16;
-
   private final FileChannel file;
-  private final EntryEncoder encoder = new EntryEncoder();
-  private long entriesWritten;
+  private final EntryFramer framer = new EntryFramer((frame, _) -> write(frame));
 
   private LogWriter(FileChannel file) {
     this.file = file;
@@ -57,61 +52,28 @@ public final class LogWriter implements EntrySink, Closeable {
 
   /** Takes the machine state that the log starts from; before the first entry. Close it. */
   public OutputStream stateStream() {
-    return new StateStream();
+    return framer.stateStream();
   }
 
   @Override
   public void clock(long nanos) {
-    encoder.clock(nanos);
-    frameIfFull();
+    framer.clock(nanos);
   }
 
   @Override
   public void append(LogEntry entry) {
-    encoder.entry(entry);
-    frameIfFull();
-  }
-
-  private void frameIfFull() {
-    if (encoder.length() >= FRAME_BYTES) {
-      flush();
-    }
+    framer.append(entry);
   }
 
   /** Gives all entries so far to the operating system. */
   public void flush() {
-    if (encoder.length() == 0) {
-      return;
-    }
-    try {
-      byte[] bytes = encoder.bytes();
-      int at = 0;
-      // An entry that is larger than a frame ends in the last one, and so do all before it.
-      while (encoder.length() - at > FrameHeader.MAX_BODY_BYTES) {
-        frame(FrameHeader.Type.ENTRIES, bytes, at, FrameHeader.MAX_BODY_BYTES, 0);
-        at += FrameHeader.MAX_BODY_BYTES;
-      }
-      frame(FrameHeader.Type.ENTRIES, bytes, at, encoder.length() - at, encoder.entries());
-      entriesWritten += encoder.entries();
-      encoder.clear();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    framer.flush();
   }
 
-  private void frame(FrameHeader.Type type, byte[] bytes, int from, int length, int entries)
-      throws IOException {
-    byte[] body = Arrays.copyOfRange(bytes, from, from + length);
-    FrameHeader header =
-        new FrameHeader(type, length, FrameHeader.checksum(body, length), entriesWritten, entries);
-    write(header.encode(), body);
-  }
-
-  private void write(byte[]... parts) throws IOException {
-    ByteBuffer[] buffers = Arrays.stream(parts).map(ByteBuffer::wrap).toArray(ByteBuffer[]::new);
-    ByteBuffer last = buffers[buffers.length - 1];
-    while (last.hasRemaining()) {
-      file.write(buffers);
+  private void write(byte[] bytes) throws IOException {
+    ByteBuffer buffer = ByteBuffer.wrap(bytes);
+    while (buffer.hasRemaining()) {
+      file.write(buffer);
     }
   }
 
@@ -123,43 +85,6 @@ public final class LogWriter implements EntrySink, Closeable {
       file.force(true);
     } catch (UncheckedIOException e) {
       throw e.getCause();
-    }
-  }
-
-  private final class StateStream extends OutputStream {
-    private final byte[] piece = new byte[FrameHeader.MAX_BODY_BYTES];
-    private int length;
-
-    @Override
-    public void write(int value) throws IOException {
-      write(new byte[] {(byte) value}, 0, 1);
-    }
-
-    @Override
-    public void write(byte[] from, int offset, int count) throws IOException {
-      int done = 0;
-      while (done < count) {
-        if (length == piece.length) {
-          flush();
-        }
-        int part = Math.min(count - done, piece.length - length);
-        System.arraycopy(from, offset + done, piece, length, part);
-        length += part;
-        done += part;
-      }
-    }
-
-    @Override
-    public void flush() throws IOException {
-      if (length > 0) {
-        frame(FrameHeader.Type.STATE, piece, 0, length, 0);
-        length = 0;
-      }
-    }
-
-    @Override
-    public void close() throws IOException {
-      flush();
     }
   }
 }

@@ -1,0 +1,55 @@
+package lockstep.replay.ft;
+
+/** What an {@link FtSession} wants done; in this order, before it is told anything more. */
+public sealed interface FtAction {
+  /** Say this to the other side. */
+  record Send(PeerMessage message) implements FtAction {}
+
+  /**
+   * Send a heartbeat.
+   *
+   * @param sequence its number
+   * @param echo number of the last one heard
+   */
+  record SendBeat(long sequence, long echo) implements FtAction {}
+
+  /** Primary: copy the machine's state into the log, and let the log run from there. */
+  record StartLog() implements FtAction {}
+
+  /** Primary: entries go nowhere from now on. */
+  record CutLog() implements FtAction {}
+
+  /** Backup: take a machine's state and follow the log. */
+  record Receive(PeerMessage.Hello hello) implements FtAction {}
+
+  /**
+   * Backup: no more entries come.
+   *
+   * @param live replay what is here and go live; otherwise stop
+   */
+  record EndLog(boolean live) implements FtAction {}
+
+  /** Set when outputs leave. */
+  record Gate(OutputGate.Mode mode) implements FtAction {}
+
+  /** Outputs may leave until then if acknowledged. */
+  record Lease(long untilNanos) implements FtAction {}
+
+  /** The backup has so many entries. */
+  record Acknowledged(PeerMessage.Ack ack) implements FtAction {}
+
+  /** Backup: the primary has let out so many console bytes. */
+  record Forget(long consoleBytes) implements FtAction {}
+
+  /** Ask the arbiter, and tell what it says. */
+  record Claim() implements FtAction {}
+
+  /** Close the channel and stop the heartbeats. */
+  record Disconnect() implements FtAction {}
+
+  /** Stop the guest here, for good and without a word to the world. */
+  record Halt(String reason) implements FtAction {}
+
+  /** Tell the user. */
+  record Note(String text) implements FtAction {}
+}

@@ -1,0 +1,483 @@
+package lockstep.replay.ft;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import lockstep.replay.ft.Arbiter.Ruling;
+import lockstep.replay.ft.FtEvent.Said;
+import lockstep.replay.ft.PeerMessage.Bye;
+import lockstep.replay.ft.PeerMessage.Leaving;
+
+/**
+ * One side of a protected pair as a state machine (docs/fault-tolerance.md draws it): told what
+ * happened and when, it says what to do. It knows no clock, thread, socket or disk, so that a
+ * simulation runs it as it is.
+ *
+ * <p>What makes it safe: a backup claims the disk only after {@code Begin}; from the moment that a
+ * primary has sent {@code Begin} it goes on without its backup only after winning a claim, or after
+ * the backup has promised ({@code Bye}) never to claim.
+ *
+ * <p>One thread.
+ */
+public final class FtSession {
+  /** Where a side stands. */
+  public enum State {
+    /** Backup without a primary. */
+    WAITING,
+    /** Backup; the machine's state is on its way. */
+    RECEIVING,
+    /** Backup; replays. */
+    FOLLOWING,
+    /** Either; the other side is lost, and the disk is asked who goes on. */
+    CLAIMING,
+    /** Backup; has won and replays the rest of the log. */
+    TAKING_OVER,
+    /** Is the VM, without a backup. */
+    ALONE,
+    /** Is the VM; the state is on its way to a backup. */
+    PAIRING,
+    /** Is the VM; outputs wait for the backup. */
+    PROTECTED,
+    /** Has lost, or can do nothing more: silent for good. */
+    HALTED,
+    /** Over, in order. */
+    ENDED
+  }
+
+  /** Heartbeats whose time of sending is remembered, for the lease. */
+  private static final int BEATS_KEPT = 256;
+
+  private final FtTimes times;
+  private final long[] beatSentNanos = new long[BEATS_KEPT];
+  private final List<FtAction> actions = new ArrayList<>();
+  private State state;
+  private boolean backup;
+  private long epoch;
+  private String vm;
+  private String name;
+  private long beatsSent;
+  private long beatsHeard;
+  private boolean beating;
+  private long heardNanos;
+  private boolean closed;
+  private boolean closedByPeer;
+  private boolean asked;
+  private long nextClaimNanos;
+
+  private FtSession(State state, String name, String vm, long epoch, FtTimes times) {
+    this.state = state;
+    this.name = name;
+    this.vm = vm;
+    this.epoch = epoch;
+    this.times = times;
+    this.backup = state == State.WAITING;
+  }
+
+  /**
+   * The side that is the VM.
+   *
+   * @param name what the user calls it
+   * @param vm see {@link Claimant}
+   */
+  public static FtSession primary(String name, String vm, FtTimes times) {
+    return new FtSession(State.ALONE, name, vm, 0, times);
+  }
+
+  /** A side that waits for a primary. */
+  public static FtSession backup(FtTimes times) {
+    return new FtSession(State.WAITING, "", "", 0, times);
+  }
+
+  /** Where this side stands. */
+  public State state() {
+    return state;
+  }
+
+  /** The VM's identity; empty for a backup that has had no primary. */
+  public String vm() {
+    return vm;
+  }
+
+  /** What the user calls the VM. */
+  public String name() {
+    return name;
+  }
+
+  /** The epoch of the present pair, or of the last one; 0 for none. */
+  public long epoch() {
+    return epoch;
+  }
+
+  /** Which side of the present or last pair this is. */
+  public Claimant.Side side() {
+    return backup ? Claimant.Side.BACKUP : Claimant.Side.PRIMARY;
+  }
+
+  /** Whether this side is the VM, as far as it knows. */
+  public boolean isTheVm() {
+    return switch (state) {
+      case ALONE, PAIRING, PROTECTED -> true;
+      default -> false;
+    };
+  }
+
+  /**
+   * Takes in one thing that happened.
+   *
+   * @param nowNanos a clock that only rises; any origin
+   * @return what to do now, in order
+   */
+  public List<FtAction> on(FtEvent event, long nowNanos) {
+    actions.clear();
+    switch (event) {
+      case FtEvent.Connected _ -> connected(nowNanos);
+      case Said said -> said(said.message(), nowNanos);
+      case FtEvent.Beat beat -> beat(beat, nowNanos);
+      case FtEvent.Closed gone -> {
+        closed = true;
+        closedByPeer = gone.byPeer();
+        checkPeer(nowNanos);
+      }
+      case FtEvent.Tick _ -> tick(nowNanos);
+      case FtEvent.Restored _ -> {
+        if (state == State.RECEIVING) {
+          send(new PeerMessage.Ready());
+        }
+      }
+      case FtEvent.PairingFailed failed -> pairingFailed(failed.reason());
+      case FtEvent.Ruled ruled -> ruled(ruled.ruling(), nowNanos);
+      case FtEvent.WentLive _ -> wentLive();
+      case FtEvent.Diverged diverged -> diverged(diverged.reason());
+      case FtEvent.GuestEnded ended -> guestEnded(ended.how());
+      case FtEvent.Detach _ -> detach(nowNanos);
+      case FtEvent.HandOver _ -> handOver();
+    }
+    return List.copyOf(actions);
+  }
+
+  private void connected(long now) {
+    if (state == State.ALONE) {
+      backup = false;
+      epoch++;
+      newPeer(now);
+      become(State.PAIRING);
+    }
+  }
+
+  private void newPeer(long now) {
+    beatsSent = 0;
+    beatsHeard = 0;
+    Arrays.fill(beatSentNanos, 0);
+    beating = false;
+    heardNanos = now;
+    closed = false;
+    closedByPeer = false;
+    asked = false;
+  }
+
+  private void said(PeerMessage message, long now) {
+    if (hasPeer()) {
+      heardNanos = now;
+    }
+    switch (message) {
+      case PeerMessage.Hello hello -> hello(hello, now);
+      case PeerMessage.Welcome _ -> {
+        if (state == State.PAIRING && !beating) {
+          beating = true;
+          actions.add(new FtAction.StartLog());
+        }
+      }
+      case PeerMessage.Refuse refuse -> pairingFailed("the backup refused: " + refuse.reason());
+      case PeerMessage.Ready _ -> {
+        if (state == State.PAIRING && beating) {
+          become(State.PROTECTED);
+          // The gate first: nothing leaves between the two that the backup might not know of.
+          actions.add(new FtAction.Gate(OutputGate.Mode.GATED));
+          send(new PeerMessage.Begin());
+        }
+      }
+      case PeerMessage.Begin _ -> {
+        if (state == State.RECEIVING) {
+          become(State.FOLLOWING);
+        }
+      }
+      case PeerMessage.Ack ack -> {
+        if (state == State.PAIRING || state == State.PROTECTED) {
+          actions.add(new FtAction.Acknowledged(ack));
+        }
+      }
+      case PeerMessage.Released released -> {
+        if (state == State.RECEIVING || state == State.FOLLOWING) {
+          actions.add(new FtAction.Forget(released.consoleBytes()));
+        }
+      }
+      case PeerMessage.Beat beat -> beat(new FtEvent.Beat(beat.sequence(), beat.echo()), now);
+      case Bye bye -> bye(bye, now);
+      case PeerMessage.Frame _ -> {
+        // The log's own way is shorter; here it only counts as a sign of life.
+      }
+    }
+  }
+
+  private void hello(PeerMessage.Hello hello, long now) {
+    if (state != State.WAITING) {
+      // The connection that said so is not the pair's; whoever owns it has refused it.
+      return;
+    }
+    if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
+      send(
+          new PeerMessage.Refuse(
+              "epoch %d of VM %s is over; the last one here was %d"
+                  .formatted(hello.epoch(), hello.name(), epoch)));
+      actions.add(new FtAction.Disconnect());
+      return;
+    }
+    vm = hello.vm();
+    name = hello.name();
+    epoch = hello.epoch();
+    backup = true;
+    newPeer(now);
+    beating = true;
+    become(State.RECEIVING);
+    actions.add(new FtAction.Gate(OutputGate.Mode.HOLDING));
+    actions.add(new FtAction.Receive(hello));
+  }
+
+  private void beat(FtEvent.Beat beat, long now) {
+    if (!hasPeer() || beat.sequence() <= beatsHeard) {
+      return; // An old one, or one that was sent twice, is no sign of life.
+    }
+    beatsHeard = beat.sequence();
+    heardNanos = now;
+    if (state == State.PROTECTED
+        && beat.echo() > 0
+        && beat.echo() <= beatsSent
+        && beat.echo() > beatsSent - BEATS_KEPT) {
+      long sent = beatSentNanos[(int) (beat.echo() % BEATS_KEPT)];
+      actions.add(new FtAction.Lease(sent + times.leaseNanos()));
+    }
+  }
+
+  private boolean hasPeer() {
+    return switch (state) {
+      case RECEIVING, FOLLOWING, PAIRING, PROTECTED -> true;
+      default -> false;
+    };
+  }
+
+  private void tick(long now) {
+    checkPeer(now);
+    if (hasPeer() && beating && !closed) {
+      beatsSent++;
+      beatSentNanos[(int) (beatsSent % BEATS_KEPT)] = now;
+      actions.add(new FtAction.SendBeat(beatsSent, beatsHeard));
+    }
+    if (state == State.CLAIMING && !asked && now - nextClaimNanos >= 0) {
+      claim();
+    }
+  }
+
+  private void checkPeer(long now) {
+    if (!hasPeer()) {
+      return;
+    }
+    long silent = now - heardNanos;
+    long limit = closed && closedByPeer ? times.closedNanos() : times.silenceNanos();
+    if (silent < limit) {
+      return;
+    }
+    String why =
+        (closed && closedByPeer ? "its channel was closed" : "nothing heard")
+            + " for %d ms".formatted(silent / 1_000_000);
+    switch (state) {
+      case PAIRING, RECEIVING -> pairingFailed("the other side is lost: " + why);
+      case PROTECTED -> {
+        note("backup lost (" + why + "); claiming the disk");
+        actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
+        startClaim();
+      }
+      case FOLLOWING -> {
+        note("primary lost (" + why + "); claiming the disk");
+        startClaim();
+      }
+      default -> throw new IllegalStateException("no peer in " + state);
+    }
+  }
+
+  private void startClaim() {
+    become(State.CLAIMING);
+    actions.add(new FtAction.Disconnect());
+    claim();
+  }
+
+  private void claim() {
+    asked = true;
+    actions.add(new FtAction.Claim());
+  }
+
+  private void ruled(Ruling ruling, long now) {
+    if (state != State.CLAIMING) {
+      return;
+    }
+    asked = false;
+    switch (ruling.verdict()) {
+      case UNKNOWN -> {
+        note("no answer from the disk: " + ruling.reason() + "; asking again");
+        nextClaimNanos = now + times.retryNanos();
+      }
+      case LOST -> halt("the other side goes on: " + ruling.reason());
+      case WON -> {
+        if (backup) {
+          become(State.TAKING_OVER);
+          actions.add(new FtAction.EndLog(true));
+        } else {
+          become(State.ALONE);
+          actions.add(new FtAction.CutLog());
+          actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
+          note("goes on alone, unprotected");
+        }
+      }
+    }
+  }
+
+  private void halt(String reason) {
+    become(State.HALTED);
+    actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+    if (backup) {
+      actions.add(new FtAction.EndLog(false));
+    } else {
+      actions.add(new FtAction.CutLog());
+    }
+    actions.add(new FtAction.Halt(reason));
+  }
+
+  private void pairingFailed(String reason) {
+    switch (state) {
+      case PAIRING -> {
+        become(State.ALONE);
+        actions.add(new FtAction.Disconnect());
+        actions.add(new FtAction.CutLog());
+        note("not protected: " + reason);
+      }
+      case RECEIVING -> {
+        become(State.WAITING);
+        send(new PeerMessage.Refuse(reason));
+        actions.add(new FtAction.Disconnect());
+        actions.add(new FtAction.EndLog(false));
+        note("no longer a backup: " + reason);
+      }
+      default -> {
+        // Too late to matter, or said out of turn.
+      }
+    }
+  }
+
+  private void wentLive() {
+    if (state == State.TAKING_OVER) {
+      backup = false;
+      become(State.ALONE);
+      actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
+      note("took over; runs unprotected");
+    }
+  }
+
+  private void diverged(String reason) {
+    switch (state) {
+      case RECEIVING, FOLLOWING -> {
+        send(new Bye(Leaving.DIVERGED, reason));
+        actions.add(new FtAction.Disconnect());
+        actions.add(new FtAction.EndLog(false));
+        become(State.WAITING);
+        note("diverged from the primary: " + reason);
+      }
+      case CLAIMING, TAKING_OVER -> halt("diverged before taking over: " + reason);
+      default -> {
+        // Nobody depends on this replay any more.
+      }
+    }
+  }
+
+  private void guestEnded(String how) {
+    if (hasPeer() && !closed) {
+      send(new Bye(Leaving.ENDED, how));
+    }
+    actions.add(new FtAction.Disconnect());
+    become(State.ENDED);
+  }
+
+  private void detach(long now) {
+    switch (state) {
+      case PROTECTED -> {
+        // The word may be lost on its way, so the disk must know too.
+        send(new Bye(Leaving.DETACHED, "detached by the user"));
+        actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
+        nextClaimNanos = now;
+        startClaim();
+      }
+      case PAIRING -> {
+        send(new Bye(Leaving.DETACHED, "detached by the user"));
+        pairingFailed("detached by the user");
+      }
+      case RECEIVING, FOLLOWING -> {
+        send(new Bye(Leaving.DETACHED, "the backup was stopped by its user"));
+        actions.add(new FtAction.Disconnect());
+        actions.add(new FtAction.EndLog(false));
+        become(State.ENDED);
+      }
+      case WAITING -> become(State.ENDED);
+      default -> {
+        // Nobody to part from.
+      }
+    }
+  }
+
+  private void handOver() {
+    if (state == State.PROTECTED) {
+      actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+      send(new Bye(Leaving.HANDOVER, "planned failover"));
+      actions.add(new FtAction.Disconnect());
+      become(State.ENDED);
+    }
+  }
+
+  private void bye(Bye bye, long now) {
+    switch (state) {
+      case PAIRING -> pairingFailed("the backup left: " + bye.reason());
+      case PROTECTED -> {
+        become(State.ALONE);
+        actions.add(new FtAction.Disconnect());
+        actions.add(new FtAction.CutLog());
+        actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
+        note("the backup left (" + bye.reason() + "); runs unprotected");
+      }
+      case RECEIVING -> pairingFailed("the primary left: " + bye.reason());
+      case FOLLOWING -> {
+        if (bye.why() == Leaving.HANDOVER) {
+          note("the primary hands over; claiming the disk");
+          nextClaimNanos = now;
+          startClaim();
+        } else {
+          actions.add(new FtAction.Disconnect());
+          actions.add(new FtAction.EndLog(false));
+          become(bye.why() == Leaving.ENDED ? State.ENDED : State.WAITING);
+          note("the primary left: " + bye.reason());
+        }
+      }
+      default -> {
+        // From a channel that no longer counts.
+      }
+    }
+  }
+
+  private void become(State next) {
+    state = next;
+  }
+
+  private void send(PeerMessage message) {
+    actions.add(new FtAction.Send(message));
+  }
+
+  private void note(String text) {
+    actions.add(new FtAction.Note(text));
+  }
+}

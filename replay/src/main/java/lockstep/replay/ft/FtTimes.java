@@ -1,0 +1,40 @@
+package lockstep.replay.ft;
+
+import java.util.concurrent.TimeUnit;
+
+/**
+ * When a side counts as dead. Both sides of a pair must use the same.
+ *
+ * @param beatNanos between two heartbeats
+ * @param silenceNanos without a heartbeat or a message for so long, the other side is lost
+ * @param closedNanos the same when the other side's kernel has closed the channel
+ * @param retryNanos between two claims of the disk that got no clear answer
+ */
+public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
+  /** Checks that a lost heartbeat is not a lost host. */
+  public FtTimes {
+    if (beatNanos < 1 || silenceNanos < 3 * beatNanos) {
+      throw new IllegalArgumentException(
+          "a time-out of %d ns for heartbeats every %d ns: three times as long or more"
+              .formatted(silenceNanos, beatNanos));
+    }
+  }
+
+  /**
+   * Times around a time-out.
+   *
+   * @param silenceMillis 10 or more
+   */
+  public static FtTimes of(long silenceMillis) {
+    long silence = TimeUnit.MILLISECONDS.toNanos(silenceMillis);
+    return new FtTimes(silence / 8, silence, silence / 8, TimeUnit.MILLISECONDS.toNanos(200));
+  }
+
+  /**
+   * How long after a heartbeat that the backup has heard it surely claims nothing: its clock may
+   * run a little faster than the one here.
+   */
+  public long leaseNanos() {
+    return silenceNanos - silenceNanos / 16;
+  }
+}

@@ -1,0 +1,183 @@
+package lockstep.replay.ft;
+
+import java.util.ArrayDeque;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The Output Rule (VM-FT, section 2.2): an output leaves when the backup has acknowledged the log
+ * up to the operation that made it. The vCPU does not wait, unless very much is waiting here.
+ *
+ * <p>In {@link Mode#GATED} an acknowledgement is not enough: the backup must also have promised, in
+ * its last heartbeat, not to claim the disk before now. A host that was stopped and wakes up long
+ * after the backup took over so finds its outputs held, before it knows anything.
+ *
+ * <p>Any thread.
+ */
+public final class OutputGate {
+  /** When outputs leave. */
+  public enum Mode {
+    /** This side is the VM alone, by decision: at once. */
+    FREE,
+    /** The VM is protected: when acknowledged. */
+    GATED,
+    /** Nobody knows yet who is the VM: not. */
+    CLOSED,
+    /** This side follows: not, and {@link #forget} drops what the other side has let out. */
+    HOLDING,
+    /** This side has lost: never, and what waits is dropped. */
+    DEAD
+  }
+
+  private record Held(Output output, long position) {}
+
+  private final ArrayDeque<Held> held = new ArrayDeque<>();
+  private final int capacity;
+  private final LongSupplier clock;
+  private Mode mode;
+  private long acknowledged;
+  private long leaseUntilNanos = Long.MIN_VALUE;
+  private long consoleReleased;
+  private long releasedByOther;
+
+  /**
+   * @param capacity outputs that wait at most before {@link #put} does
+   * @param clock nanoseconds that only rise
+   */
+  public OutputGate(Mode mode, int capacity, LongSupplier clock) {
+    this.mode = mode;
+    this.capacity = capacity;
+    this.clock = clock;
+  }
+
+  /**
+   * Adds an output.
+   *
+   * @param position entries in the log, with all that made the output
+   * @throws InterruptedException when told to end while waiting for room
+   */
+  public synchronized void put(Output output, long position) throws InterruptedException {
+    while (held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
+      wait();
+    }
+    if (mode == Mode.HOLDING) {
+      hold(output, position);
+    } else if (mode != Mode.DEAD) {
+      held.add(new Held(output, position));
+      notifyAll();
+    }
+  }
+
+  /** Requests to the disk are not kept: the device knows those that have not completed. */
+  private void hold(Output output, long position) {
+    if (output instanceof Output.Console) {
+      if (consoleReleased < releasedByOther) {
+        consoleReleased++;
+      } else {
+        held.add(new Held(output, position));
+      }
+    }
+  }
+
+  /** The backup has so many entries. */
+  public synchronized void acknowledged(long entries) {
+    acknowledged = Math.max(acknowledged, entries);
+    notifyAll();
+  }
+
+  /** The backup does not claim the disk before then, by this gate's clock. */
+  public synchronized void leaseUntil(long nanos) {
+    leaseUntilNanos = Math.max(leaseUntilNanos, nanos);
+    notifyAll();
+  }
+
+  /** Changes when outputs leave; {@link Mode#DEAD} is for ever. */
+  public synchronized void mode(Mode newMode) {
+    if (mode == Mode.DEAD) {
+      return;
+    }
+    if (newMode == Mode.GATED && mode != Mode.GATED) {
+      leaseUntilNanos = Long.MIN_VALUE;
+    }
+    mode = newMode;
+    if (newMode == Mode.DEAD) {
+      held.clear();
+    }
+    notifyAll();
+  }
+
+  /** A new log begins: positions and console bytes are counted from 0. Only when nothing waits. */
+  public synchronized void restart() {
+    acknowledged = 0;
+    consoleReleased = 0;
+    releasedByOther = 0;
+  }
+
+  /** When outputs leave. */
+  public synchronized Mode mode() {
+    return mode;
+  }
+
+  /** The next output that may leave, which counts as released; null if there is none now. */
+  public synchronized @Nullable Output poll() {
+    Held first = held.peek();
+    if (first == null || !mayLeave(first)) {
+      return null;
+    }
+    held.remove();
+    if (first.output() instanceof Output.Console) {
+      consoleReleased++;
+    }
+    notifyAll();
+    return first.output();
+  }
+
+  private boolean mayLeave(Held output) {
+    return switch (mode) {
+      case FREE -> true;
+      case GATED -> output.position() <= acknowledged && clock.getAsLong() - leaseUntilNanos < 0;
+      case CLOSED, HOLDING, DEAD -> false;
+    };
+  }
+
+  /**
+   * Waits until an output may leave.
+   *
+   * @param nanos at most about so long
+   * @return the output, or null when none may leave yet
+   */
+  public synchronized @Nullable Output await(long nanos) throws InterruptedException {
+    long untilNanos = clock.getAsLong() + nanos;
+    while (true) {
+      Output next = poll();
+      long left = untilNanos - clock.getAsLong();
+      if (next != null || left <= 0) {
+        return next;
+      }
+      wait(1 + left / 1_000_000);
+    }
+  }
+
+  /**
+   * Drops what the other side has let out.
+   *
+   * @param consoleBytes of the guest's console since the log began
+   */
+  public synchronized void forget(long consoleBytes) {
+    releasedByOther = Math.max(releasedByOther, consoleBytes);
+    while (mode == Mode.HOLDING && consoleReleased < releasedByOther && !held.isEmpty()) {
+      held.remove();
+      consoleReleased++;
+    }
+  }
+
+  /** Console bytes that have left, or were let out by the other side. */
+  public synchronized long consoleReleased() {
+    return consoleReleased;
+  }
+
+  /** How many outputs wait. */
+  public synchronized int waiting() {
+    return held.size();
+  }
+}

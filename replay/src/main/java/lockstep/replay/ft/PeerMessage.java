@@ -1,0 +1,94 @@
+package lockstep.replay.ft;
+
+import lockstep.monitor.state.Bytes;
+
+/** What the two sides of a pair say to each other on the logging channel (docs/protocol.md). */
+public sealed interface PeerMessage {
+  /** The only version there is. */
+  int VERSION = 1;
+
+  /**
+   * Primary to backup, first of all.
+   *
+   * @param version of the protocol
+   * @param name what the user calls the VM
+   * @param vm the VM's identity, see {@link Claimant}
+   * @param epoch of the pair that is to be formed
+   * @param heartbeatKey 32 random bytes that authenticate this connection's heartbeats
+   * @param heartbeatPort where the primary hears heartbeats (UDP)
+   */
+  record Hello(
+      int version, String name, String vm, long epoch, Bytes heartbeatKey, int heartbeatPort)
+      implements PeerMessage {}
+
+  /**
+   * Backup to primary: go on with the machine's state.
+   *
+   * @param heartbeatPort where the backup hears heartbeats (UDP)
+   */
+  record Welcome(int heartbeatPort) implements PeerMessage {}
+
+  /** Backup to primary: not with you. */
+  record Refuse(String reason) implements PeerMessage {}
+
+  /** Primary to backup: a frame of the log, header and body. */
+  record Frame(Bytes frame) implements PeerMessage {}
+
+  /** Backup to primary: the state is restored; this side can follow. */
+  record Ready() implements PeerMessage {}
+
+  /** Primary to backup: from here on outputs wait for you, and you may claim the disk. */
+  record Begin() implements PeerMessage {}
+
+  /**
+   * Backup to primary.
+   *
+   * @param received entries that this side has
+   * @param clockNanos what the guest clock shows where the replay is
+   * @param exits guest exits of the replay
+   */
+  record Ack(long received, long clockNanos, long exits) implements PeerMessage {}
+
+  /**
+   * Primary to backup: the world has seen so many bytes of the guest's console.
+   *
+   * @param consoleBytes since the machine's state was copied
+   */
+  record Released(long consoleBytes) implements PeerMessage {}
+
+  /**
+   * Either way: a heartbeat, which also travels by UDP; see {@link FtEvent.Beat}.
+   *
+   * @param sequence from 1
+   * @param echo of the other side's heartbeats
+   */
+  record Beat(long sequence, long echo) implements PeerMessage {}
+
+  /** Either way: this side leaves in order and will never claim the disk for this epoch. */
+  record Bye(Leaving why, String reason) implements PeerMessage {}
+
+  /** Why a side leaves. */
+  enum Leaving {
+    /** The guest has ended, or was stopped for good. */
+    ENDED(1),
+    /** The user wants it so; the VM goes on at the other side, unprotected. */
+    DETACHED(2),
+    /** The backup did something else than the log said. */
+    DIVERGED(3),
+    /** This side cannot go on. */
+    FAILED(4),
+    /** The primary hands the VM over: the backup is to take over. */
+    HANDOVER(5);
+
+    private final int wire;
+
+    Leaving(int wire) {
+      this.wire = wire;
+    }
+
+    /** The number on the channel. */
+    public int wire() {
+      return wire;
+    }
+  }
+}
