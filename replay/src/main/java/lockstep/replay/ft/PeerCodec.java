@@ -19,7 +19,10 @@ public final class PeerCodec {
   private static final int HELLO = 1;
   private static final int WELCOME = 2;
   private static final int REFUSE = 3;
-  private static final int FRAME = 4;
+
+  /** The kind of a {@link PeerMessage.Frame}; the frame follows as it is. */
+  public static final int FRAME = 4;
+
   private static final int READY = 5;
   private static final int BEGIN = 6;
   private static final int ACK = 7;

@@ -1,0 +1,211 @@
+package lockstep.replay.channel;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.socket.DatagramPacket;
+import io.netty.handler.codec.CorruptedFrameException;
+import io.netty.handler.codec.DecoderException;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.PeerCodec;
+import lockstep.replay.ft.PeerLink;
+import lockstep.replay.ft.PeerMessage;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/** One connection, with the socket for its heartbeats. */
+// What fails in sending ends the connection, and that is told: nobody needs the single futures.
+@SuppressWarnings("FutureReturnValueIgnored")
+final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
+  private static final Logger LOG = LogManager.getLogger(NettyLink.class);
+
+  /** A wait for room looks again after this long: a millionth of a second is lost at most. */
+  private static final long ROOM_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
+
+  /** What was sent last, a Bye for example, gets so long to leave. */
+  private static final long CLOSE_MILLIS = 200;
+
+  private final Channel channel;
+  private final Channel datagrams;
+  private final boolean connected;
+  private Listener listener = new Unheard();
+
+  /** Loop thread only. */
+  private @Nullable Heartbeat heartbeat;
+
+  private @Nullable InetSocketAddress beatsTo;
+  private String why = "";
+  private boolean told;
+  private volatile boolean closing;
+
+  /**
+   * @param connected whether this side opened the connection
+   * @param datagrams bound
+   */
+  NettyLink(Channel channel, Channel datagrams, boolean connected) {
+    this.channel = channel;
+    this.datagrams = datagrams;
+    this.connected = connected;
+  }
+
+  /** Sets who hears; before the first message can come in. */
+  void listener(Listener newListener) {
+    listener = newListener;
+  }
+
+  @Override
+  public void channelRead(ChannelHandlerContext context, Object received) {
+    ByteBuf buffer = (ByteBuf) received;
+    PeerMessage message;
+    try {
+      byte[] bytes = new byte[buffer.readableBytes()];
+      buffer.readBytes(bytes);
+      message = PeerCodec.decode(bytes);
+    } catch (IllegalArgumentException e) {
+      why = "it said what makes no sense: " + e.getMessage();
+      // To those of another version, in words that every version understands.
+      send(new PeerMessage.Refuse(String.valueOf(e.getMessage())));
+      channel.close();
+      return;
+    } finally {
+      buffer.release();
+    }
+    if (!closing) {
+      listener.said(message);
+    }
+  }
+
+  @Override
+  public void channelReadComplete(ChannelHandlerContext context) {
+    if (!closing) {
+      listener.saidAll();
+    }
+  }
+
+  @Override
+  public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+    Throwable root =
+        cause instanceof DecoderException && cause.getCause() != null ? cause.getCause() : cause;
+    why = String.valueOf(root.getMessage());
+    if (!(root instanceof IOException) && !(root instanceof CorruptedFrameException)) {
+      LOG.debug("channel to {}", peer(), cause);
+    }
+    channel.close();
+  }
+
+  @Override
+  public void channelInactive(ChannelHandlerContext context) {
+    datagrams.close();
+    if (!told && !closing) {
+      told = true;
+      // A reset is the other kernel's word as well; a time-out is only our own.
+      boolean byPeer = why.isEmpty() || why.contains("reset") || why.contains("Broken pipe");
+      listener.closed(byPeer, why.isEmpty() ? "closed by " + peer() : why);
+    }
+  }
+
+  /** A datagram came in. Loop thread. */
+  void datagram(DatagramPacket packet) {
+    Heartbeat now = heartbeat;
+    if (now == null || closing) {
+      return;
+    }
+    byte[] bytes = new byte[packet.content().readableBytes()];
+    packet.content().readBytes(bytes);
+    now.decode(bytes).ifPresent(listener::said);
+  }
+
+  @Override
+  public void send(PeerMessage message) {
+    channel.writeAndFlush(Unpooled.wrappedBuffer(PeerCodec.encode(message)), channel.voidPromise());
+  }
+
+  @Override
+  public void sendFrame(byte[] frame) throws InterruptedException {
+    while (!channel.isWritable() && channel.isActive()) {
+      if (Thread.interrupted()) {
+        throw new InterruptedException("told to end");
+      }
+      LockSupport.parkNanos(this, ROOM_NANOS);
+    }
+    channel.writeAndFlush(PeerFrames.frame(frame), channel.voidPromise());
+  }
+
+  @Override
+  public void sendBeat(long sequence, long echo) {
+    send(new PeerMessage.Beat(sequence, echo));
+    channel.eventLoop().execute(() -> beatByDatagram(sequence, echo));
+  }
+
+  private void beatByDatagram(long sequence, long echo) {
+    Heartbeat now = heartbeat;
+    InetSocketAddress to = beatsTo;
+    if (now != null && to != null && datagrams.isActive()) {
+      datagrams.writeAndFlush(
+          new DatagramPacket(Unpooled.wrappedBuffer(now.encode(sequence, echo)), to));
+    }
+  }
+
+  @Override
+  public int heartbeatPort() {
+    return ((InetSocketAddress) datagrams.localAddress()).getPort();
+  }
+
+  @Override
+  public void startBeats(Bytes key, int peerPort) {
+    InetSocketAddress remote = (InetSocketAddress) channel.remoteAddress();
+    if (remote == null) {
+      return; // Already gone, which is told another way.
+    }
+    channel
+        .eventLoop()
+        .execute(
+            () -> {
+              heartbeat = new Heartbeat(key, connected);
+              beatsTo = new InetSocketAddress(remote.getAddress(), peerPort);
+            });
+  }
+
+  @Override
+  public void reading(boolean on) {
+    channel.config().setAutoRead(on);
+  }
+
+  @Override
+  public void close() {
+    closing = true;
+    datagrams.close();
+    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
+    channel.eventLoop().schedule(() -> channel.close(), CLOSE_MILLIS, TimeUnit.MILLISECONDS);
+  }
+
+  @Override
+  public String peer() {
+    return PeerNetwork.show((InetSocketAddress) channel.remoteAddress());
+  }
+
+  /** Before there is a listener nothing is read, so nothing can come in. */
+  private static final class Unheard implements Listener {
+    @Override
+    public void said(PeerMessage message) {
+      throw new IllegalStateException("a message before its listener");
+    }
+
+    @Override
+    public void saidAll() {
+      // Nothing was said.
+    }
+
+    @Override
+    public void closed(boolean byPeer, String reason) {
+      // Whoever made the link finds it closed.
+    }
+  }
+}

@@ -1,0 +1,215 @@
+package lockstep.replay.channel;
+
+import io.netty.bootstrap.Bootstrap;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollDatagramChannel;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.DatagramPacket;
+import io.netty.channel.socket.ServerSocketChannel;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.channel.socket.nio.NioDatagramChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.Promise;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import lockstep.replay.ft.FtNode;
+import lockstep.replay.ft.PeerLink;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The loop thread {@code peer-loop} and the connections on it: epoll where there is one, else NIO.
+ */
+public final class PeerNetwork implements FtNode.Network, AutoCloseable {
+  private static final int LOW_WATER_BYTES = 1 << 20;
+  private static final int HIGH_WATER_BYTES = 4 << 20;
+  private static final long CLOSE_SECONDS = 2;
+
+  private final boolean epoll = Epoll.isAvailable();
+  private final MultiThreadIoEventLoopGroup group;
+  private final EventLoop loop;
+  private final PeerSecurity security;
+  private @Nullable Channel server;
+
+  /** Starts the loop. */
+  public PeerNetwork(PeerSecurity security) {
+    IoHandlerFactory factory = epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
+    this.group =
+        new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory("peer-loop", true), factory);
+    this.loop = group.next();
+    this.security = security;
+  }
+
+  /** The loop's thread, on which every listener is called. */
+  @Override
+  public ScheduledExecutorService loop() {
+    return loop;
+  }
+
+  /**
+   * Connects to a backup.
+   *
+   * @param listener hears what comes in, from now on
+   * @throws IOException when there is no connection in time; the message names the address
+   */
+  @Override
+  public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
+      throws IOException, InterruptedException {
+    Bootstrap bootstrap =
+        new Bootstrap()
+            .group(loop)
+            .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
+            .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeoutMillis)
+            .option(ChannelOption.TCP_NODELAY, true)
+            .option(ChannelOption.AUTO_READ, false)
+            .option(
+                ChannelOption.WRITE_BUFFER_WATER_MARK,
+                new WriteBufferWaterMark(LOW_WATER_BYTES, HIGH_WATER_BYTES))
+            .handler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    PeerFrames.install(channel, security.toBackup(channel.alloc(), to));
+                  }
+                });
+    Channel channel = done(bootstrap.connect(to), "connect to " + show(to)).channel();
+    security.await(channel, timeoutMillis);
+    Promise<NettyLink> link = link(channel, true, _ -> listener);
+    link.await();
+    if (!link.isSuccess()) {
+      throw new IOException("heartbeat socket: " + link.cause().getMessage(), link.cause());
+    }
+    return link.getNow();
+  }
+
+  /**
+   * Takes connections of primaries.
+   *
+   * @param accept makes a listener for each connection, on the loop's thread; it says nothing until
+   *     the other side has shown who it is
+   * @return where it listens
+   * @throws IOException when the address cannot be had
+   */
+  @SuppressWarnings("FutureReturnValueIgnored") // A link that cannot be made closes its connection.
+  public InetSocketAddress listen(
+      InetSocketAddress at, Function<PeerLink, PeerLink.Listener> accept) throws IOException {
+    ServerBootstrap bootstrap =
+        new ServerBootstrap()
+            .group(loop)
+            .channel(epoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childOption(ChannelOption.AUTO_READ, false)
+            .childHandler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    PeerFrames.install(channel, security.toPrimary(channel.alloc()));
+                    security.whenKnown(channel, () -> link(channel, false, accept));
+                  }
+                });
+    server = done(bootstrap.bind(at), "listen on " + show(at)).channel();
+    return ((ServerSocketChannel) server).localAddress();
+  }
+
+  /** Binds the socket for heartbeats, and then lets the connection speak. */
+  @SuppressWarnings("FutureReturnValueIgnored") // A connection that closes says so itself.
+  private Promise<NettyLink> link(
+      Channel channel, boolean connected, Function<PeerLink, PeerLink.Listener> accept) {
+    InetSocketAddress local = (InetSocketAddress) channel.localAddress();
+    Promise<NettyLink> promise = loop.newPromise();
+    Relay relay = new Relay();
+    Bootstrap bootstrap =
+        new Bootstrap()
+            .group(loop)
+            .channel(epoll ? EpollDatagramChannel.class : NioDatagramChannel.class)
+            .handler(relay);
+    bootstrap
+        .bind(new InetSocketAddress(local.getAddress(), 0))
+        .addListener(
+            (ChannelFuture bound) -> {
+              if (!bound.isSuccess()) {
+                channel.close();
+                promise.setFailure(bound.cause());
+                return;
+              }
+              NettyLink link = new NettyLink(channel, bound.channel(), connected);
+              relay.link = link;
+              link.listener(accept.apply(link));
+              channel.pipeline().addLast(link);
+              promise.setSuccess(link);
+              channel.config().setAutoRead(true);
+            });
+    return promise;
+  }
+
+  private static ChannelFuture done(ChannelFuture future, String what) throws IOException {
+    future.awaitUninterruptibly();
+    if (!future.isSuccess()) {
+      Throwable cause = future.cause();
+      throw new IOException(
+          what + ": " + (cause == null ? "cancelled" : cause.getMessage()), cause);
+    }
+    return future;
+  }
+
+  /** An address as host:port. */
+  static String show(@Nullable InetSocketAddress address) {
+    return address == null
+        ? "somebody who is gone"
+        : address.getAddress() == null
+            ? address.toString()
+            : address.getAddress().getHostAddress() + ":" + address.getPort();
+  }
+
+  /** Stops listening; connections stay. */
+  public void stopListening() {
+    Channel now = server;
+    if (now != null) {
+      now.close().awaitUninterruptibly();
+    }
+  }
+
+  @Override
+  public void close() {
+    group
+        .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
+        .awaitUninterruptibly(CLOSE_SECONDS + 1, TimeUnit.SECONDS);
+  }
+
+  /** Passes datagrams to the link. */
+  private static final class Relay extends SimpleChannelInboundHandler<DatagramPacket> {
+    private @Nullable NettyLink link;
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext context, DatagramPacket packet) {
+      NettyLink now = link;
+      if (now != null) {
+        now.datagram(packet);
+      }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      // A datagram may fail, for example because nobody hears it: then it is lost, as others are.
+    }
+  }
+}

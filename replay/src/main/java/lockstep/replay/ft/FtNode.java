@@ -1,0 +1,428 @@
+package lockstep.replay.ft;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.security.SecureRandom;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.log.FramePipe;
+import lockstep.replay.log.LogFormatException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One side of a pair at work: gives the {@link FtSession} its thread, clock, connection and disk,
+ * and does what it says.
+ *
+ * <p>Everything runs on the network's loop thread, but for claims of the disk and connecting, which
+ * may block and have a thread of their own.
+ */
+public final class FtNode implements AutoCloseable {
+  /** What a backup holds of the log before it lets the primary wait. */
+  private static final long PIPE_BYTES = 16 << 20;
+
+  private static final int KEY_BYTES = 32;
+  private static final long CLOSE_SECONDS = 2;
+
+  /** The machine, as the session's orders reach it. Called on the loop thread; returns at once. */
+  public interface Vm {
+    /** Primary: copy the state into the stream and record into it from there. */
+    void startLog(LogStream stream);
+
+    /** Backup: become what the pipe brings; then {@link FtNode#restored}. */
+    void follow(FramePipe pipe);
+
+    /** Backup: the pipe ends; replay the rest and go live, or stop. */
+    void endLog(boolean live);
+
+    /** Stop for good; the world is to see nothing more. */
+    void halt(String reason);
+
+    /** Exits and clock of the replay, for acknowledgements. */
+    Progress progress();
+
+    /** Something for the user to know. */
+    void note(String text);
+  }
+
+  /** How far a replay is. */
+  public record Progress(long clockNanos, long exits) {}
+
+  /** How connections are made; {@code lockstep.replay.channel} implements it. */
+  public interface Network {
+    /** Its thread. */
+    ScheduledExecutorService loop();
+
+    /** See {@code PeerNetwork#connect}. */
+    PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
+        throws IOException, InterruptedException;
+  }
+
+  private final Network network;
+  private final Arbiter arbiter;
+  private final OutputGate gate;
+  private final FtSession session;
+  private final ExecutorService blocking =
+      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("arbiter").factory());
+  private final ScheduledFuture<?> ticks;
+  private final long connectMillis;
+  private @Nullable Vm vm;
+
+  // Loop thread only.
+  private @Nullable PeerLink link;
+  private @Nullable LogStream stream;
+  private @Nullable FramePipe pipe;
+  private Bytes key = Bytes.empty();
+  private long received = -1;
+  private boolean ackDue;
+  private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
+  private volatile FtStatus status;
+
+  /** A side that does nothing yet; {@link #attach} gives it a machine. */
+  public FtNode(
+      Network network, Arbiter arbiter, OutputGate gate, FtSession session, FtTimes times) {
+    this.network = network;
+    this.arbiter = arbiter;
+    this.gate = gate;
+    this.session = session;
+    this.connectMillis = Math.max(5_000, times.silenceNanos() / 1_000_000);
+    this.status = FtStatus.of(session, "", transfer);
+    this.ticks =
+        network
+            .loop()
+            .scheduleAtFixedRate(
+                () -> tell(new FtEvent.Tick()),
+                times.beatNanos(),
+                times.beatNanos(),
+                TimeUnit.NANOSECONDS);
+  }
+
+  /** Connects it with its machine; before anything else. */
+  public void attach(Vm newVm) {
+    onLoop(() -> vm = newVm);
+  }
+
+  /** How things stand. Any thread. */
+  public FtStatus status() {
+    return status;
+  }
+
+  /**
+   * Primary: forms a pair with a backup; returns when the state's copy begins.
+   *
+   * @throws IOException when there is no such backup, or the disk refuses; one line
+   */
+  public void protect(InetSocketAddress backup) throws IOException, InterruptedException {
+    Future<?> asked =
+        blocking.submit(
+            () -> {
+              if (session.state() != FtSession.State.ALONE) {
+                throw new IOException("the VM is " + session.state() + ", not alone");
+              }
+              arbiter.enter(new Claimant(session.vm(), session.epoch() + 1, Claimant.Side.PRIMARY));
+              Incoming incoming = new Incoming();
+              PeerLink to = network.connect(backup, connectMillis, incoming);
+              network.loop().execute(() -> connected(to, incoming));
+              return null;
+            });
+    try {
+      asked.get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+    }
+  }
+
+  private void connected(PeerLink to, Incoming incoming) {
+    if (session.state() != FtSession.State.ALONE) {
+      to.close();
+      return;
+    }
+    link = to;
+    incoming.from = to;
+    byte[] random = new byte[KEY_BYTES];
+    new SecureRandom().nextBytes(random);
+    key = Bytes.copyOf(random);
+    perform(new FtEvent.Connected());
+    to.send(
+        new PeerMessage.Hello(
+            PeerMessage.VERSION,
+            session.name(),
+            session.vm(),
+            session.epoch(),
+            key,
+            to.heartbeatPort()));
+  }
+
+  /** Backup: a primary, or somebody, has connected. Loop thread. */
+  public PeerLink.Listener accept(PeerLink from) {
+    Incoming incoming = new Incoming();
+    incoming.from = from;
+    return incoming;
+  }
+
+  /** What comes in from one connection. */
+  private final class Incoming implements PeerLink.Listener {
+    private @Nullable PeerLink from;
+
+    @Override
+    public void said(PeerMessage message) {
+      PeerLink peer = from;
+      if (peer == null) {
+        return;
+      }
+      if (peer != link) {
+        stranger(message, peer);
+        return;
+      }
+      switch (message) {
+        case PeerMessage.Welcome welcome -> peer.startBeats(key, welcome.heartbeatPort());
+        case PeerMessage.Frame frame -> frame(frame, peer);
+        case PeerMessage.Hello _ -> {
+          return; // Once is enough.
+        }
+        default -> {
+          // All in the session.
+        }
+      }
+      perform(new FtEvent.Said(message));
+    }
+
+    @Override
+    public void saidAll() {
+      if (ackDue && from == link) {
+        acknowledge();
+      }
+    }
+
+    @Override
+    public void closed(boolean byPeer, String reason) {
+      if (from == link && from != null) {
+        perform(new FtEvent.Closed(byPeer));
+      }
+    }
+  }
+
+  private void stranger(PeerMessage message, PeerLink from) {
+    if (message instanceof PeerMessage.Hello && session.state() == FtSession.State.WAITING) {
+      link = from;
+      perform(new FtEvent.Said(message));
+      return;
+    }
+    from.send(
+        new PeerMessage.Refuse(
+            session.state() == FtSession.State.WAITING
+                ? "a pair begins with hello"
+                : "this side is busy: " + session.state() + " with VM " + session.name()));
+    from.close();
+  }
+
+  private void frame(PeerMessage.Frame frame, PeerLink from) {
+    FramePipe to = pipe;
+    if (to == null) {
+      return;
+    }
+    try {
+      long now = to.put(frame.frame().toArray());
+      if (now != received) {
+        received = now;
+        ackDue = true;
+      }
+      if (to.isFull()) {
+        from.reading(false);
+      }
+    } catch (LogFormatException e) {
+      perform(new FtEvent.Diverged("the log " + e.getMessage()));
+    }
+  }
+
+  private void acknowledge() {
+    ackDue = false;
+    PeerLink to = link;
+    Vm machine = vm;
+    if (to != null && machine != null && received >= 0) {
+      Progress progress = machine.progress();
+      to.send(new PeerMessage.Ack(received, progress.clockNanos(), progress.exits()));
+    }
+  }
+
+  /** Tells the session something. Any thread. */
+  public void tell(FtEvent event) {
+    onLoop(() -> perform(event));
+  }
+
+  private void onLoop(Runnable work) {
+    try {
+      network.loop().execute(work);
+    } catch (RejectedExecutionException e) {
+      // The network is closed: this side is over.
+    }
+  }
+
+  private void perform(FtEvent event) {
+    List<FtAction> actions = session.on(event, System.nanoTime());
+    for (FtAction action : actions) {
+      perform(action);
+    }
+    if (event instanceof FtEvent.Tick) {
+      // So that a silent log still shows how far the backup is.
+      ackDue = ackDue || session.state() == FtSession.State.FOLLOWING;
+      if (ackDue) {
+        acknowledge();
+      }
+    }
+    PeerLink now = link;
+    status = FtStatus.of(session, now == null ? "" : now.peer(), transfer);
+  }
+
+  private void perform(FtAction action) {
+    Vm machine = vm;
+    if (machine == null) {
+      throw new IllegalStateException("no machine for " + action);
+    }
+    PeerLink peer = link;
+    switch (action) {
+      case FtAction.Send send -> {
+        if (peer != null) {
+          peer.send(send.message());
+        }
+      }
+      case FtAction.SendBeat beat -> {
+        if (peer != null) {
+          peer.sendBeat(beat.sequence(), beat.echo());
+        }
+      }
+      case FtAction.StartLog _ -> {
+        if (peer != null) {
+          LogStream fresh = new LogStream(peer);
+          stream = fresh;
+          machine.startLog(fresh);
+        }
+      }
+      case FtAction.CutLog _ -> {
+        if (stream != null) {
+          stream.cut();
+        }
+      }
+      case FtAction.Receive receive -> receive(receive.hello(), machine);
+      case FtAction.EndLog end -> {
+        machine.endLog(end.live());
+        if (pipe != null) {
+          pipe.end();
+        }
+      }
+      case FtAction.Gate change -> gate.mode(change.mode());
+      case FtAction.Lease lease -> gate.leaseUntil(lease.untilNanos());
+      case FtAction.Acknowledged ack -> acknowledged(ack.ack());
+      case FtAction.Forget forget -> gate.forget(forget.consoleBytes());
+      case FtAction.Claim _ -> blocking.execute(this::claim);
+      case FtAction.Disconnect _ -> {
+        if (peer != null) {
+          peer.close();
+          link = null;
+        }
+      }
+      case FtAction.Halt halt -> machine.halt(halt.reason());
+      case FtAction.Note note -> machine.note(note.text());
+    }
+  }
+
+  private void acknowledged(PeerMessage.Ack ack) {
+    gate.acknowledged(ack.received());
+    LogStream now = stream;
+    if (now != null) {
+      now.acknowledged(ack.received());
+      transfer =
+          new FtStatus.Transfer(ack.received(), now.sentBytes(), ack.clockNanos(), ack.exits());
+    }
+  }
+
+  private void receive(PeerMessage.Hello hello, Vm machine) {
+    PeerLink from = link;
+    if (from == null) {
+      return;
+    }
+    FramePipe fresh = new FramePipe(PIPE_BYTES, () -> onLoop(() -> from.reading(true)));
+    pipe = fresh;
+    received = -1;
+    from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
+    from.send(new PeerMessage.Welcome(from.heartbeatPort()));
+    machine.follow(fresh);
+  }
+
+  /** On the thread {@code arbiter}. */
+  private void claim() {
+    Claimant self = new Claimant(session.vm(), session.epoch(), session.side());
+    Arbiter.Ruling ruling;
+    try {
+      ruling = arbiter.claim(self);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return;
+    } catch (RuntimeException e) {
+      // A bug of ours must not leave both sides waiting, nor may it win.
+      ruling = new Arbiter.Ruling(Arbiter.Verdict.UNKNOWN, "internal error: " + e);
+    }
+    tell(new FtEvent.Ruled(ruling));
+  }
+
+  /**
+   * Backup: makes this side known to the disk and says that it can follow. On the vCPU thread.
+   *
+   * @throws IOException when the disk refuses
+   */
+  public void restored() throws IOException {
+    arbiter.enter(new Claimant(session.vm(), session.epoch(), Claimant.Side.BACKUP));
+    tell(new FtEvent.Restored());
+  }
+
+  /** Primary: outputs have left. Any thread. */
+  public void released(long consoleBytes) {
+    onLoop(
+        () -> {
+          FtSession.State state = session.state();
+          PeerLink to = link;
+          if (to != null
+              && (state == FtSession.State.PAIRING || state == FtSession.State.PROTECTED)) {
+            to.send(new PeerMessage.Released(consoleBytes));
+          }
+        });
+  }
+
+  /** The VM is over: gives up the disk, as far as it is this side's to give up. */
+  public void leave() throws IOException {
+    if (session.epoch() > 0) {
+      arbiter.leave(new Claimant(session.vm(), session.epoch(), session.side()));
+    }
+  }
+
+  /** Waits until everything told before has been done. Not on the loop thread. */
+  public void settle() throws InterruptedException {
+    try {
+      network.loop().submit(() -> {}).get(CLOSE_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | java.util.concurrent.TimeoutException e) {
+      throw new IllegalStateException("the loop thread does not answer", e);
+    } catch (RejectedExecutionException e) {
+      // Closed already.
+    }
+  }
+
+  @Override
+  public void close() {
+    ticks.cancel(false);
+    onLoop(
+        () -> {
+          if (link != null) {
+            link.close();
+            link = null;
+          }
+        });
+    blocking.shutdownNow();
+  }
+}

@@ -1,0 +1,33 @@
+package lockstep.replay.ft;
+
+/**
+ * How one side of a pair stands, for people and programs.
+ *
+ * @param state the session's
+ * @param name what the user calls the VM; empty for a backup that has none
+ * @param vm its identity
+ * @param epoch of the present or last pair
+ * @param peer the other side's address; empty without one
+ * @param transfer how far the log is
+ */
+public record FtStatus(
+    FtSession.State state, String name, String vm, long epoch, String peer, Transfer transfer) {
+  /**
+   * The log, as the primary sees it.
+   *
+   * @param acknowledgedEntries that the backup has
+   * @param sentBytes with the machine's state
+   * @param replayedClockNanos the guest clock at the backup
+   * @param replayedExits guest exits at the backup
+   */
+  public record Transfer(
+      long acknowledgedEntries, long sentBytes, long replayedClockNanos, long replayedExits) {
+    /** No log yet. */
+    public static final Transfer NONE = new Transfer(0, 0, 0, 0);
+  }
+
+  static FtStatus of(FtSession session, String peer, Transfer transfer) {
+    return new FtStatus(
+        session.state(), session.name(), session.vm(), session.epoch(), peer, transfer);
+  }
+}

@@ -1,0 +1,56 @@
+package lockstep.replay.ft;
+
+import lockstep.monitor.state.Bytes;
+
+/** A connection to the other side, as the session's surroundings need it. Any thread. */
+public interface PeerLink {
+  /** Who hears what comes in; called on the link's loop, one call at a time. */
+  interface Listener {
+    /** A message, also a heartbeat that came by UDP. */
+    void said(PeerMessage message);
+
+    /** The messages that came in together have been told. */
+    void saidAll();
+
+    /**
+     * The connection is gone; told once, and not after {@link PeerLink#close}.
+     *
+     * @param byPeer the other side's kernel closed it
+     * @param reason one line for people
+     */
+    void closed(boolean byPeer, String reason);
+  }
+
+  /** Sends in order; what cannot be sent any more is dropped. */
+  void send(PeerMessage message);
+
+  /**
+   * Sends a frame of the log in order with the messages; waits while too much is unsent.
+   *
+   * @throws InterruptedException when told to end while waiting
+   */
+  void sendFrame(byte[] frame) throws InterruptedException;
+
+  /** Sends a heartbeat, on the channel and by UDP. */
+  void sendBeat(long sequence, long echo);
+
+  /** Where this side hears heartbeats. */
+  int heartbeatPort();
+
+  /**
+   * Heartbeats by UDP from now on.
+   *
+   * @param key authenticates them
+   * @param peerPort where the other side hears them
+   */
+  void startBeats(Bytes key, int peerPort);
+
+  /** Stops or resumes reading, for a side that has no room. */
+  void reading(boolean on);
+
+  /** Sends what was given to send, for a bounded while, and closes. */
+  void close();
+
+  /** The other side's address, for people. */
+  String peer();
+}
