@@ -37,7 +37,7 @@ public final class FtNode implements AutoCloseable {
     void startLog(LogStream stream);
 
     /** Backup: become what the pipe brings; then {@link FtNode#restored}. */
-    void follow(FramePipe pipe);
+    void follow(Claimant self, FramePipe pipe);
 
     /** Backup: the pipe ends; replay the rest and go live, or stop. */
     void endLog(boolean live);
@@ -45,7 +45,7 @@ public final class FtNode implements AutoCloseable {
     /** Stop for good; the world is to see nothing more. */
     void halt(String reason);
 
-    /** Exits and clock of the replay, for acknowledgements. */
+    /** Clock of the replay, for acknowledgements. */
     Progress progress();
 
     /** Something for the user to know. */
@@ -53,7 +53,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   /** How far a replay is. */
-  public record Progress(long clockNanos, long exits) {}
+  public record Progress(long clockNanos) {}
 
   /** How connections are made; {@code lockstep.replay.channel} implements it. */
   public interface Network {
@@ -248,7 +248,7 @@ public final class FtNode implements AutoCloseable {
     Vm machine = vm;
     if (to != null && machine != null && received >= 0) {
       Progress progress = machine.progress();
-      to.send(new PeerMessage.Ack(received, progress.clockNanos(), progress.exits()));
+      to.send(new PeerMessage.Ack(received, progress.clockNanos()));
     }
   }
 
@@ -338,8 +338,7 @@ public final class FtNode implements AutoCloseable {
     LogStream now = stream;
     if (now != null) {
       now.acknowledged(ack.received());
-      transfer =
-          new FtStatus.Transfer(ack.received(), now.sentBytes(), ack.clockNanos(), ack.exits());
+      transfer = new FtStatus.Transfer(ack.received(), now.sentBytes(), ack.clockNanos());
     }
   }
 
@@ -353,7 +352,7 @@ public final class FtNode implements AutoCloseable {
     received = -1;
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
     from.send(new PeerMessage.Welcome(from.heartbeatPort()));
-    machine.follow(fresh);
+    machine.follow(new Claimant(hello.vm(), hello.epoch(), Claimant.Side.BACKUP), fresh);
   }
 
   /** On the thread {@code arbiter}. */
@@ -377,8 +376,8 @@ public final class FtNode implements AutoCloseable {
    *
    * @throws IOException when the disk refuses
    */
-  public void restored() throws IOException {
-    arbiter.enter(new Claimant(session.vm(), session.epoch(), Claimant.Side.BACKUP));
+  public void restored(Claimant self) throws IOException {
+    arbiter.enter(self);
     tell(new FtEvent.Restored());
   }
 
@@ -397,8 +396,9 @@ public final class FtNode implements AutoCloseable {
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */
   public void leave() throws IOException {
-    if (session.epoch() > 0) {
-      arbiter.leave(new Claimant(session.vm(), session.epoch(), session.side()));
+    FtStatus now = status;
+    if (now.epoch() > 0) {
+      arbiter.leave(new Claimant(now.vm(), now.epoch(), now.side()));
     }
   }
 

@@ -7,27 +7,38 @@ package lockstep.replay.ft;
  * @param name what the user calls the VM; empty for a backup that has none
  * @param vm its identity
  * @param epoch of the present or last pair
+ * @param side which side of it this is or was
  * @param peer the other side's address; empty without one
  * @param transfer how far the log is
  */
 public record FtStatus(
-    FtSession.State state, String name, String vm, long epoch, String peer, Transfer transfer) {
+    FtSession.State state,
+    String name,
+    String vm,
+    long epoch,
+    Claimant.Side side,
+    String peer,
+    Transfer transfer) {
   /**
    * The log, as the primary sees it.
    *
    * @param acknowledgedEntries that the backup has
    * @param sentBytes with the machine's state
    * @param replayedClockNanos the guest clock at the backup
-   * @param replayedExits guest exits at the backup
    */
-  public record Transfer(
-      long acknowledgedEntries, long sentBytes, long replayedClockNanos, long replayedExits) {
+  public record Transfer(long acknowledgedEntries, long sentBytes, long replayedClockNanos) {
     /** No log yet. */
-    public static final Transfer NONE = new Transfer(0, 0, 0, 0);
+    public static final Transfer NONE = new Transfer(0, 0, 0);
   }
 
   static FtStatus of(FtSession session, String peer, Transfer transfer) {
     return new FtStatus(
-        session.state(), session.name(), session.vm(), session.epoch(), peer, transfer);
+        session.state(),
+        session.name(),
+        session.vm(),
+        session.epoch(),
+        session.side(),
+        peer,
+        transfer);
   }
 }

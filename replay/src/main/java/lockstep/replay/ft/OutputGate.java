@@ -39,6 +39,7 @@ public final class OutputGate {
   private long leaseUntilNanos = Long.MIN_VALUE;
   private long consoleReleased;
   private long releasedByOther;
+  private long taken;
 
   /**
    * @param capacity outputs that wait at most before {@link #put} does
@@ -125,6 +126,7 @@ public final class OutputGate {
       return null;
     }
     held.remove();
+    taken++;
     if (first.output() instanceof Output.Console) {
       consoleReleased++;
     }
@@ -174,6 +176,11 @@ public final class OutputGate {
   /** Console bytes that have left, or were let out by the other side. */
   public synchronized long consoleReleased() {
     return consoleReleased;
+  }
+
+  /** How many outputs {@link #poll} has given out, in all. */
+  public synchronized long taken() {
+    return taken;
   }
 
   /** How many outputs wait. */

@@ -56,11 +56,7 @@ public final class PeerCodec {
       case PeerMessage.Ready _ -> start(READY, 0).array();
       case PeerMessage.Begin _ -> start(BEGIN, 0).array();
       case PeerMessage.Ack ack ->
-          start(ACK, 24)
-              .putLong(ack.received())
-              .putLong(ack.clockNanos())
-              .putLong(ack.exits())
-              .array();
+          start(ACK, 16).putLong(ack.received()).putLong(ack.clockNanos()).array();
       case PeerMessage.Released released ->
           start(RELEASED, 8).putLong(released.consoleBytes()).array();
       case PeerMessage.Beat beat ->
@@ -119,7 +115,7 @@ public final class PeerCodec {
       }
       case READY -> new PeerMessage.Ready();
       case BEGIN -> new PeerMessage.Begin();
-      case ACK -> new PeerMessage.Ack(count(in), count(in), count(in));
+      case ACK -> new PeerMessage.Ack(count(in), count(in));
       case RELEASED -> new PeerMessage.Released(count(in));
       case BEAT -> new PeerMessage.Beat(count(in), count(in));
       case BYE -> new PeerMessage.Bye(leaving(in.get()), readText(in));

@@ -45,9 +45,8 @@ public sealed interface PeerMessage {
    *
    * @param received entries that this side has
    * @param clockNanos what the guest clock shows where the replay is
-   * @param exits guest exits of the replay
    */
-  record Ack(long received, long clockNanos, long exits) implements PeerMessage {}
+  record Ack(long received, long clockNanos) implements PeerMessage {}
 
   /**
    * Primary to backup: the world has seen so many bytes of the guest's console.

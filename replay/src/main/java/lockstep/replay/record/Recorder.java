@@ -188,6 +188,11 @@ public final class Recorder implements InputSource {
     }
   }
 
+  /** Goes on where another recorder of the same machine stopped: what it held comes first. */
+  public void goOnFrom(Recorder earlier) {
+    held.addAll(earlier.held);
+  }
+
   /** At a point that a replay finds again. */
   private Action atPoint(VcpuPosition position) throws InterruptedException, SysException {
     while (true) {

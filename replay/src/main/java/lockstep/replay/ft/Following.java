@@ -1,0 +1,167 @@
+package lockstep.replay.ft;
+
+import java.io.IOException;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Cpuid;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
+import lockstep.monitor.SavedMachine;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.WakeTimer;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.log.FramePipe;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.log.LogReader;
+import lockstep.replay.playback.ReplayOptions;
+import lockstep.replay.playback.ReplayOutcome;
+import lockstep.replay.playback.Replayer;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/** A backup's machine from its state's arrival to the end of the log. vCPU thread, but as said. */
+final class Following {
+  /** What the replay came to. */
+  sealed interface Came {
+    /** It did all that the log says; the guest can go on. */
+    record LogEnd() implements Came {}
+
+    /** The guest has ended, as the log says, or was stopped for good. */
+    record GuestEnd(RunResult result) implements Came {}
+
+    /** It did something else. */
+    record Astray(String report) implements Came {}
+  }
+
+  private final Kvm kvm;
+  private final Claimant self;
+  private final FramePipe pipe;
+  private final RoleSwitch doors;
+  private final OutputGate gate;
+  private final WakeTimer timer;
+  private final CompletableFuture<Boolean> decision = new CompletableFuture<>();
+  private @Nullable LogReader reader;
+  private volatile @Nullable Replayer replayer;
+
+  Following(
+      Kvm kvm, Claimant self, FramePipe pipe, RoleSwitch doors, OutputGate gate, WakeTimer timer) {
+    this.kvm = kvm;
+    this.self = self;
+    this.pipe = pipe;
+    this.doors = doors;
+    this.gate = gate;
+    this.timer = timer;
+  }
+
+  Claimant self() {
+    return self;
+  }
+
+  /** Becomes the primary's machine; waits for its state. On any thread before the vCPU's. */
+  Machine restore() throws Exception {
+    LogReader log = LogReader.read(pipe);
+    reader = log;
+    SavedMachine saved = SavedMachine.open(log.stateStream());
+    MachineOrigin origin = saved.state().origin();
+    Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
+    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+    if (complaint.isPresent()) {
+      throw new IOException("the VM " + complaint.get());
+    }
+    ReplayOptions toTheEnd =
+        // A primary that has nothing to say is silent for as long as it likes.
+        new ReplayOptions(OptionalLong.empty(), false, true, Long.MAX_VALUE);
+    Replayer source = new Replayer(log, saved.state().inputs().clockNanos(), timer, toTheEnd);
+    replayer = source;
+    doors.become(
+        new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
+    Machine machine = Machine.create(kvm, origin.config(), origin.quirks(), doors, doors, doors);
+    try {
+      machine.restore(saved, Progress.NONE);
+      return machine;
+    } catch (Exception e) {
+      machine.close();
+      throw e;
+    }
+  }
+
+  private void consoleByte(int value) {
+    try {
+      gate.put(new Output.Console(value), 0);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private Replayer source() {
+    Replayer now = replayer;
+    if (now == null) {
+      throw new IllegalStateException("nothing restored");
+    }
+    return now;
+  }
+
+  /** Replays until the log or the guest ends. */
+  Came run(Machine on) throws SysException, InterruptedException {
+    RunResult result = on.run();
+    ReplayOutcome outcome = source().finish(on.position(), result);
+    return switch (outcome) {
+      case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().toString());
+      case ReplayOutcome.Equal _ -> new Came.GuestEnd(result);
+      case ReplayOutcome.Reached _, ReplayOutcome.LogEnded _ ->
+          result instanceof RunResult.Stopped && !endsInOrder()
+              ? new Came.LogEnd()
+              : new Came.GuestEnd(result);
+    };
+  }
+
+  /** Whether what is left of the log says that the host stopped the guest for good. */
+  private boolean endsInOrder() {
+    LogReader log = reader;
+    while (log != null && log.peek() != null) {
+      if (log.take() instanceof LogEntry.End) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The pipe ends or has ended. Any thread, once counts. */
+  void decide(boolean live) {
+    decision.complete(live);
+  }
+
+  /** Waits until it is known whether this side goes live. */
+  boolean awaitDecision() throws InterruptedException {
+    try {
+      return decision.get();
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Live inputs that go on where the log ended, timers armed. */
+  HostInputs goLive(InputQueue queue, int timers) {
+    Replayer from = source();
+    HostInputs inputs = new HostInputs(queue, timers, from.clockNanos(), timer);
+    for (int i = 0; i < MachineLayout.TIMERS; i++) {
+      int number = i;
+      from.deadlineNanos(i).ifPresent(deadline -> inputs.armTimer(number, deadline));
+    }
+    return inputs;
+  }
+
+  /** How far the replay is; a little out of date, for people and lag control. Any thread. */
+  FtNode.Progress progress() {
+    Replayer now = replayer;
+    return now == null ? new FtNode.Progress(0) : new FtNode.Progress(now.clockNanos());
+  }
+}

@@ -1,0 +1,507 @@
+package lockstep.replay.ft;
+
+import java.io.BufferedOutputStream;
+import java.io.OutputStream;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.SavedInputs;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput.Decision;
+import lockstep.monitor.input.ExternalInput.HostDecision;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.DiskSink;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.replay.log.EntryFramer;
+import lockstep.replay.log.FramePipe;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.Recorder;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A machine that can be protected: runs on {@code vcpu-0} in the role that the {@link FtNode} gives
+ * it. A role changes between two runs of the machine, for which the guest is stopped for a moment.
+ */
+public final class FtVm implements FtNode.Vm, AutoCloseable {
+  private static final int STATE_BUFFER_BYTES = 1 << 18;
+
+  /** How long the last outputs may take to leave when the guest has ended. */
+  private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+  private static final long POLL_MILLIS = 1;
+
+  /** How it ended at this host. */
+  public sealed interface End {
+    /** The guest ended, here. */
+    record Guest(RunResult result) implements End {}
+
+    /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
+    record Elsewhere(String reason) implements End {}
+
+    /** This side has lost, or cannot go on. */
+    record Halted(String reason) implements End {}
+  }
+
+  /** Makes the machine around its doors, ready to run. */
+  @FunctionalInterface
+  public interface Maker {
+    /** A new or restored machine. */
+    Machine make(RoleSwitch doors) throws Exception;
+  }
+
+  /** Something to be done on the vCPU thread between two runs. */
+  @FunctionalInterface
+  private interface Task {
+    void run() throws Exception;
+  }
+
+  private final Kvm kvm;
+  private final FtNode node;
+  private final OutputGate gate;
+  private final OutputPump pump;
+  private final DiskSink medium;
+  private final RecordOptions options;
+  private final Consumer<String> notes;
+  private final InputQueue queue = new InputQueue();
+  private final KickTimer timer = new KickTimer(this::kick);
+  private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
+  private final CompletableFuture<End> over = new CompletableFuture<>();
+
+  private volatile @Nullable VcpuHandle handle;
+  private volatile boolean stopping;
+
+  /** Whether the machine runs, so that a task must stop it first. */
+  private volatile boolean running = true;
+
+  private volatile @Nullable String halted;
+  private volatile @Nullable Following following;
+
+  // vCPU thread only.
+  private @Nullable Machine machine;
+  private @Nullable HostInputs host;
+  private @Nullable Recorder recorder;
+  private @Nullable PrimaryLog log;
+  private final RoleSwitch doors;
+
+  /**
+   * A machine that waits for its role.
+   *
+   * @param console takes the guest's console; called by one thread
+   * @param medium takes the guest's disk requests once they may go; give it {@link #queue}
+   */
+  public FtVm(
+      Kvm kvm,
+      FtNode node,
+      OutputGate gate,
+      OutputStream console,
+      DiskSink medium,
+      RecordOptions options,
+      Consumer<String> notes) {
+    this.kvm = kvm;
+    this.node = node;
+    this.gate = gate;
+    this.medium = medium;
+    this.options = options;
+    this.notes = notes;
+    this.doors = new RoleSwitch(live(new HostInputs(queue, Recorder.TIMERS, 0, timer)));
+    this.pump = new OutputPump(gate, console, medium, node::released, notes);
+  }
+
+  /** The way in for console bytes and disk completions. */
+  public InputQueue queue() {
+    return queue;
+  }
+
+  private RoleSwitch.Role live(HostInputs from) {
+    return new RoleSwitch.Role(
+        new LiveInputs(from),
+        value -> put(new Output.Console(value), 0),
+        request -> disk(request, 0));
+  }
+
+  private void put(Output output, long position) {
+    try {
+      gate.put(output, position);
+    } catch (InterruptedException e) {
+      // The InputSource finds it at its next question.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void disk(BlockRequest request, long position) {
+    if (request instanceof BlockRequest.Read) {
+      // Nobody sees a read.
+      medium.request(request);
+    } else {
+      put(new Output.Disk(request), position);
+    }
+  }
+
+  /**
+   * Starts the VM here.
+   *
+   * @param maker makes the machine
+   * @param startNanos what its clock shows
+   * @param protectedFirst no instruction before the VM has a backup; without one it ends
+   */
+  public void start(Maker maker, long startNanos, boolean protectedFirst) throws Exception {
+    HostInputs inputs = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
+    host = inputs;
+    doors.become(live(inputs));
+    Machine made = maker.make(doors);
+    machine = made;
+    running = !protectedFirst;
+    launch(() -> protectedFirst && !isProtected() ? unprotected() : toTheEnd(made), made);
+  }
+
+  /** Waits, before the first instruction, until the VM has a backup or there will be none. */
+  private boolean isProtected() throws Exception {
+    while (halted == null && !stopping) {
+      Task task = tasks.poll();
+      if (task != null) {
+        task.run();
+      }
+      FtStatus now = node.status();
+      if (now.state() == FtSession.State.PROTECTED) {
+        running = true;
+        return true;
+      }
+      if (now.epoch() > 0 && now.state() == FtSession.State.ALONE) {
+        return false;
+      }
+      Thread.sleep(POLL_MILLIS);
+    }
+    return false;
+  }
+
+  private End unprotected() {
+    String lost = halted;
+    return new End.Halted(lost == null ? "the guest was not started: it has no backup" : lost);
+  }
+
+  /** Lets a paused machine go on. Any thread. */
+  public void resume() {
+    doors.pause(false);
+    kick();
+  }
+
+  /** Holds the guest until {@link #resume}; its clock goes on. Any thread. */
+  public void pause() {
+    doors.pause(true);
+    kick();
+  }
+
+  /** Whether the guest is held. */
+  public boolean isPaused() {
+    return doors.isPaused();
+  }
+
+  private void kick() {
+    VcpuHandle now = handle;
+    if (now != null) {
+      now.kick();
+    }
+  }
+
+  @FunctionalInterface
+  private interface Work {
+    @Nullable End run() throws Exception;
+  }
+
+  /** Runs work on a fresh {@code vcpu-0}; its end, if it has one, is that of the VM here. */
+  private void launch(Work work, Machine on) {
+    Thread thread =
+        Thread.ofPlatform()
+            .name("vcpu-0")
+            .unstarted(
+                () -> {
+                  try (on) {
+                    work(work);
+                  } catch (Exception e) {
+                    over.completeExceptionally(e);
+                  }
+                });
+    VcpuHandle now = new VcpuHandle(on.kick(), thread);
+    handle = now;
+    queue.wakeWith(now::kick);
+    thread.start();
+  }
+
+  private void work(Work work) throws Exception {
+    try {
+      End end = work.run();
+      if (end != null) {
+        over.complete(end);
+      }
+    } finally {
+      // The vCPU is about to go: nobody may kick it any more.
+      handle = null;
+      queue.wakeWith(() -> {});
+    }
+  }
+
+  /** The end of the VM at this host. */
+  public CompletableFuture<End> over() {
+    return over;
+  }
+
+  private End toTheEnd(Machine on) throws Exception {
+    while (true) {
+      RunResult result = on.run();
+      String lost = halted;
+      if (lost != null) {
+        return new End.Halted(lost);
+      }
+      if (!(result instanceof RunResult.Stopped) || stopping) {
+        return ended(on, result);
+      }
+      // One for each stop: one more stop than tasks would stand in the log, as the VM's end.
+      Task task = tasks.poll();
+      if (task != null) {
+        task.run();
+      }
+    }
+  }
+
+  private End ended(Machine on, RunResult result) throws SysException, InterruptedException {
+    Recorder recording = recorder;
+    PrimaryLog to = log;
+    if (recording != null && to != null) {
+      recording.finish(on.position(), result);
+      to.sendAll();
+    }
+    drain();
+    String lost = halted;
+    if (lost != null) {
+      return new End.Halted(lost);
+    }
+    node.tell(new FtEvent.GuestEnded(result.getClass().getSimpleName()));
+    node.settle();
+    return new End.Guest(result);
+  }
+
+  /** Waits until everything that the guest showed has left, or never may. */
+  private void drain() throws InterruptedException {
+    long start = System.nanoTime();
+    while (!pump.isDrained() && halted == null) {
+      if (System.nanoTime() - start > DRAIN_NANOS) {
+        notes.accept(gate.waiting() + " outputs have not left in time and are lost");
+        return;
+      }
+      Thread.sleep(POLL_MILLIS);
+    }
+  }
+
+  private void ask(Task task) {
+    tasks.add(task);
+    if (running) {
+      interruptRun();
+    }
+  }
+
+  /** Makes the machine's run return. A full queue takes it when the guest has taken something. */
+  private void interruptRun() {
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              try {
+                while (!queue.offer(new HostDecision(Decision.STOP)) && !over.isDone()) {
+                  Thread.sleep(POLL_MILLIS);
+                }
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            });
+  }
+
+  /** Ends the guest as if the power were cut. Any thread. */
+  public void stop() {
+    stopping = true;
+    doors.pause(false);
+    interruptRun();
+  }
+
+  /** Primary: lets the backup go on instead, without loss. Any thread. */
+  public void handOver() {
+    ask(
+        () -> {
+          PrimaryLog to = log;
+          if (to != null) {
+            to.sendAll();
+          }
+          drain();
+          node.tell(new FtEvent.HandOver());
+          node.settle();
+          if (node.status().state() == FtSession.State.ENDED) {
+            over.complete(new End.Elsewhere("handed over to the backup"));
+            halt("handed over to the backup");
+          }
+        });
+  }
+
+  // The primary's side.
+
+  @Override
+  public void startLog(LogStream stream) {
+    ask(() -> record(stream));
+  }
+
+  private void record(LogStream stream) throws Exception {
+    Machine on = current();
+    drain();
+    EntryFramer framer = new EntryFramer(stream);
+    HostInputs from = inputs();
+    long now = from.nowNanos();
+    PrimaryLog to = new PrimaryLog(framer);
+    Recorder fresh = new Recorder(from, now, to, framer::flush, options);
+    Recorder earlier = recorder;
+    if (earlier != null) {
+      fresh.goOnFrom(earlier);
+    }
+    gate.restart();
+    try (OutputStream state = new BufferedOutputStream(framer.stateStream(), STATE_BUFFER_BYTES)) {
+      Optional<RunResult> ended =
+          on.save(state, new SavedInputs(now, List.of()), lockstep.monitor.snapshot.Progress.NONE);
+      if (ended.isPresent()) {
+        stopping = true;
+        return;
+      }
+    }
+    recorder = fresh;
+    log = to;
+    doors.become(
+        new RoleSwitch.Role(
+            fresh,
+            fresh.outputs(value -> put(new Output.Console(value), to.sendAll())),
+            fresh.disk(
+                request ->
+                    disk(request, request instanceof BlockRequest.Read ? 0 : to.sendAll()))));
+  }
+
+  private Machine current() {
+    Machine now = machine;
+    if (now == null) {
+      throw new IllegalStateException("no machine");
+    }
+    return now;
+  }
+
+  private HostInputs inputs() {
+    HostInputs now = host;
+    if (now == null) {
+      throw new IllegalStateException("no live inputs");
+    }
+    return now;
+  }
+
+  // The backup's side.
+
+  @Override
+  public void follow(Claimant self, FramePipe pipe) {
+    Following now = new Following(kvm, self, pipe, doors, gate, timer);
+    following = now;
+    Thread.ofPlatform()
+        .name("restore")
+        .start(
+            () -> {
+              try {
+                Machine restored = now.restore();
+                launch(() -> followToTheEnd(now, restored), restored);
+                node.restored(self);
+              } catch (Exception e) {
+                node.tell(new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
+              }
+            });
+  }
+
+  private @Nullable End followToTheEnd(Following now, Machine on) throws Exception {
+    machine = on;
+    Following.Came came = now.run(on);
+    if (came instanceof Following.Came.Astray astray) {
+      node.tell(new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));
+      notes.accept(astray.report());
+      node.settle();
+    }
+    boolean live = now.awaitDecision();
+    switch (came) {
+      case Following.Came.Astray _ -> {
+        return leave("diverged");
+      }
+      case Following.Came.GuestEnd end -> {
+        if (!live) {
+          return leave("the guest has ended at the primary");
+        }
+        // The primary may have died before it showed the guest's last words.
+        node.tell(new FtEvent.WentLive());
+        node.settle();
+        return ended(on, end.result());
+      }
+      case Following.Came.LogEnd _ -> {
+        if (!live) {
+          return leave("the primary has ended");
+        }
+        HostInputs inputs = now.goLive(queue, Recorder.TIMERS);
+        host = inputs;
+        doors.become(live(inputs));
+        on.diskRequestsInFlight().forEach(medium::request);
+        node.tell(new FtEvent.WentLive());
+        return toTheEnd(on);
+      }
+    }
+  }
+
+  private @Nullable End leave(String reason) {
+    String lost = halted;
+    if (lost != null) {
+      return new End.Halted(lost);
+    }
+    following = null;
+    return node.status().state() == FtSession.State.WAITING ? null : new End.Elsewhere(reason);
+  }
+
+  @Override
+  public void endLog(boolean live) {
+    Following now = following;
+    if (now != null) {
+      now.decide(live);
+    }
+  }
+
+  @Override
+  public void halt(String reason) {
+    halted = reason;
+    doors.pause(false);
+    interruptRun();
+    if (handle == null) {
+      over.complete(new End.Halted(reason));
+    }
+  }
+
+  @Override
+  public FtNode.Progress progress() {
+    Following now = following;
+    return now == null ? new FtNode.Progress(0) : now.progress();
+  }
+
+  @Override
+  public void note(String text) {
+    notes.accept(text);
+  }
+
+  /** Lets go of threads; after {@link #over}. */
+  @Override
+  public void close() {
+    pump.close();
+    timer.close();
+  }
+}
