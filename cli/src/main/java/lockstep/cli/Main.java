@@ -26,6 +26,8 @@ import picocli.CommandLine.Spec;
       RecordCommand.class,
       ReplayCommand.class,
       LogCommand.class,
+      PrimaryCommand.class,
+      BackupCommand.class,
       DoctorCommand.class,
       BenchCommand.class
     })

@@ -265,6 +265,10 @@ public final class FtSession {
     };
   }
 
+  private boolean isForming() {
+    return state == State.PAIRING || state == State.RECEIVING;
+  }
+
   private void tick(long now) {
     checkPeer(now);
     if (hasPeer() && beating && !closed) {
@@ -282,7 +286,11 @@ public final class FtSession {
       return;
     }
     long silent = now - heardNanos;
-    long limit = closed && closedByPeer ? times.closedNanos() : times.silenceNanos();
+    long limit =
+        closed && closedByPeer
+            ? times.closedNanos()
+            // Nothing depends on a pair that is not formed yet, and it has much to do.
+            : isForming() ? times.pairingNanos() : times.silenceNanos();
     if (silent < limit) {
       return;
     }

@@ -1,0 +1,81 @@
+package lockstep.cli;
+
+import java.io.PrintWriter;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtVm;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep backup}: follows a primary and goes on when it dies. */
+@Command(
+    name = "backup",
+    description = "Wait for a primary, follow its VM, and go on when that host dies.",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  lockstep backup --listen 0.0.0.0:7000 --disk file:/shared/web.img",
+      "  lockstep primary --guest linux --disk file:/shared/web.img --backup 192.0.2.7:7000"
+          + "     (on the other host)"
+    },
+    exitCodeList = {
+      "0:the VM ended or was stopped, here or at the primary",
+      "1:failed, or the guest crashed here, or the other side goes on",
+      "2:wrong usage",
+      "N:what the guest wrote to its exit port (0xf4) here"
+    })
+final class BackupCommand implements Callable<Integer> {
+  private static final long MAX_INPUT_DELAY_MILLIS = 50;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+  @Mixin private PairOptions pair = new PairOptions();
+
+  @Option(
+      names = "--listen",
+      required = true,
+      paramLabel = "HOST:PORT",
+      converter = HostPort.class,
+      description = "Where primaries connect; port 0 takes a free one, which is printed.")
+  private InetSocketAddress listen = new InetSocketAddress(0);
+
+  /** Only Picocli makes one. */
+  BackupCommand() {}
+
+  @Override
+  public Integer call() throws Exception {
+    Arbiter arbiter = pair.arbiter();
+    Optional<BlockDevice> disk = pair.openDisk();
+    FtVm.End end;
+    try (Kvm kvm = Kvm.open();
+        PairRun run =
+            new PairRun(
+                kvm,
+                FtSession.backup(pair.times()),
+                pair.times(),
+                arbiter,
+                disk,
+                PlacementWord.AUTO.options(
+                    kvm, TimeUnit.MILLISECONDS.toNanos(MAX_INPUT_DELAY_MILLIS)),
+                this::say);
+        TerminalConsole _ = TerminalConsole.open(run)) {
+      InetSocketAddress at = run.listen(listen);
+      say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());
+      end = run.backup();
+    }
+    return PairEnd.exitCode(end, spec.commandLine());
+  }
+
+  private void say(String line) {
+    PrintWriter err = spec.commandLine().getErr();
+    err.print("lockstep backup: " + line + "\r\n");
+    err.flush();
+  }
+}

@@ -1,0 +1,25 @@
+package lockstep.cli;
+
+import lockstep.replay.ft.FtVm;
+import picocli.CommandLine;
+
+/** What the end of one side of a pair means to the shell. */
+final class PairEnd {
+  private PairEnd() {}
+
+  /** The process's exit code; says what is not plain to see. */
+  static int exitCode(FtVm.End end, CommandLine command) {
+    String name = command.getCommandSpec().qualifiedName();
+    return switch (end) {
+      case FtVm.End.Guest guest -> RunEnd.exitCode(guest.result(), command);
+      case FtVm.End.Elsewhere elsewhere -> {
+        command.getErr().println(name + ": " + elsewhere.reason());
+        yield Main.DONE;
+      }
+      case FtVm.End.Halted halted -> {
+        command.getErr().println(name + ": halted: " + halted.reason());
+        yield Main.FAILED;
+      }
+    };
+  }
+}

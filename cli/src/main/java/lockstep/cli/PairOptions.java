@@ -1,0 +1,102 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.FtTimes;
+import lockstep.storage.DiskSpec;
+import lockstep.storage.FileDisk;
+import lockstep.storage.FileLease;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The options that both sides of a pair are given, with the same values. */
+final class PairOptions {
+  private static final int LEAST_TIMEOUT_MILLIS = 20;
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--disk",
+      paramLabel = "SPEC",
+      description = "The guest's disk, shared by both hosts: file:PATH.")
+  private Optional<String> disk = Optional.empty();
+
+  @Option(
+      names = "--arbiter",
+      paramLabel = "SPEC",
+      description =
+          "Where the two sides settle who goes on: a disk that both reach. Default: the guest's"
+              + " disk.")
+  private Optional<String> arbiter = Optional.empty();
+
+  @Option(
+      names = "--failure-timeout",
+      paramLabel = "MS",
+      defaultValue = "200",
+      description =
+          "The other side counts as dead when nothing is heard of it for so long, in ms."
+              + " Default: ${DEFAULT-VALUE}.")
+  private int timeoutMillis = 200;
+
+  /** Only Picocli makes one. */
+  PairOptions() {}
+
+  /** When the other side is dead. */
+  FtTimes times() {
+    if (timeoutMillis < LEAST_TIMEOUT_MILLIS) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--failure-timeout %d is too short: %d ms or more"
+              .formatted(timeoutMillis, LEAST_TIMEOUT_MILLIS));
+    }
+    return FtTimes.of(timeoutMillis);
+  }
+
+  /** Opens the guest's disk, if it has one. */
+  Optional<BlockDevice> openDisk() throws CommandFailure {
+    if (disk.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(FileDisk.open(path("--disk", disk.get())));
+    } catch (IOException e) {
+      throw new CommandFailure(
+          String.valueOf(e.getMessage()), "give the image that both hosts use", e);
+    }
+  }
+
+  /** The shared disk's arbiter. */
+  Arbiter arbiter() throws CommandFailure {
+    String of =
+        arbiter
+            .or(() -> disk)
+            .orElseThrow(
+                () ->
+                    new ParameterException(
+                        spec.commandLine(),
+                        "a pair needs a disk that both sides reach; give --disk or --arbiter"));
+    Path path = path(arbiter.isPresent() ? "--arbiter" : "--disk", of).toAbsolutePath();
+    if (path.getParent() == null || !Files.isWritable(path.getParent())) {
+      throw new CommandFailure(
+          "arbiter " + of + ": cannot write beside it", "both sides need write access there");
+    }
+    return new FileLease(path);
+  }
+
+  private Path path(String option, String text) {
+    try {
+      return switch (DiskSpec.parse(text)) {
+        case DiskSpec.File file -> file.path();
+      };
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), option + ": " + e.getMessage(), e);
+    }
+  }
+}

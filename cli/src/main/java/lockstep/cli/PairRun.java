@@ -1,0 +1,206 @@
+package lockstep.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.output.DiskSink;
+import lockstep.replay.channel.PeerNetwork;
+import lockstep.replay.channel.PeerSecurity;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.FtEvent;
+import lockstep.replay.ft.FtNode;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtTimes;
+import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.OutputGate;
+import lockstep.replay.record.RecordOptions;
+import org.jspecify.annotations.Nullable;
+
+/** One side of a pair in this process: puts the parts together and takes them apart again. */
+final class PairRun implements ConsoleTarget, AutoCloseable {
+  /** Outputs that wait for acknowledgements at most; a screen and a disk's queue many times. */
+  private static final int GATE_OUTPUTS = 1 << 14;
+
+  /** A signal's grace for ending the guest in order. */
+  private static final long SIGNAL_SECONDS = 10;
+
+  private final PeerNetwork network;
+  private final Arbiter arbiter;
+  private final FtNode node;
+  private final FtVm vm;
+  private final Optional<BlockDevice> medium;
+  private final Medium disk = new Medium();
+  private final CountDownLatch finished = new CountDownLatch(1);
+
+  /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
+  private static final class Medium implements DiskSink {
+    private volatile @Nullable DiskBridge bridge;
+
+    @Override
+    public void request(BlockRequest request) {
+      DiskBridge now = bridge;
+      if (now == null) {
+        throw new IllegalStateException("a disk request, and no disk");
+      }
+      now.request(request);
+    }
+  }
+
+  /**
+   * @param notes takes lines for the user
+   */
+  PairRun(
+      Kvm kvm,
+      FtSession session,
+      FtTimes times,
+      Arbiter arbiter,
+      Optional<BlockDevice> medium,
+      RecordOptions options,
+      Consumer<String> notes) {
+    this.arbiter = arbiter;
+    this.medium = medium;
+    this.network = new PeerNetwork(PeerSecurity.none());
+    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
+    this.node = new FtNode(network, arbiter, gate, session, times);
+    this.vm =
+        new FtVm(kvm, node, gate, new FileOutputStream(FileDescriptor.out), disk, options, notes);
+    medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
+    node.attach(vm);
+  }
+
+  @Override
+  public InputQueue queue() {
+    return vm.queue();
+  }
+
+  @Override
+  public boolean stop() {
+    if (node.status().state() == FtSession.State.WAITING) {
+      node.tell(new FtEvent.Detach());
+      vm.halt("stopped while waiting for a primary");
+    } else if (node.status().side() == lockstep.replay.ft.Claimant.Side.BACKUP) {
+      node.tell(new FtEvent.Detach());
+    } else {
+      vm.stop();
+    }
+    return true;
+  }
+
+  @Override
+  public void snapshot() {
+    System.err.print("lockstep: no snapshot of a protected VM yet\r\n");
+  }
+
+  @Override
+  public void endBySignal(Runnable unblock) {
+    try {
+      if (stop() && !finished.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
+        System.err.println("lockstep: the guest did not stop in time");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Runs a VM as primary, to its end here. */
+  FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
+    vm.start(
+        doors -> {
+          Machine machine =
+              Machine.create(
+                  kvm,
+                  medium.map(m -> start.config().withDisk(m.geometry())).orElse(start.config()),
+                  start.quirks(),
+                  doors,
+                  doors,
+                  doors);
+          try {
+            start.into(machine);
+            return machine;
+          } catch (Exception e) {
+            machine.close();
+            throw e;
+          }
+        },
+        start.clockNanos(),
+        backup.isPresent());
+    if (backup.isPresent()) {
+      try {
+        node.protect(backup.get());
+      } catch (IOException e) {
+        vm.halt("not protected");
+        throw new CommandFailure(
+            "backup: " + e.getMessage(), "start lockstep backup there, with the same disk", e);
+      }
+    }
+    return end();
+  }
+
+  /** Listens for a primary. */
+  InetSocketAddress listen(InetSocketAddress at) throws CommandFailure {
+    try {
+      return network.listen(at, node::accept);
+    } catch (IOException e) {
+      throw new CommandFailure(
+          String.valueOf(e.getMessage()), "give an address of this host and a free port", e);
+    }
+  }
+
+  /** Follows primaries until the VM has ended here, or elsewhere in order. */
+  FtVm.End backup() throws Exception {
+    return end();
+  }
+
+  private FtVm.End end() throws Exception {
+    try {
+      FtVm.End end = vm.over().get();
+      if (end instanceof FtVm.End.Guest) {
+        node.leave();
+      }
+      return end;
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof Exception cause ? cause : e;
+    } finally {
+      finished.countDown();
+    }
+  }
+
+  /** How things stand. */
+  FtNode node() {
+    return node;
+  }
+
+  /** The machine. */
+  FtVm vm() {
+    return vm;
+  }
+
+  @Override
+  public void close() throws IOException {
+    finished.countDown();
+    node.close();
+    vm.close();
+    network.close();
+    DiskBridge bridge = disk.bridge;
+    if (bridge != null) {
+      bridge.close();
+    }
+    try (arbiter) {
+      if (medium.isPresent()) {
+        medium.get().close();
+      }
+    }
+  }
+}

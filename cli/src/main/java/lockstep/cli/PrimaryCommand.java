@@ -1,0 +1,112 @@
+package lockstep.cli;
+
+import java.io.PrintWriter;
+import java.net.InetSocketAddress;
+import java.security.SecureRandom;
+import java.util.HexFormat;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtVm;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep primary}: runs a VM that a backup follows. */
+@Command(
+    name = "primary",
+    description = "Run a VM here, protected by a backup that goes on when this host dies.",
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  lockstep backup --listen 0.0.0.0:7000 --disk file:/shared/web.img     (on the other host)",
+      "  lockstep primary --guest linux --disk file:/shared/web.img --backup 192.0.2.7:7000"
+    },
+    exitCodeList = {
+      "0:the guest stopped or was stopped, or goes on at the backup",
+      "1:failed, or the guest crashed, or the other side has taken over",
+      "2:wrong usage",
+      "N:what the guest wrote to its exit port (0xf4)"
+    })
+final class PrimaryCommand implements Callable<Integer> {
+  private static final int VM_BYTES = 16;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+  @ParentCommand private Main main = new Main();
+  @Mixin private StartOptions start = new StartOptions();
+  @Mixin private PairOptions pair = new PairOptions();
+
+  @Option(
+      names = "--backup",
+      paramLabel = "HOST:PORT",
+      converter = HostPort.class,
+      description =
+          "Where a lockstep backup listens; the guest starts when it follows. Without: unprotected.")
+  private Optional<InetSocketAddress> backup = Optional.empty();
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "What to call the VM. Default: the guest's name.")
+  private Optional<String> name = Optional.empty();
+
+  @Option(
+      names = "--max-input-delay",
+      paramLabel = "MS",
+      defaultValue = "50",
+      description =
+          "How long an input waits for a guest exit before state-sync, in ms."
+              + " Default: ${DEFAULT-VALUE}.")
+  private int maxInputDelayMillis = 50;
+
+  /** Only Picocli makes one. */
+  PrimaryCommand() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (start.listed()) {
+      return Main.DONE;
+    }
+    return start.with(this::tell, this::run);
+  }
+
+  private int run(Kvm kvm, Start from) throws Exception {
+    byte[] random = new byte[VM_BYTES];
+    new SecureRandom().nextBytes(random);
+    String vm = HexFormat.of().formatHex(random);
+    Arbiter arbiter = pair.arbiter();
+    Optional<BlockDevice> disk = pair.openDisk();
+    FtVm.End end;
+    try (PairRun run =
+            new PairRun(
+                kvm,
+                FtSession.primary(name.orElse(start.name()), vm, pair.times()),
+                pair.times(),
+                arbiter,
+                disk,
+                PlacementWord.AUTO.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis)),
+                this::say);
+        TerminalConsole _ = TerminalConsole.open(run)) {
+      end = run.primary(from, kvm, backup);
+    }
+    return PairEnd.exitCode(end, spec.commandLine());
+  }
+
+  private void tell(String line) {
+    if (main.verbose()) {
+      say(line);
+    }
+  }
+
+  private void say(String line) {
+    PrintWriter err = spec.commandLine().getErr();
+    err.print("lockstep primary: " + line + "\r\n");
+    err.flush();
+  }
+}
