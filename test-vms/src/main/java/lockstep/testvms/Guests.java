@@ -77,6 +77,15 @@ public final class Guests {
               Pattern.compile("^disk: (no disk|64 blocks written and read back, 0 wrong words)\n$"),
               0),
           new Guest(
+              "bank",
+              "numbered transactions, each printed when it is on a virtio disk; q ends it",
+              "/lockstep/guests/bank.elf",
+              Format.MULTIBOOT,
+              8,
+              "q",
+              Pattern.compile("^bank: (no disk|open\nbank: 1\nbank: closed)\n$"),
+              0),
+          new Guest(
               "ports",
               "wild accesses to random ports and addresses, which the monitor must survive",
               "/lockstep/guests/ports.elf",
