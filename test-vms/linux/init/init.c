@@ -207,6 +207,32 @@ static int do_forks(int argc, char **argv) {
   return ended == count ? 0 : 1;
 }
 
+/*
+ * Numbered transactions: transaction n is a block of 4 KiB, 64-bit word w being n << 32 | w, in slot
+ * n mod 256 of the disk. A number is printed when its block is on the disk.
+ */
+static int do_bank(int argc, char **argv) {
+  if (argc < 2) return printf("bank DEVICE [COUNT]\n"), 1;
+  uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : UINT64_MAX;
+  int disk = open(argv[1], O_WRONLY);
+  if (disk < 0) return failed(argv[1]);
+  int status = 0;
+  for (uint64_t n = 1; n <= count && !interrupted && status == 0; n++) {
+    uint64_t block[512];
+    for (uint64_t w = 0; w < 512; w++) block[w] = n << 32 | w;
+    if (pwrite(disk, block, sizeof block, (off_t)(n % 256 * sizeof block)) != sizeof block ||
+        fsync(disk) != 0) {
+      status = failed(argv[1]);
+    } else {
+      printf("bank: %llu\n", (unsigned long long)n);
+      fflush(stdout);
+    }
+  }
+  close(disk);
+  if (status == 0) printf("bank: closed\n");
+  return status;
+}
+
 static int do_write(int argc, char **argv) {
   if (argc < 3) return printf("write PATH TEXT...\n"), 1;
   FILE *file = fopen(argv[1], "w");
@@ -276,6 +302,7 @@ static int do_help(int argc, char **argv) {
 }
 
 static const struct command commands[] = {
+    {"bank", do_bank, "DEVICE [COUNT]  numbered transactions, each printed when it is on the disk"},
     {"burn", do_burn, "[N]  user-space CPU load, N million steps"},
     {"cat", do_cat, "PATH...  shows files"},
     {"check", do_check, "PATH COUNT  reads numbered 4 KiB blocks back"},

@@ -26,6 +26,11 @@ public record BuiltInGuest(
      * @throws BootException when they cannot be had
      */
     Files files(Consumer<String> notes) throws BootException;
+
+    /** Whether the files are there without making them first. */
+    default boolean ready() {
+      return true;
+    }
   }
 
   /** The files a guest boots from. */

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       LogCommand.class,
       PrimaryCommand.class,
       BackupCommand.class,
+      DemoCommand.class,
       DoctorCommand.class,
       BenchCommand.class
     })

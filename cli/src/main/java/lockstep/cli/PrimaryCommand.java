@@ -12,10 +12,12 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtVm;
+import lockstep.replay.record.RecordOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
@@ -65,6 +67,14 @@ final class PrimaryCommand implements Callable<Integer> {
               + " Default: ${DEFAULT-VALUE}.")
   private int maxInputDelayMillis = 50;
 
+  @Option(
+      names = "--digest-interval",
+      paramLabel = "MS",
+      defaultValue = "10000",
+      description =
+          "How often the two machines are compared whole, in ms. Default: ${DEFAULT-VALUE}.")
+  private int digestMillis = 10_000;
+
   /** Only Picocli makes one. */
   PrimaryCommand() {}
 
@@ -90,12 +100,27 @@ final class PrimaryCommand implements Callable<Integer> {
                 pair.times(),
                 arbiter,
                 disk,
-                PlacementWord.AUTO.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis)),
+                options(kvm),
                 this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       end = run.primary(from, kvm, backup);
     }
     return PairEnd.exitCode(end, spec.commandLine());
+  }
+
+  private RecordOptions options(Kvm kvm) throws Exception {
+    if (maxInputDelayMillis < 0 || digestMillis < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "--max-input-delay is 0 or more, --digest-interval 1 or more");
+    }
+    RecordOptions auto =
+        PlacementWord.AUTO.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis));
+    return new RecordOptions(
+        auto.stepReach(),
+        auto.stateSync(),
+        auto.maxInputDelayNanos(),
+        TimeUnit.MILLISECONDS.toNanos(digestMillis),
+        auto.exitsPerRegisters());
   }
 
   private void tell(String line) {

@@ -40,7 +40,24 @@ public final class LinuxCatalog implements GuestCatalog {
             "a tiny Linux 6.1 with a shell on the console; the first use builds it, 5 minutes",
             MEMORY_BYTES,
             COMMAND_LINE,
-            LinuxCatalog::files));
+            new Built()));
+  }
+
+  /** Built on first use. */
+  private static final class Built implements BuiltInGuest.Source {
+    @Override
+    public BuiltInGuest.Files files(Consumer<String> notes) throws BootException {
+      return LinuxCatalog.files(notes);
+    }
+
+    @Override
+    public boolean ready() {
+      try {
+        return built().isPresent();
+      } catch (BootException e) {
+        return false;
+      }
+    }
   }
 
   /** The directory with the built files, if they are there; builds nothing. */

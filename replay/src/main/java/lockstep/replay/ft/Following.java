@@ -159,6 +159,13 @@ final class Following {
     return inputs;
   }
 
+  /** What this side knows of the primary's machine when it goes live, as a line for people. */
+  String proof(long exits) {
+    Replayer.Compared compared = source().compared();
+    return "replayed to guest exit %d; %d digests of the whole machine were equal, the last at %d"
+        .formatted(exits, compared.machines(), compared.exits());
+  }
+
   /** How far the replay is; a little out of date, for people and lag control. Any thread. */
   FtNode.Progress progress() {
     Replayer now = replayer;

@@ -453,7 +453,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         HostInputs inputs = now.goLive(queue, Recorder.TIMERS);
         host = inputs;
         doors.become(live(inputs));
-        on.diskRequestsInFlight().forEach(medium::request);
+        List<BlockRequest> unfinished = on.diskRequestsInFlight();
+        unfinished.forEach(medium::request);
+        notes.accept(
+            "%s; %d disk requests asked again; the console goes on at byte %d"
+                .formatted(
+                    now.proof(on.position().guestExits()),
+                    unfinished.size(),
+                    gate.consoleReleased()));
         node.tell(new FtEvent.WentLive());
         return toTheEnd(on);
       }

@@ -47,6 +47,7 @@ public final class Replayer implements InputSource {
   private long lastOutputExit = -1;
   private int steps;
   private final CounterSearch search;
+  private Compared compared = new Compared(0, 0);
 
   /** The counter's count where the vCPU stands: 0 at an exit, otherwise that of the last point. */
   private long count;
@@ -249,6 +250,7 @@ public final class Replayer implements InputSource {
           "a machine that differs in " + other.get());
     } else {
       log.take();
+      compared = new Compared(compared.machines() + 1, exits);
     }
   }
 
@@ -478,6 +480,19 @@ public final class Replayer implements InputSource {
     }
     log.take();
     return machine.digest().name();
+  }
+
+  /**
+   * What of the machine was compared whole.
+   *
+   * @param machines how many times, with equal digests
+   * @param exits at which guest exit last; 0 for never
+   */
+  public record Compared(long machines, long exits) {}
+
+  /** Comparisons so far. */
+  public Compared compared() {
+    return compared;
   }
 
   /** The guest clock as far as the replay has come, for whoever goes live from here. */

@@ -1,0 +1,230 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import lockstep.storage.FileDisk;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code lockstep demo}: a pair on this machine, a kill, a takeover, and a check. */
+@Command(
+    name = "demo",
+    description = {
+      "Run a protected VM on this machine, kill its primary under load, watch the backup take over,",
+      "and check that the world outside has lost nothing."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {"  lockstep demo", "  lockstep demo --guest linux --transactions 100"},
+    exitCodeList = {"0:nothing was lost", "1:failed", "2:wrong usage"})
+final class DemoCommand implements Callable<Integer> {
+  private static final Pattern LISTENING = Pattern.compile("listening on (\\S+)");
+  private static final Pattern GOES_ON = Pattern.compile("(\\d+) digests.*goes on at byte (\\d+)");
+  private static final long DISK_BYTES = 16L << 20;
+  private static final long START_SECONDS = 120;
+  private static final long END_SECONDS = 60;
+  private static final int MAX_TRANSACTIONS = 1_000_000;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--guest",
+      paramLabel = "NAME",
+      description = "bank or linux. Default: linux if it is built, else bank.")
+  private Optional<String> guest = Optional.empty();
+
+  @Option(
+      names = "--transactions",
+      paramLabel = "N",
+      defaultValue = "40",
+      description = "How many to see before the kill, and after. Default: ${DEFAULT-VALUE}.")
+  private int transactions = 40;
+
+  @Option(
+      names = "--failure-timeout",
+      paramLabel = "MS",
+      defaultValue = "200",
+      description = "As for lockstep backup. Default: ${DEFAULT-VALUE}.")
+  private int timeoutMillis = 200;
+
+  private long startNanos;
+
+  /** Only Picocli makes one. */
+  DemoCommand() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (transactions < 1 || transactions > MAX_TRANSACTIONS) {
+      throw new ParameterException(
+          spec.commandLine(), "--transactions " + transactions + ": 1 to " + MAX_TRANSACTIONS);
+    }
+    String name = guest.orElse(ready("linux") ? "linux" : "bank");
+    if (!name.equals("bank") && !name.equals("linux")) {
+      throw new ParameterException(spec.commandLine(), "--guest " + name + ": bank or linux");
+    }
+    startNanos = System.nanoTime();
+    Path directory = Files.createTempDirectory("lockstep-demo-");
+    try {
+      return run(name, directory);
+    } finally {
+      remove(directory);
+    }
+  }
+
+  private static boolean ready(String name) {
+    return GuestList.find(name).map(found -> found.source().ready()).orElse(false);
+  }
+
+  private int run(String name, Path directory) throws Exception {
+    Path image = directory.resolve("disk.img");
+    FileDisk.create(image, DISK_BYTES);
+    say("shared disk: file:%s, %d MiB", image, DISK_BYTES >> 20);
+    String disk = "file:" + image;
+    String timeout = String.valueOf(timeoutMillis);
+    try (DemoSide backup =
+        new DemoSide(
+            "backup",
+            OwnCommand.with(
+                "backup", "--listen", "127.0.0.1:0", "--disk", disk, "--failure-timeout", timeout),
+            line -> say("%s", line))) {
+      String address =
+          backup
+              .awaitNote(LISTENING, START_SECONDS)
+              .orElseThrow(() -> failed("the backup does not listen"))
+              .group(1);
+      try (DemoSide primary =
+          new DemoSide(
+              "primary",
+              OwnCommand.with(
+                  "primary",
+                  "--guest",
+                  name,
+                  "--disk",
+                  disk,
+                  "--backup",
+                  address,
+                  "--failure-timeout",
+                  timeout,
+                  "--digest-interval",
+                  "200"),
+              line -> say("%s", line))) {
+        say("guest %s starts at the primary", name);
+        return kill(name, primary, backup, image);
+      }
+    }
+  }
+
+  private int kill(String name, DemoSide primary, DemoSide backup, Path image) throws Exception {
+    boolean linux = name.equals("linux");
+    if (linux) {
+      if (!primary.awaitConsole("lockstep# ", 0, START_SECONDS)) {
+        throw failed("the guest did not come to its prompt");
+      }
+      primary.type("bank /dev/vda\n");
+    }
+    if (!primary.awaitConsole("bank: " + transactions + "\r\n", 0, START_SECONDS)) {
+      throw failed("the guest did not come to transaction " + transactions);
+    }
+    say("%d transactions seen; the primary is killed now", transactions);
+    long killed = System.nanoTime();
+    primary.kill();
+    Optional<java.util.regex.MatchResult> goesOn = backup.awaitNote(GOES_ON, END_SECONDS);
+    if (goesOn.isEmpty()) {
+      throw failed("the backup did not take over");
+    }
+    DemoCheck early = check(primary, backup, goesOn.get().group(2));
+    long goal = early.lastBefore() + transactions;
+    if (!backup.awaitConsole("bank: " + goal + "\r\n", 0, END_SECONDS)) {
+      throw failed("the survivor did not come to transaction " + goal);
+    }
+    backup.type(linux ? "\003" : "q");
+    if (!backup.awaitConsole("bank: closed\r\n", 0, END_SECONDS)) {
+      throw failed("the survivor's console takes no input");
+    }
+    if (linux) {
+      backup.type("poweroff\n");
+    }
+    Optional<Integer> code = backup.await(END_SECONDS);
+    if (code.isEmpty() || code.get() != 0) {
+      throw failed("the survivor did not end well: " + code.map(String::valueOf).orElse("hangs"));
+    }
+    timeline(backup, killed);
+    return verdict(check(primary, backup, goesOn.get().group(2)), goesOn.get().group(1), image);
+  }
+
+  private static DemoCheck check(DemoSide primary, DemoSide backup, String goesOnAt) {
+    return new DemoCheck(primary.console(), backup.console(), Integer.parseInt(goesOnAt));
+  }
+
+  private void timeline(DemoSide backup, long killed) {
+    List<String> lines = new ArrayList<>();
+    for (DemoSide.Note note : backup.notes()) {
+      if (note.nanos() >= killed) {
+        lines.add("%+7.1f ms  %s".formatted((note.nanos() - killed) / 1e6, note.text()));
+      }
+    }
+    lines.add(
+        "%+7.1f ms  first console byte of the survivor"
+            .formatted((backup.firstByteNanos() - killed) / 1e6));
+    say("after the kill:");
+    lines.stream().sorted().forEach(line -> out().println("    " + line));
+    out().flush();
+  }
+
+  private int verdict(DemoCheck check, String digests, Path image) throws IOException {
+    say(
+        "outside record: transactions 1 to %d, %d of them before the kill; %d console bytes shown"
+            + " twice",
+        check.last(), check.lastBefore(), check.shownTwice());
+    Optional<String> complaint = check.consoleComplaint();
+    if (complaint.isEmpty()) {
+      complaint = check.diskComplaint(image);
+    }
+    if (complaint.isEmpty() && digests.equals("0")) {
+      complaint = Optional.of("the two machines were never compared");
+    }
+    if (complaint.isPresent()) {
+      say("LOST: %s", complaint.get());
+      return Main.FAILED;
+    }
+    say(
+        "nothing was lost: no number is missing, every number seen is on the disk, %s digests of"
+            + " both machines were equal",
+        digests);
+    return Main.DONE;
+  }
+
+  private static CommandFailure failed(String what) {
+    return new CommandFailure(what, "its own lines above say why");
+  }
+
+  @SuppressWarnings("AnnotateFormatMethod") // The annotation is a library of its own.
+  private void say(String format, Object... arguments) {
+    double seconds = (System.nanoTime() - startNanos) / 1e9;
+    out().printf("%7.3f s  %s%n", seconds, String.format(format, arguments));
+    out().flush();
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+
+  private static void remove(Path directory) throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(directory);
+  }
+}
