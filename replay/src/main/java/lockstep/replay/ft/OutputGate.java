@@ -178,6 +178,12 @@ public final class OutputGate {
     return consoleReleased;
   }
 
+  /** The log position that the first waiting output needs; 0 when none waits. */
+  public synchronized long headPosition() {
+    Held first = held.peek();
+    return first == null ? 0 : first.position();
+  }
+
   /** How many outputs {@link #poll} has given out, in all. */
   public synchronized long taken() {
     return taken;

@@ -1,0 +1,128 @@
+package lockstep.replay.ft;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Virtual time, chance, a network, a disk and the world outside, for two sides of a pair. What is
+ * wrong is thrown as an AssertionError; the seed reproduces everything.
+ */
+final class SimWorld {
+  static final long MS = TimeUnit.MILLISECONDS.toNanos(1);
+
+  /** What can be broken on purpose, to see that the checks find it. */
+  enum Plant {
+    NOTHING,
+    ACK_BEFORE_RECEIPT,
+    OUTPUT_BEFORE_ACK,
+    LIVE_WITHOUT_ARBITRATION,
+    NO_LEASE
+  }
+
+  private record Due(long nanos, long order, Runnable work) {}
+
+  final Random random;
+  final Plant plant;
+  private final PriorityQueue<Due> agenda =
+      new PriorityQueue<>(
+          (a, b) ->
+              a.nanos != b.nanos ? Long.compare(a.nanos, b.nanos) : Long.compare(a.order, b.order));
+  private long now;
+  private long order;
+
+  /** What the world has seen of the guest's console, by position. */
+  private final List<Integer> outside = new ArrayList<>();
+
+  /** Which side showed something last. */
+  private String speaker = "";
+
+  private String claimedBy = "";
+
+  /** Until then the disk gives no answers. */
+  long diskBackNanos;
+
+  /** Until then nothing passes between the hosts. */
+  long networkBackNanos;
+
+  SimWorld(long seed, Plant plant) {
+    this.random = new Random(seed);
+    this.plant = plant;
+  }
+
+  long now() {
+    return now;
+  }
+
+  void after(long nanos, Runnable work) {
+    agenda.add(new Due(now + Math.max(0, nanos), order++, work));
+  }
+
+  long between(long least, long most) {
+    return least + (long) (random.nextDouble() * (most - least));
+  }
+
+  boolean chance(double probability) {
+    return random.nextDouble() < probability;
+  }
+
+  void runUntil(long nanos) {
+    while (!agenda.isEmpty() && agenda.element().nanos <= nanos) {
+      Due due = agenda.remove();
+      now = due.nanos;
+      due.work.run();
+    }
+    now = nanos;
+  }
+
+  /**
+   * A side shows a byte.
+   *
+   * @param position which byte of the console
+   */
+  void show(String side, long position, int value) {
+    if (!side.equals(speaker) && !speaker.isEmpty() && !claimedBy.equals(side)) {
+      throw new AssertionError(side + " shows something after " + speaker + " has, unclaimed");
+    }
+    if (position > outside.size()) {
+      throw new AssertionError(
+          "%s shows byte %d, and bytes from %d were never shown"
+              .formatted(side, position, outside.size()));
+    }
+    if (position < outside.size()) {
+      if (outside.get((int) position) != value) {
+        throw new AssertionError("%s shows byte %d differently".formatted(side, position));
+      }
+      if (side.equals(speaker)) {
+        throw new AssertionError("%s shows byte %d twice".formatted(side, position));
+      }
+    } else {
+      speaker = side;
+      outside.add(value);
+    }
+  }
+
+  int shown() {
+    return outside.size();
+  }
+
+  /** The disk's test-and-set, reached or not; it may take effect though no answer comes. */
+  Arbiter.Ruling claim(Claimant self) {
+    String side = self.side().name();
+    boolean reached = now >= diskBackNanos || chance(0.5);
+    if (reached && claimedBy.isEmpty()) {
+      claimedBy = side;
+    }
+    if (plant == Plant.LIVE_WITHOUT_ARBITRATION) {
+      return new Arbiter.Ruling(Arbiter.Verdict.WON, "planted");
+    }
+    if (now < diskBackNanos || chance(0.05)) {
+      return new Arbiter.Ruling(Arbiter.Verdict.UNKNOWN, "no answer");
+    }
+    return claimedBy.equals(side)
+        ? new Arbiter.Ruling(Arbiter.Verdict.WON, "first")
+        : new Arbiter.Ruling(Arbiter.Verdict.LOST, "second");
+  }
+}
