@@ -57,6 +57,7 @@ final class BackupCommand implements Callable<Integer> {
     try (Kvm kvm = Kvm.open();
         PairRun run =
             new PairRun(
+                pair.name("backup-" + listen.getPort()),
                 kvm,
                 FtSession.backup(pair.times()),
                 pair.times(),
@@ -68,6 +69,7 @@ final class BackupCommand implements Callable<Integer> {
         TerminalConsole _ = TerminalConsole.open(run)) {
       InetSocketAddress at = run.listen(listen);
       say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());
+      run.spares(pair.spares());
       end = run.backup();
     }
     return PairEnd.exitCode(end, spec.commandLine());

@@ -53,9 +53,10 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--failure-timeout",
       paramLabel = "MS",
-      defaultValue = "200",
-      description = "As for lockstep backup. Default: ${DEFAULT-VALUE}.")
-  private int timeoutMillis = 200;
+      defaultValue = "1000",
+      description =
+          "As for lockstep backup, with room for a machine that is busy. Default: ${DEFAULT-VALUE}.")
+  private int timeoutMillis = 1_000;
 
   private long startNanos;
 
@@ -91,11 +92,20 @@ final class DemoCommand implements Callable<Integer> {
     say("shared disk: file:%s, %d MiB", image, DISK_BYTES >> 20);
     String disk = "file:" + image;
     String timeout = String.valueOf(timeoutMillis);
+    long self = ProcessHandle.current().pid();
     try (DemoSide backup =
         new DemoSide(
             "backup",
             OwnCommand.with(
-                "backup", "--listen", "127.0.0.1:0", "--disk", disk, "--failure-timeout", timeout),
+                "backup",
+                "--name",
+                "demo-backup-" + self,
+                "--listen",
+                "127.0.0.1:0",
+                "--disk",
+                disk,
+                "--failure-timeout",
+                timeout),
             line -> say("%s", line))) {
       String address =
           backup
@@ -107,6 +117,8 @@ final class DemoCommand implements Callable<Integer> {
               "primary",
               OwnCommand.with(
                   "primary",
+                  "--name",
+                  "demo-" + self,
                   "--guest",
                   name,
                   "--disk",

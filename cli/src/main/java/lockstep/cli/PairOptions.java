@@ -1,8 +1,10 @@
 package lockstep.cli;
 
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Arbiter;
@@ -39,14 +41,40 @@ final class PairOptions {
   @Option(
       names = "--failure-timeout",
       paramLabel = "MS",
-      defaultValue = "200",
+      defaultValue = "500",
       description =
           "The other side counts as dead when nothing is heard of it for so long, in ms."
               + " Default: ${DEFAULT-VALUE}.")
-  private int timeoutMillis = 200;
+  private int timeoutMillis = 500;
+
+  @Option(
+      names = "--spares",
+      paramLabel = "HOST:PORT",
+      split = ",",
+      converter = HostPort.class,
+      description =
+          "Where other backups listen; tried in order, without being asked, when the VM runs here"
+              + " and has lost the other side.")
+  private List<InetSocketAddress> spares = List.of();
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "What to call it here. Default: the guest's name, or backup-PORT.")
+  private Optional<String> name = Optional.empty();
 
   /** Only Picocli makes one. */
   PairOptions() {}
+
+  /** Backups for later. */
+  List<InetSocketAddress> spares() {
+    return spares;
+  }
+
+  /** What to call it here. */
+  String name(String usual) {
+    return name.orElse(usual);
+  }
 
   /** When the other side is dead. */
   FtTimes times() {

@@ -4,11 +4,14 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import lockstep.cli.control.ControlDirectory;
+import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.block.BlockDevice;
@@ -22,6 +25,7 @@ import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.OutputGate;
@@ -33,6 +37,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Outputs that wait for acknowledgements at most; a screen and a disk's queue many times. */
   private static final int GATE_OUTPUTS = 1 << 14;
 
+  /** Between two looks for a VM without a backup. */
+  private static final long SPARE_SECONDS = 2;
+
   /** A signal's grace for ending the guest in order. */
   private static final long SIGNAL_SECONDS = 10;
 
@@ -42,6 +49,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final FtVm vm;
   private final Optional<BlockDevice> medium;
   private final Medium disk = new Medium();
+  private final ConsoleHub console = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+  private final ControlServer control;
+  private final Consumer<String> notes;
   private final CountDownLatch finished = new CountDownLatch(1);
 
   /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
@@ -59,18 +69,22 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /**
+   * @param name what it is called here
    * @param notes takes lines for the user
    */
   PairRun(
+      String name,
       Kvm kvm,
       FtSession session,
       FtTimes times,
       Arbiter arbiter,
       Optional<BlockDevice> medium,
       RecordOptions options,
-      Consumer<String> notes) {
+      Consumer<String> notes)
+      throws CommandFailure {
     this.arbiter = arbiter;
     this.medium = medium;
+    this.notes = notes;
     this.network = new PeerNetwork(PeerSecurity.none());
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
     this.node = new FtNode(network, arbiter, gate, session, times);
@@ -78,6 +92,20 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         new FtVm(kvm, node, gate, new FileOutputStream(FileDescriptor.out), disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
     node.attach(vm);
+    // Last: from here on others ask.
+    this.control = control(name);
+  }
+
+  private ControlServer control(String name) throws CommandFailure {
+    if (!ControlDirectory.isName(name)) {
+      throw new CommandFailure(
+          "'" + name + "' cannot name a VM", "give --name letters, digits, '.', '_' and '-'");
+    }
+    try {
+      return new ControlServer(name, new PairControl(name, this));
+    } catch (IOException e) {
+      throw new CommandFailure("control socket: " + e.getMessage(), "see lockstep ps", e);
+    }
   }
 
   @Override
@@ -177,6 +205,38 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     }
   }
 
+  /** Whenever the VM runs here without a backup, asks these in turn to be one. */
+  void spares(List<InetSocketAddress> spares) {
+    if (!spares.isEmpty()) {
+      Thread.ofPlatform().daemon().name("spares").start(() -> protectWith(spares));
+    }
+  }
+
+  private void protectWith(List<InetSocketAddress> spares) {
+    try {
+      int next = 0;
+      while (!finished.await(SPARE_SECONDS, TimeUnit.SECONDS)) {
+        FtStatus now = node.status();
+        if (now.state() != FtSession.State.ALONE || now.epoch() == 0) {
+          continue;
+        }
+        InetSocketAddress spare = spares.get(next++ % spares.size());
+        try {
+          node.protect(spare);
+        } catch (IOException e) {
+          notes.accept("no backup at " + spare + ": " + e.getMessage());
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** The guest's console. */
+  ConsoleHub console() {
+    return console;
+  }
+
   /** How things stand. */
   FtNode node() {
     return node;
@@ -190,6 +250,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void close() throws IOException {
     finished.countDown();
+    control.close();
     node.close();
     vm.close();
     network.close();

@@ -53,12 +53,6 @@ final class PrimaryCommand implements Callable<Integer> {
   private Optional<InetSocketAddress> backup = Optional.empty();
 
   @Option(
-      names = "--name",
-      paramLabel = "NAME",
-      description = "What to call the VM. Default: the guest's name.")
-  private Optional<String> name = Optional.empty();
-
-  @Option(
       names = "--max-input-delay",
       paramLabel = "MS",
       defaultValue = "50",
@@ -89,20 +83,23 @@ final class PrimaryCommand implements Callable<Integer> {
   private int run(Kvm kvm, Start from) throws Exception {
     byte[] random = new byte[VM_BYTES];
     new SecureRandom().nextBytes(random);
+    String name = pair.name(start.guestName());
     String vm = HexFormat.of().formatHex(random);
     Arbiter arbiter = pair.arbiter();
     Optional<BlockDevice> disk = pair.openDisk();
     FtVm.End end;
     try (PairRun run =
             new PairRun(
+                name,
                 kvm,
-                FtSession.primary(name.orElse(start.name()), vm, pair.times()),
+                FtSession.primary(name, vm, pair.times()),
                 pair.times(),
                 arbiter,
                 disk,
                 options(kvm),
                 this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
+      run.spares(pair.spares());
       end = run.primary(from, kvm, backup);
     }
     return PairEnd.exitCode(end, spec.commandLine());

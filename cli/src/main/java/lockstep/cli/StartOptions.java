@@ -105,6 +105,14 @@ final class StartOptions {
     return what.guest.or(() -> what.kernel.or(() -> what.from).map(Path::toString)).orElse("");
   }
 
+  /** A short name for it: the guest's, or that of the file without directory and ending. */
+  String guestName() {
+    return what.guest
+        .or(() -> what.kernel.or(() -> what.from).map(path -> path.getFileName().toString()))
+        .map(text -> text.replaceFirst("\\..*", "").replaceAll("[^A-Za-z0-9_-]", "-"))
+        .orElse("vm");
+  }
+
   /** What a machine is to be started with. */
   interface Starter<T> {
     /** Runs it to its end. */

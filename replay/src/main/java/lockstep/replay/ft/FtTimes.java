@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
  * @param retryNanos between two claims of the disk that got no clear answer
  */
 public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
+  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
   private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   /** Checks that a lost heartbeat is not a lost host. */
@@ -29,7 +30,11 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
    */
   public static FtTimes of(long silenceMillis) {
     long silence = TimeUnit.MILLISECONDS.toNanos(silenceMillis);
-    return new FtTimes(silence / 8, silence, silence / 8, TimeUnit.MILLISECONDS.toNanos(200));
+    return new FtTimes(
+        silence / 8,
+        silence,
+        Math.min(silence / 8, MAX_CLOSED_NANOS),
+        TimeUnit.MILLISECONDS.toNanos(200));
   }
 
   /** The same as {@code silenceNanos} while a pair is being formed. */

@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.io.BufferedOutputStream;
 import java.io.OutputStream;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -85,10 +86,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   private volatile @Nullable String halted;
   private volatile @Nullable Following following;
+  private volatile Optional<Instant> lastFailover = Optional.empty();
 
   // vCPU thread only.
   private @Nullable Machine machine;
-  private @Nullable HostInputs host;
+  private volatile @Nullable HostInputs host;
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
   private final RoleSwitch doors;
@@ -199,6 +201,20 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   public void pause() {
     doors.pause(true);
     kick();
+  }
+
+  /** How far the backup's replay is behind, by the guest clock; 0 without a backup. Any thread. */
+  public long lagNanos() {
+    HostInputs from = host;
+    FtStatus now = node.status();
+    return from == null || now.state() != FtSession.State.PROTECTED
+        ? 0
+        : Math.max(0, from.nowNanos() - now.transfer().replayedClockNanos());
+  }
+
+  /** When this side took over; empty if it did not. Any thread. */
+  public Optional<Instant> lastFailover() {
+    return lastFailover;
   }
 
   /** Whether the guest is held. */
@@ -453,6 +469,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         HostInputs inputs = now.goLive(queue, Recorder.TIMERS);
         host = inputs;
         doors.become(live(inputs));
+        lastFailover = Optional.of(Instant.now());
         List<BlockRequest> unfinished = on.diskRequestsInFlight();
         unfinished.forEach(medium::request);
         notes.accept(

@@ -1,0 +1,94 @@
+package lockstep.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import lockstep.cli.control.ControlClient;
+import lockstep.monitor.host.ConsoleKeys;
+import lockstep.sys.Terminal;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+/** {@code lockstep console}: attaches this terminal to a VM's console. */
+@Command(
+    name = "console",
+    description = "Attach this terminal to a VM's console; more than one may be.",
+    footerHeading = "%nOn a terminal, Ctrl-A x leaves; the VM goes on.%n%nExample:%n",
+    footer = "  lockstep console web")
+final class ConsoleCommand implements Callable<Integer> {
+  private static final int STANDARD_INPUT = 0;
+  private static final int BUFFER_BYTES = 1 << 12;
+
+  @Parameters(paramLabel = "NAME", description = "The VM's name; lockstep ps shows all.")
+  private String name = "";
+
+  /** Only Picocli makes one. */
+  ConsoleCommand() {}
+
+  @Override
+  public Integer call() throws Exception {
+    try (ControlClient client = ControlClient.connect(name)) {
+      client.ask(Map.of("command", "console"));
+      Optional<Terminal> terminal = Terminal.of(STANDARD_INPUT);
+      if (terminal.isPresent()) {
+        terminal.get().makeRaw();
+      }
+      try {
+        attach(client, terminal.isPresent());
+      } finally {
+        if (terminal.isPresent()) {
+          terminal.get().restore();
+        }
+      }
+      return Main.DONE;
+    } catch (IOException e) {
+      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep ps", e);
+    }
+  }
+
+  private static void attach(ControlClient client, boolean raw) throws IOException {
+    Thread.ofPlatform().daemon().name("console-in").start(() -> type(client, raw));
+    byte[] buffer = new byte[BUFFER_BYTES];
+    InputStream in = client.in();
+    OutputStream out = new FileOutputStream(FileDescriptor.out);
+    try {
+      int count = in.read(buffer);
+      while (count >= 0) {
+        out.write(buffer, 0, count);
+        out.flush();
+        count = in.read(buffer);
+      }
+    } catch (java.nio.channels.ClosedChannelException e) {
+      // The user has left.
+    }
+  }
+
+  private static void type(ControlClient client, boolean raw) {
+    ConsoleKeys keys = new ConsoleKeys(() -> leave(client), () -> {}, () -> {});
+    byte[] buffer = new byte[BUFFER_BYTES];
+    try (InputStream in = new FileInputStream(FileDescriptor.in)) {
+      int count = in.read(buffer);
+      while (count >= 0) {
+        int left = raw ? keys.filter(buffer, count) : count;
+        client.out().write(buffer, 0, left);
+        count = in.read(buffer);
+      }
+    } catch (IOException e) {
+      // The VM has ended, which the other thread sees.
+    }
+  }
+
+  private static void leave(ControlClient client) {
+    try {
+      client.close();
+    } catch (IOException e) {
+      // It is closed then.
+    }
+  }
+}

@@ -1,0 +1,73 @@
+package lockstep.cli.control;
+
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/** Where control sockets are: a directory that is its user's alone. */
+public final class ControlDirectory {
+  private static final String SUFFIX = ".sock";
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,47}");
+
+  private ControlDirectory() {}
+
+  /** Whether a VM may be called so. */
+  public static boolean isName(String name) {
+    return NAME.matcher(name).matches();
+  }
+
+  /**
+   * The directory, made if it is not there.
+   *
+   * @throws IOException when it cannot be made, or belongs to somebody else
+   */
+  public static Path get() throws IOException {
+    String set = System.getenv("LOCKSTEP_RUN_DIR");
+    String runtime = System.getenv("XDG_RUNTIME_DIR");
+    String user = System.getProperty("user.name");
+    Path directory =
+        set != null
+            ? Path.of(set)
+            : runtime != null
+                ? Path.of(runtime, "lockstep")
+                : Path.of(System.getProperty("java.io.tmpdir"), "lockstep-" + user);
+    try {
+      Files.createDirectory(
+          directory,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    } catch (FileAlreadyExistsException e) {
+      if (!Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)
+          || !Files.getOwner(directory, LinkOption.NOFOLLOW_LINKS).getName().equals(user)
+          || Files.getPosixFilePermissions(directory).size() > 3) {
+        throw new IOException(
+            directory + " is not this user's alone; remove it, or set LOCKSTEP_RUN_DIR", e);
+      }
+    }
+    return directory;
+  }
+
+  /** The socket of the VM of that name. */
+  public static Path socket(String name) throws IOException {
+    return get().resolve(name + SUFFIX);
+  }
+
+  /** Names of all sockets there are, sorted; their VMs may be dead. */
+  public static List<String> names() throws IOException {
+    List<String> names = new ArrayList<>();
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(get(), "*" + SUFFIX)) {
+      for (Path file : files) {
+        String name = file.getFileName().toString();
+        names.add(name.substring(0, name.length() - SUFFIX.length()));
+      }
+    }
+    names.sort(String::compareTo);
+    return names;
+  }
+}

@@ -1,0 +1,166 @@
+package lockstep.cli.control;
+
+import com.fasterxml.jackson.jr.ob.JSON;
+import com.fasterxml.jackson.jr.ob.JSONObjectException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channels;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Answers requests about one VM. */
+public final class ControlServer implements AutoCloseable {
+  private static final int MAX_LINE_BYTES = 1 << 16;
+
+  /** Does what requests ask for. Called on a thread of the connection's own; may block. */
+  public interface Handler {
+    /**
+     * Carries out one request.
+     *
+     * @param request its fields; {@code command} says what it is
+     * @return fields of the answer
+     * @throws IOException when it cannot be done; the message is one line for the user
+     */
+    Map<String, Object> handle(Map<String, Object> request)
+        throws IOException, InterruptedException;
+
+    /** The connection becomes the guest's console; returns when it is over. */
+    void console(InputStream in, OutputStream out) throws IOException;
+  }
+
+  private final Path path;
+  private final ServerSocketChannel server;
+  private final Handler handler;
+  private final Set<SocketChannel> open = ConcurrentHashMap.newKeySet();
+
+  /**
+   * Starts to answer.
+   *
+   * @throws IOException when a living VM has the name, or the socket cannot be made
+   */
+  public ControlServer(String name, Handler handler) throws IOException {
+    this.handler = handler;
+    this.path = ControlDirectory.socket(name);
+    if (Files.exists(path)) {
+      if (ControlClient.isAlive(name)) {
+        throw new IOException("a VM called " + name + " runs here already; give another --name");
+      }
+      Files.delete(path);
+    }
+    server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    try {
+      server.bind(UnixDomainSocketAddress.of(path));
+      Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
+    Thread.ofPlatform().daemon().name("control").start(this::accept);
+  }
+
+  private void accept() {
+    try {
+      while (true) {
+        SocketChannel channel = server.accept();
+        open.add(channel);
+        Thread.ofVirtual().start(() -> serve(channel));
+      }
+    } catch (IOException e) {
+      // Closed.
+    }
+  }
+
+  private void serve(SocketChannel channel) {
+    try (channel) {
+      InputStream in = Channels.newInputStream(channel);
+      OutputStream out = Channels.newOutputStream(channel);
+      String line = readLine(in);
+      while (!line.isEmpty()) {
+        Map<String, Object> request = parse(line);
+        if ("console".equals(request.get("command"))) {
+          answer(out, Map.of("ok", true));
+          handler.console(in, out);
+          return;
+        }
+        answer(out, answerTo(request));
+        line = readLine(in);
+      }
+    } catch (IOException e) {
+      // The other end is gone; nobody is left to be told.
+    } finally {
+      open.remove(channel);
+    }
+  }
+
+  private static Map<String, Object> parse(String line) {
+    try {
+      Map<String, Object> request = JSON.std.mapFrom(line);
+      return request == null ? Map.of() : request;
+    } catch (JSONObjectException e) {
+      return Map.of();
+    } catch (IOException e) {
+      return Map.of();
+    }
+  }
+
+  private Map<String, Object> answerTo(Map<String, Object> request) {
+    Map<String, Object> answer = new LinkedHashMap<>();
+    try {
+      answer.put("ok", true);
+      answer.putAll(handler.handle(request));
+    } catch (IOException e) {
+      answer.put("ok", false);
+      answer.put("error", String.valueOf(e.getMessage()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      answer.put("ok", false);
+      answer.put("error", "the VM is ending");
+    }
+    return answer;
+  }
+
+  private static void answer(OutputStream out, Map<String, Object> answer) throws IOException {
+    out.write((JSON.std.asString(answer) + "\n").getBytes(StandardCharsets.UTF_8));
+    out.flush();
+  }
+
+  /** A line without its end; empty at the end of the stream. */
+  static String readLine(InputStream in) throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    int next = in.read();
+    while (next >= 0 && next != '\n') {
+      if (line.size() >= MAX_LINE_BYTES) {
+        throw new IOException("a line of over " + MAX_LINE_BYTES + " bytes");
+      }
+      line.write(next);
+      next = in.read();
+    }
+    return line.toString(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public void close() throws IOException {
+    server.close();
+    for (SocketChannel channel : open) {
+      try {
+        channel.close();
+      } catch (ClosedChannelException e) {
+        // By its own thread.
+      }
+    }
+    Files.deleteIfExists(path);
+  }
+}
