@@ -36,7 +36,7 @@ public final class OutputGate {
   private final LongSupplier clock;
   private Mode mode;
   private long acknowledged;
-  private long leaseUntilNanos = Long.MIN_VALUE;
+  private long leaseUntilNanos;
   private long consoleReleased;
   private long releasedByOther;
   private long taken;
@@ -88,8 +88,10 @@ public final class OutputGate {
 
   /** The backup does not claim the disk before then, by this gate's clock. */
   public synchronized void leaseUntil(long nanos) {
-    leaseUntilNanos = Math.max(leaseUntilNanos, nanos);
-    notifyAll();
+    if (nanos - leaseUntilNanos > 0) {
+      leaseUntilNanos = nanos;
+      notifyAll();
+    }
   }
 
   /** Changes when outputs leave; {@link Mode#DEAD} is for ever. */
@@ -98,7 +100,8 @@ public final class OutputGate {
       return;
     }
     if (newMode == Mode.GATED && mode != Mode.GATED) {
-      leaseUntilNanos = Long.MIN_VALUE;
+      // Run out as of now: the backup has promised nothing yet.
+      leaseUntilNanos = clock.getAsLong();
     }
     mode = newMode;
     if (newMode == Mode.DEAD) {

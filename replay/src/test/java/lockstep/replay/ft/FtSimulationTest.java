@@ -9,6 +9,7 @@ import lockstep.replay.ft.FtSession.State;
 import lockstep.replay.ft.SimWorld.Plant;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -29,7 +30,12 @@ class FtSimulationTest {
       State primary, State backup, boolean primaryDead, boolean backupDead, int shown) {}
 
   private static Outcome run(long seed, Plant plant) {
+    return run(seed, plant, false);
+  }
+
+  private static Outcome run(long seed, Plant plant, boolean traced) {
     SimWorld world = new SimWorld(seed, plant);
+    world.traced = traced;
     FtTimes times = FtTimes.of(200);
     SimHost primary = new SimHost("PRIMARY", FtSession.primary("sim", VM, times), times, world);
     SimHost backup = new SimHost("BACKUP", FtSession.backup(times), times, world);
@@ -125,6 +131,13 @@ class FtSimulationTest {
     for (State state : new State[] {State.ALONE, State.FOLLOWING, State.HALTED}) {
       assertTrue(ends.getOrDefault(state, 0) > SEEDS / 100, "hardly any " + state + ": " + ends);
     }
+  }
+
+  /** Prints all that happens in one world: -Dsim.seed=N. */
+  @Test
+  @EnabledIfSystemProperty(named = "sim.seed", matches = "\\d+")
+  void oneWorldIsShown() {
+    assertTrue(run(Long.getLong("sim.seed", 0), Plant.NOTHING, true).shown() >= 0);
   }
 
   @Test

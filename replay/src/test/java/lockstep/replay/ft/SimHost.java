@@ -6,6 +6,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.List;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.SimWorld.Plant;
@@ -95,11 +96,13 @@ final class SimHost {
   }
 
   void stop() {
+    world.trace(name + " is stopped");
     stopped = true;
   }
 
   /** What the channel brought stays in order; all else comes in any: nobody owes it one. */
   void wakeUp() {
+    world.trace(name + " wakes up");
     stopped = false;
     while (!stopped && !(waiting.isEmpty() && arrivals.isEmpty())) {
       boolean arrival = waiting.isEmpty() || (!arrivals.isEmpty() && world.chance(0.5));
@@ -222,6 +225,7 @@ final class SimHost {
       disconnect();
     }
     dead = true;
+    world.trace(name + " dies");
   }
 
   // The session.
@@ -230,7 +234,12 @@ final class SimHost {
     if (dead) {
       return;
     }
-    for (FtAction action : session.on(event, clock())) {
+    FtSession.State before = session.state();
+    List<FtAction> actions = session.on(event, clock());
+    if (event instanceof FtEvent.Ruled || session.state() != before) {
+      world.trace("%s %s -> %s on %s".formatted(name, before, session.state(), event));
+    }
+    for (FtAction action : actions) {
       perform(action);
     }
   }
@@ -404,6 +413,7 @@ final class SimHost {
             "%s shows byte %d of position %d; the backup has %d"
                 .formatted(name, at, head, other.received));
       }
+      world.trace("%s shows byte %d".formatted(name, at));
       world.show(name, at, ((Output.Console) next).value());
     }
     if (any

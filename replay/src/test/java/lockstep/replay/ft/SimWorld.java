@@ -47,9 +47,19 @@ final class SimWorld {
   /** Until then nothing passes between the hosts. */
   long networkBackNanos;
 
+  /** Whether everything is printed. */
+  boolean traced;
+
   SimWorld(long seed, Plant plant) {
     this.random = new Random(seed);
     this.plant = plant;
+  }
+
+  /** Says what happened, for a failure's report. */
+  void trace(String line) {
+    if (traced) {
+      System.out.printf("%10.3f ms  %s%n", now / 1e6, line);
+    }
   }
 
   long now() {

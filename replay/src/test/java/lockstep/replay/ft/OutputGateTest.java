@@ -1,0 +1,74 @@
+package lockstep.replay.ft;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import org.junit.jupiter.api.Test;
+
+/** What leaves the gate, and when. */
+class OutputGateTest {
+  private long nowNanos = 1_000;
+  private final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 8, () -> nowNanos);
+
+  private void put(int value, long position) throws InterruptedException {
+    gate.put(new Output.Console(value), position);
+  }
+
+  @Test
+  void nothingLeavesBeforeItIsAcknowledged() throws Exception {
+    gate.mode(OutputGate.Mode.GATED);
+    gate.leaseUntil(2_000);
+    put('a', 5);
+    gate.acknowledged(4);
+    assertNull(gate.poll());
+    gate.acknowledged(5);
+    assertEquals(new Output.Console('a'), gate.poll());
+  }
+
+  @Test
+  void nothingLeavesBeforeTheFirstLeaseNorAfterTheLast() throws Exception {
+    gate.mode(OutputGate.Mode.GATED);
+    put('a', 0);
+    assertNull(gate.poll(), "no lease yet");
+    gate.leaseUntil(2_000);
+    nowNanos = 2_000;
+    assertNull(gate.poll(), "the lease has run out");
+    gate.leaseUntil(3_000);
+    assertNotNull(gate.poll());
+  }
+
+  @Test
+  void anEarlierLeaseDoesNotShortenALaterOne() throws Exception {
+    gate.mode(OutputGate.Mode.GATED);
+    gate.leaseUntil(3_000);
+    gate.leaseUntil(2_000);
+    nowNanos = 2_500;
+    put('a', 0);
+    assertNotNull(gate.poll());
+  }
+
+  @Test
+  void theBackupForgetsWhatThePrimaryHasShownAlsoBeforeItGotThere() throws Exception {
+    gate.mode(OutputGate.Mode.HOLDING);
+    put('a', 0);
+    gate.forget(3);
+    put('b', 0);
+    put('c', 0);
+    put('d', 0);
+    gate.mode(OutputGate.Mode.FREE);
+    assertEquals(3, gate.consoleReleased());
+    assertEquals(new Output.Console('d'), gate.poll());
+    assertNull(gate.poll());
+  }
+
+  @Test
+  void aLostSideShowsNothingAnyMore() throws Exception {
+    put('a', 0);
+    gate.mode(OutputGate.Mode.DEAD);
+    gate.mode(OutputGate.Mode.FREE);
+    put('b', 0);
+    assertNull(gate.poll());
+    assertEquals(0, gate.waiting());
+  }
+}
