@@ -100,7 +100,7 @@ final class PairControl implements ControlServer.Handler {
     fields.put("peer", status.peer());
     fields.put("acknowledged_entries", status.transfer().acknowledgedEntries());
     fields.put("sent_bytes", status.transfer().sentBytes());
-    fields.put("lag_ms", run.vm().lagNanos() / 1_000_000);
+    fields.put("lag_ms", status.transfer().lagNanos() / 1_000_000);
     fields.put("last_failover", run.vm().lastFailover().map(Object::toString).orElse(""));
     return fields;
   }

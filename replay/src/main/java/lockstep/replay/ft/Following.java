@@ -48,7 +48,7 @@ final class Following {
   private final OutputGate gate;
   private final WakeTimer timer;
   private final CompletableFuture<Boolean> decision = new CompletableFuture<>();
-  private @Nullable LogReader reader;
+  private volatile @Nullable LogReader reader;
   private volatile @Nullable Replayer replayer;
 
   Following(
@@ -166,9 +166,9 @@ final class Following {
         .formatted(exits, compared.machines(), compared.exits());
   }
 
-  /** How far the replay is; a little out of date, for people and lag control. Any thread. */
-  FtNode.Progress progress() {
-    Replayer now = replayer;
-    return now == null ? new FtNode.Progress(0) : new FtNode.Progress(now.clockNanos());
+  /** Entries that the replay has taken; a little out of date. Any thread. */
+  long replayed() {
+    LogReader log = reader;
+    return log == null ? 0 : log.position();
   }
 }

@@ -45,15 +45,12 @@ public final class FtNode implements AutoCloseable {
     /** Stop for good; the world is to see nothing more. */
     void halt(String reason);
 
-    /** Clock of the replay, for acknowledgements. */
-    Progress progress();
+    /** Backup: entries that the replay has taken. */
+    long replayed();
 
     /** Something for the user to know. */
     void note(String text);
   }
-
-  /** How far a replay is. */
-  public record Progress(long clockNanos) {}
 
   /** How connections are made; {@code lockstep.replay.channel} implements it. */
   public interface Network {
@@ -247,8 +244,7 @@ public final class FtNode implements AutoCloseable {
     PeerLink to = link;
     Vm machine = vm;
     if (to != null && machine != null && received >= 0) {
-      Progress progress = machine.progress();
-      to.send(new PeerMessage.Ack(received, progress.clockNanos()));
+      to.send(new PeerMessage.Ack(received, machine.replayed()));
     }
   }
 
@@ -338,7 +334,8 @@ public final class FtNode implements AutoCloseable {
     LogStream now = stream;
     if (now != null) {
       now.acknowledged(ack.received());
-      transfer = new FtStatus.Transfer(ack.received(), now.sentBytes(), ack.clockNanos());
+      long lag = now.replayed(ack.replayed(), System.nanoTime());
+      transfer = new FtStatus.Transfer(ack.received(), now.sentBytes(), lag);
     }
   }
 

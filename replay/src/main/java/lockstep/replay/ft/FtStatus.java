@@ -24,9 +24,9 @@ public record FtStatus(
    *
    * @param acknowledgedEntries that the backup has
    * @param sentBytes with the machine's state
-   * @param replayedClockNanos the guest clock at the backup
+   * @param lagNanos how old the oldest entry is that the backup has not replayed
    */
-  public record Transfer(long acknowledgedEntries, long sentBytes, long replayedClockNanos) {
+  public record Transfer(long acknowledgedEntries, long sentBytes, long lagNanos) {
     /** No log yet. */
     public static final Transfer NONE = new Transfer(0, 0, 0);
   }

@@ -90,7 +90,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   // vCPU thread only.
   private @Nullable Machine machine;
-  private volatile @Nullable HostInputs host;
+  private @Nullable HostInputs host;
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
   private final RoleSwitch doors;
@@ -201,15 +201,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   public void pause() {
     doors.pause(true);
     kick();
-  }
-
-  /** How far the backup's replay is behind, by the guest clock; 0 without a backup. Any thread. */
-  public long lagNanos() {
-    HostInputs from = host;
-    FtStatus now = node.status();
-    return from == null || now.state() != FtSession.State.PROTECTED
-        ? 0
-        : Math.max(0, from.nowNanos() - now.transfer().replayedClockNanos());
   }
 
   /** When this side took over; empty if it did not. Any thread. */
@@ -512,9 +503,9 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   @Override
-  public FtNode.Progress progress() {
+  public long replayed() {
     Following now = following;
-    return now == null ? new FtNode.Progress(0) : now.progress();
+    return now == null ? 0 : now.replayed();
   }
 
   @Override

@@ -56,7 +56,7 @@ public final class PeerCodec {
       case PeerMessage.Ready _ -> start(READY, 0).array();
       case PeerMessage.Begin _ -> start(BEGIN, 0).array();
       case PeerMessage.Ack ack ->
-          start(ACK, 16).putLong(ack.received()).putLong(ack.clockNanos()).array();
+          start(ACK, 16).putLong(ack.received()).putLong(ack.replayed()).array();
       case PeerMessage.Released released ->
           start(RELEASED, 8).putLong(released.consoleBytes()).array();
       case PeerMessage.Beat beat ->

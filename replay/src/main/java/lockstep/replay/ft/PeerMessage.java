@@ -44,9 +44,9 @@ public sealed interface PeerMessage {
    * Backup to primary.
    *
    * @param received entries that this side has
-   * @param clockNanos what the guest clock shows where the replay is
+   * @param replayed entries that the replay has taken
    */
-  record Ack(long received, long clockNanos) implements PeerMessage {}
+  record Ack(long received, long replayed) implements PeerMessage {}
 
   /**
    * Primary to backup: the world has seen so many bytes of the guest's console.
