@@ -6,6 +6,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -93,8 +94,8 @@ final class DemoCommand implements Callable<Integer> {
     String disk = "file:" + image;
     String timeout = String.valueOf(timeoutMillis);
     long self = ProcessHandle.current().pid();
-    try (DemoSide backup =
-        new DemoSide(
+    try (PairSide backup =
+        new PairSide(
             "backup",
             OwnCommand.with(
                 "backup",
@@ -112,8 +113,8 @@ final class DemoCommand implements Callable<Integer> {
               .awaitNote(LISTENING, START_SECONDS)
               .orElseThrow(() -> failed("the backup does not listen"))
               .group(1);
-      try (DemoSide primary =
-          new DemoSide(
+      try (PairSide primary =
+          new PairSide(
               "primary",
               OwnCommand.with(
                   "primary",
@@ -136,7 +137,7 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  private int kill(String name, DemoSide primary, DemoSide backup, Path image) throws Exception {
+  private int kill(String name, PairSide primary, PairSide backup, Path image) throws Exception {
     boolean linux = name.equals("linux");
     if (linux) {
       if (!primary.awaitConsole("lockstep# ", 0, START_SECONDS)) {
@@ -154,7 +155,7 @@ final class DemoCommand implements Callable<Integer> {
     if (goesOn.isEmpty()) {
       throw failed("the backup did not take over");
     }
-    DemoCheck early = check(primary, backup, goesOn.get().group(2));
+    BankRecord early = check(primary, backup, goesOn.get().group(2));
     long goal = early.lastBefore() + transactions;
     if (!backup.awaitConsole("bank: " + goal + "\r\n", 0, END_SECONDS)) {
       throw failed("the survivor did not come to transaction " + goal);
@@ -174,26 +175,23 @@ final class DemoCommand implements Callable<Integer> {
     return verdict(check(primary, backup, goesOn.get().group(2)), goesOn.get().group(1), image);
   }
 
-  private static DemoCheck check(DemoSide primary, DemoSide backup, String goesOnAt) {
-    return new DemoCheck(primary.console(), backup.console(), Integer.parseInt(goesOnAt));
+  private static BankRecord check(PairSide primary, PairSide backup, String goesOnAt) {
+    return new BankRecord(primary.console(), backup.console(), Integer.parseInt(goesOnAt));
   }
 
-  private void timeline(DemoSide backup, long killed) {
-    List<String> lines = new ArrayList<>();
-    for (DemoSide.Note note : backup.notes()) {
-      if (note.nanos() >= killed) {
-        lines.add("%+7.1f ms  %s".formatted((note.nanos() - killed) / 1e6, note.text()));
-      }
-    }
-    lines.add(
-        "%+7.1f ms  first console byte of the survivor"
-            .formatted((backup.firstByteNanos() - killed) / 1e6));
+  private void timeline(PairSide backup, long killed) {
+    List<PairSide.Note> lines = new ArrayList<>(backup.notes());
+    lines.removeIf(note -> note.nanos() < killed);
+    lines.add(new PairSide.Note(backup.firstByteNanos(), "first console byte of the survivor"));
+    lines.sort(Comparator.comparingLong(PairSide.Note::nanos));
     say("after the kill:");
-    lines.stream().sorted().forEach(line -> out().println("    " + line));
+    for (PairSide.Note line : lines) {
+      out().printf("    %+8.1f ms  %s%n", (line.nanos() - killed) / 1e6, line.text());
+    }
     out().flush();
   }
 
-  private int verdict(DemoCheck check, String digests, Path image) throws IOException {
+  private int verdict(BankRecord check, String digests, Path image) throws IOException {
     say(
         "outside record: transactions 1 to %d, %d of them before the kill; %d console bytes shown"
             + " twice",

@@ -16,8 +16,8 @@ import java.util.function.Consumer;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/** A process that is one side of the demo's pair, and all that it says, with the time. */
-final class DemoSide implements AutoCloseable {
+/** A process that is one side of a pair, and all that it says, with the time. */
+public final class PairSide implements AutoCloseable {
   private static final long CLOSE_SECONDS = 5;
   private static final int BUFFER_BYTES = 1 << 13;
 
@@ -26,7 +26,7 @@ final class DemoSide implements AutoCloseable {
    *
    * @param nanos when it came
    */
-  record Note(long nanos, String text) {}
+  public record Note(long nanos, String text) {}
 
   private final Process process;
   private final ByteArrayOutputStream console = new ByteArrayOutputStream();
@@ -40,7 +40,7 @@ final class DemoSide implements AutoCloseable {
    *
    * @param told hears every line of its standard error
    */
-  DemoSide(String name, List<String> command, Consumer<String> told) throws IOException {
+  public PairSide(String name, List<String> command, Consumer<String> told) throws IOException {
     process = new ProcessBuilder(command).start();
     reader = Thread.ofPlatform().daemon().name("demo-" + name).start(this::readConsole);
     noteReader =
@@ -85,28 +85,28 @@ final class DemoSide implements AutoCloseable {
   }
 
   /** Types at its console. */
-  void type(String text) throws IOException {
+  public void type(String text) throws IOException {
     process.getOutputStream().write(text.getBytes(ISO_8859_1));
     process.getOutputStream().flush();
   }
 
   /** What the guest showed here, byte for byte. */
-  synchronized byte[] console() {
+  public synchronized byte[] console() {
     return console.toByteArray();
   }
 
   /** When its first console byte came. */
-  synchronized long firstByteNanos() {
+  public synchronized long firstByteNanos() {
     return firstByteNanos;
   }
 
   /** How many bytes the guest showed here. */
-  synchronized int consoleBytes() {
+  public synchronized int consoleBytes() {
     return console.size();
   }
 
   /** Waits until its console shows a text behind a position; false when it does not in time. */
-  synchronized boolean awaitConsole(String text, int from, long seconds)
+  public synchronized boolean awaitConsole(String text, int from, long seconds)
       throws InterruptedException {
     long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
     while (console.toString(ISO_8859_1).indexOf(text, from) < 0) {
@@ -121,7 +121,7 @@ final class DemoSide implements AutoCloseable {
   }
 
   /** Waits for a line on its standard error. */
-  synchronized Optional<MatchResult> awaitNote(Pattern pattern, long seconds)
+  public synchronized Optional<MatchResult> awaitNote(Pattern pattern, long seconds)
       throws InterruptedException {
     long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
     while (true) {
@@ -140,19 +140,24 @@ final class DemoSide implements AutoCloseable {
   }
 
   /** Its lines on standard error so far. */
-  synchronized List<Note> notes() {
+  public synchronized List<Note> notes() {
     return List.copyOf(notes);
   }
 
+  /** Its process. */
+  public Process process() {
+    return process;
+  }
+
   /** SIGKILL, as a host's death would look to the other side. */
-  void kill() throws InterruptedException {
+  public void kill() throws InterruptedException {
     process.destroyForcibly().waitFor();
     reader.join();
     noteReader.join();
   }
 
   /** Waits for its end; empty when it does not come in time. */
-  Optional<Integer> await(long seconds) throws InterruptedException {
+  public Optional<Integer> await(long seconds) throws InterruptedException {
     if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
       return Optional.empty();
     }

@@ -17,7 +17,7 @@ import java.util.regex.Pattern;
  * What the world outside has seen of the bank guest, from both hosts, and whether it is what one
  * machine that never died would have shown.
  */
-final class DemoCheck {
+public final class BankRecord {
   private static final Pattern TRANSACTION = Pattern.compile("bank: (\\d+)\\r?\\n");
   private static final int SLOTS = 256;
   private static final int BLOCK_BYTES = 4096;
@@ -31,19 +31,19 @@ final class DemoCheck {
    * @param after what the survivor showed
    * @param goesOnAt which byte of the guest's console the survivor's first one is
    */
-  DemoCheck(byte[] before, byte[] after, int goesOnAt) {
+  public BankRecord(byte[] before, byte[] after, int goesOnAt) {
     this.before = before;
     this.after = after;
     this.goesOnAt = goesOnAt;
   }
 
   /** Bytes that both have shown: the primary had let them out and not yet said so. */
-  int shownTwice() {
+  public int shownTwice() {
     return before.length - goesOnAt;
   }
 
   /** What is wrong with the consoles; empty if nothing is. */
-  Optional<String> consoleComplaint() {
+  public Optional<String> consoleComplaint() {
     if (goesOnAt > before.length) {
       return Optional.of(
           "bytes %d to %d of the console were shown by nobody"
@@ -72,12 +72,12 @@ final class DemoCheck {
   }
 
   /** The last transaction that somebody has seen. */
-  long last() {
+  public long last() {
     return last(whole());
   }
 
   /** The last one before the kill. */
-  long lastBefore() {
+  public long lastBefore() {
     return last(new String(before, ISO_8859_1));
   }
 
@@ -91,7 +91,7 @@ final class DemoCheck {
   }
 
   /** What is wrong with the disk, on which every number seen must be; empty if nothing is. */
-  Optional<String> diskComplaint(Path image) throws IOException {
+  public Optional<String> diskComplaint(Path image) throws IOException {
     long last = last();
     try (FileChannel disk = FileChannel.open(image, StandardOpenOption.READ)) {
       // A slot may hold the transaction after the last one seen, which was on its way.

@@ -1,0 +1,291 @@
+package lockstep.testvms;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.regex.Pattern;
+import lockstep.cli.BankRecord;
+import lockstep.cli.PairSide;
+import lockstep.cli.control.ControlClient;
+import lockstep.storage.FileDisk;
+import lockstep.testing.KvmRequired;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Real pairs of processes, really killed and stopped: the bank guest's outside record must be that
+ * of one machine that never died, and only one side may ever speak.
+ */
+@KvmRequired
+class FailoverTest {
+  private static final Pattern LISTENING = Pattern.compile("listening on (\\S+)");
+  private static final Pattern GOES_ON = Pattern.compile("goes on at byte (\\d+)");
+  private static final Pattern ALONE = Pattern.compile("goes on alone");
+  private static final long DISK_BYTES = 4L << 20;
+  private static final long LIMIT_SECONDS = 60;
+  private static final int ROUNDS = 200;
+
+  @TempDir private Path directory = Path.of("");
+
+  private enum Fault {
+    PRIMARY_KILLED,
+    BACKUP_KILLED,
+    PRIMARY_STOPPED_FOR_A_WHILE,
+    BACKUP_STOPPED_FOR_A_WHILE
+  }
+
+  private static List<String> command(String... arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
+  private PairSide backup(String name, Path image) throws IOException {
+    return new PairSide(
+        name,
+        command(
+            "backup",
+            "--name",
+            name,
+            "--listen",
+            "127.0.0.1:0",
+            "--disk",
+            "file:" + image,
+            "--failure-timeout",
+            "2000"),
+        line -> {});
+  }
+
+  private static String address(PairSide backup) throws InterruptedException {
+    return backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1);
+  }
+
+  private PairSide primary(String name, Path image, String backup) throws IOException {
+    return new PairSide(
+        name,
+        command(
+            "primary",
+            "--name",
+            name,
+            "--guest",
+            "bank",
+            "--disk",
+            "file:" + image,
+            "--backup",
+            backup,
+            "--failure-timeout",
+            "2000",
+            "--digest-interval",
+            "100"),
+        line -> {});
+  }
+
+  private static String unique(String what) {
+    return "test-%s-%d".formatted(what, System.nanoTime());
+  }
+
+  private static String said(PairSide... sides) {
+    StringBuilder text = new StringBuilder();
+    for (PairSide side : sides) {
+      side.notes().forEach(note -> text.append('\n').append(note.text()));
+    }
+    return text.toString();
+  }
+
+  private static void signal(PairSide side, String signal) throws Exception {
+    String pid = String.valueOf(side.process().pid());
+    assertEquals(0, new ProcessBuilder("kill", "-" + signal, pid).start().waitFor());
+  }
+
+  @ParameterizedTest
+  @EnumSource(Fault.class)
+  void nothingIsLostAndOneSideSpeaks(Fault fault) throws Exception {
+    round(fault, 600);
+  }
+
+  @Test
+  @Tag("long")
+  void nothingIsLostInTwoHundredRounds() throws Exception {
+    long seed = System.nanoTime();
+    System.out.println("FailoverTest seed " + seed);
+    Random random = new Random(seed);
+    for (int i = 0; i < ROUNDS; i++) {
+      Fault fault = Fault.values()[random.nextInt(Fault.values().length)];
+      round(fault, random.nextInt(2_000));
+      System.out.println("FailoverTest round " + i + ": " + fault + ", nothing lost");
+    }
+  }
+
+  /** A pair under load, a fault so long after its first transaction, and the check. */
+  private void round(Fault fault, int afterMillis) throws Exception {
+    Path image = directory.resolve(unique("disk") + ".img");
+    FileDisk.create(image, DISK_BYTES);
+    try (PairSide backup = backup(unique("b"), image);
+        PairSide primary = primary(unique("p"), image, address(backup))) {
+      assertTrue(
+          primary.awaitConsole("bank: 1\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      Thread.sleep(afterMillis);
+      switch (fault) {
+        case PRIMARY_KILLED -> {
+          primary.kill();
+          survivorGoesOn(primary, backup, image);
+        }
+        case PRIMARY_STOPPED_FOR_A_WHILE -> {
+          signal(primary, "STOP");
+          backup.awaitNote(GOES_ON, LIMIT_SECONDS);
+          int before = primary.consoleBytes();
+          signal(primary, "CONT");
+          Optional<Integer> code = primary.await(LIMIT_SECONDS);
+          assertEquals(Optional.of(1), code, () -> said(primary, backup));
+          assertEquals(before, primary.consoleBytes(), "it spoke after it had lost");
+          survivorGoesOn(primary, backup, image);
+        }
+        case BACKUP_KILLED -> {
+          backup.kill();
+          primaryGoesOn(primary, backup, image);
+        }
+        case BACKUP_STOPPED_FOR_A_WHILE -> {
+          signal(backup, "STOP");
+          primary.awaitNote(ALONE, LIMIT_SECONDS);
+          signal(backup, "CONT");
+          assertEquals(Optional.of(1), backup.await(LIMIT_SECONDS), () -> said(primary, backup));
+          assertEquals(0, backup.consoleBytes(), "it spoke and had lost");
+          primaryGoesOn(primary, backup, image);
+        }
+      }
+    }
+    try (var files = Files.list(directory)) {
+      assertEquals(
+          List.of(image.getFileName()),
+          files.map(Path::getFileName).filter(file -> file.toString().startsWith("test-")).toList(),
+          "something was left behind");
+    }
+    Files.delete(image);
+  }
+
+  private static void survivorGoesOn(PairSide primary, PairSide backup, Path image)
+      throws Exception {
+    int goesOnAt =
+        Integer.parseInt(
+            backup
+                .awaitNote(GOES_ON, LIMIT_SECONDS)
+                .orElseThrow(() -> new AssertionError("no takeover" + said(primary, backup)))
+                .group(1));
+    BankRecord early = new BankRecord(primary.console(), backup.console(), goesOnAt);
+    more(backup, early.lastBefore());
+    end(backup);
+    check(new BankRecord(primary.console(), backup.console(), goesOnAt), image);
+  }
+
+  private static void primaryGoesOn(PairSide primary, PairSide backup, Path image)
+      throws Exception {
+    assertTrue(primary.awaitNote(ALONE, LIMIT_SECONDS).isPresent(), () -> said(primary, backup));
+    byte[] soFar = primary.console();
+    more(primary, new BankRecord(soFar, new byte[0], soFar.length).last());
+    end(primary);
+    byte[] all = primary.console();
+    check(new BankRecord(all, new byte[0], all.length), image);
+  }
+
+  private static void more(PairSide side, long last) throws Exception {
+    String later = "bank: " + (last + 5) + "\r\n";
+    assertTrue(side.awaitConsole(later, 0, LIMIT_SECONDS), () -> "it stands" + said(side));
+  }
+
+  private static void end(PairSide side) throws Exception {
+    side.type("q");
+    assertEquals(Optional.of(0), side.await(LIMIT_SECONDS), () -> said(side));
+  }
+
+  private static void check(BankRecord record, Path image) throws Exception {
+    assertEquals(Optional.empty(), record.consoleComplaint());
+    assertEquals(Optional.empty(), record.diskComplaint(image));
+  }
+
+  @Test
+  void guestThatEndsInOrderIsNotTakenOver() throws Exception {
+    Path image = directory.resolve("ends.img");
+    FileDisk.create(image, DISK_BYTES);
+    try (PairSide backup = backup(unique("b"), image);
+        PairSide primary = primary(unique("p"), image, address(backup))) {
+      assertTrue(
+          primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      end(primary);
+      assertEquals(Optional.of(0), backup.await(LIMIT_SECONDS), () -> said(primary, backup));
+      assertEquals(0, backup.consoleBytes());
+      assertFalse(said(backup).contains("took over"), () -> said(backup));
+    }
+  }
+
+  @Test
+  void plannedFailoverThenNewBackupThenKillLosesNothing() throws Exception {
+    Path image = directory.resolve("planned.img");
+    FileDisk.create(image, DISK_BYTES);
+    String first = unique("p");
+    String second = unique("b");
+    try (PairSide two = backup(second, image);
+        PairSide one = primary(first, image, address(two))) {
+      assertTrue(one.awaitConsole("bank: 3\r\n", 0, LIMIT_SECONDS), () -> said(one, two));
+      ask(first, Map.of("command", "failover"));
+      assertEquals(Optional.of(0), one.await(LIMIT_SECONDS), () -> said(one, two));
+      int twoFrom = goesOnAt(two);
+      more(two, new BankRecord(one.console(), two.console(), twoFrom).last());
+      assertEquals(one.consoleBytes(), twoFrom, "a planned failover shows nothing twice");
+      try (PairSide three = backup(unique("c"), image)) {
+        ask(second, Map.of("command", "protect", "backup", address(three)));
+        awaitState(second, "PROTECTED", two, three);
+        int atPairing = two.consoleBytes();
+        more(two, new BankRecord(one.console(), two.console(), twoFrom).last());
+        two.kill();
+        int threeFrom = goesOnAt(three);
+        // Counted from when the pair was formed, at or before where it was looked at here.
+        byte[] seenOfTwo = two.console();
+        assertTrue(threeFrom <= seenOfTwo.length, "more shown than there is");
+        assertTrue(atPairing > 0);
+        Thread.sleep(500);
+        end(three);
+        long lastOfTwo = new BankRecord(seenOfTwo, new byte[0], seenOfTwo.length).lastBefore();
+        String rest = new String(three.console(), java.nio.charset.StandardCharsets.ISO_8859_1);
+        assertTrue(
+            rest.contains("bank: " + (lastOfTwo + 1) + "\r\n"),
+            () -> "no " + (lastOfTwo + 1) + " in: " + rest);
+      }
+    }
+  }
+
+  private static int goesOnAt(PairSide side) throws InterruptedException {
+    return Integer.parseInt(
+        side.awaitNote(GOES_ON, LIMIT_SECONDS)
+            .orElseThrow(() -> new AssertionError("no takeover" + said(side)))
+            .group(1));
+  }
+
+  private static Map<String, Object> ask(String name, Map<String, ?> request) throws IOException {
+    try (ControlClient client = ControlClient.connect(name)) {
+      return client.ask(request);
+    }
+  }
+
+  private static void awaitState(String name, String state, PairSide... sides) throws Exception {
+    long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
+    while (!state.equals(ask(name, Map.of("command", "status")).get("state"))) {
+      assertTrue(System.nanoTime() < until, () -> "not " + state + said(sides));
+      Thread.sleep(20);
+    }
+  }
+}
