@@ -59,6 +59,8 @@ final class BackupCommand implements Callable<Integer> {
             new PairRun(
                 pair.name("backup-" + listen.getPort()),
                 kvm,
+                pair.security(Optional.of(listen)),
+                pair.insecure(),
                 FtSession.backup(pair.times()),
                 pair.times(),
                 arbiter,

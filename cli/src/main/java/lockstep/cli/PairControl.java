@@ -49,7 +49,7 @@ final class PairControl implements ControlServer.Handler {
       case "detach" -> run.node().tell(new FtEvent.Detach());
       case "protect" -> {
         need(FtSession.State.ALONE, command);
-        run.node().protect(address(request.getOrDefault("backup", "")));
+        run.protect(address(request.getOrDefault("backup", "")));
       }
       default -> throw new IOException("no such command: " + command);
     }

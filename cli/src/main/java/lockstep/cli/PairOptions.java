@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
 import lockstep.storage.DiskSpec;
@@ -63,8 +65,42 @@ final class PairOptions {
       description = "What to call it here. Default: the guest's name, or backup-PORT.")
   private Optional<String> name = Optional.empty();
 
+  @Option(
+      names = "--identity",
+      paramLabel = "FILE",
+      description =
+          "What lockstep pair init made for this host; needed off the loopback interface.")
+  private Optional<Path> identity = Optional.empty();
+
+  @Option(
+      names = "--insecure",
+      description = "Plain TCP also off the loopback interface: on a network that is yours alone.")
+  private boolean insecure;
+
   /** Only Picocli makes one. */
   PairOptions() {}
+
+  /** Whether the user wants plain TCP to anywhere. */
+  boolean insecure() {
+    return insecure;
+  }
+
+  /** How the two sides know each other. */
+  PeerSecurity security(Optional<InetSocketAddress> address) throws CommandFailure {
+    if (identity.isPresent()) {
+      return PairIdentity.read(identity.get());
+    }
+    List<InetSocketAddress> all = new ArrayList<>(spares);
+    address.ifPresent(all::add);
+    for (InetSocketAddress each : all) {
+      if (!insecure && (each.getAddress() == null || !each.getAddress().isLoopbackAddress())) {
+        throw new CommandFailure(
+            each + " is not on the loopback interface, where others may listen",
+            "give --identity FILE (lockstep pair init makes it), or --insecure");
+      }
+    }
+    return PeerSecurity.none();
+  }
 
   /** Backups for later. */
   List<InetSocketAddress> spares() {

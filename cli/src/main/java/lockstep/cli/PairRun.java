@@ -44,6 +44,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private static final long SIGNAL_SECONDS = 10;
 
   private final PeerNetwork network;
+  private final boolean anywhere;
   private final Arbiter arbiter;
   private final FtNode node;
   private final FtVm vm;
@@ -70,11 +71,14 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /**
    * @param name what it is called here
+   * @param anywhere whether plain TCP may leave this host
    * @param notes takes lines for the user
    */
   PairRun(
       String name,
       Kvm kvm,
+      PeerSecurity security,
+      boolean anywhere,
       FtSession session,
       FtTimes times,
       Arbiter arbiter,
@@ -85,7 +89,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.arbiter = arbiter;
     this.medium = medium;
     this.notes = notes;
-    this.network = new PeerNetwork(PeerSecurity.none());
+    this.anywhere = anywhere || security.isTls();
+    this.network = new PeerNetwork(security);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
     this.node = new FtNode(network, arbiter, gate, session, times);
     this.vm =
@@ -230,6 +235,15 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Gives the VM a backup while it runs. */
+  void protect(InetSocketAddress with) throws IOException, InterruptedException {
+    if (!anywhere && (with.getAddress() == null || !with.getAddress().isLoopbackAddress())) {
+      throw new IOException(
+          with + " is not on the loopback interface, and this VM was started without --identity");
+    }
+    node.protect(with);
   }
 
   /** The guest's console. */

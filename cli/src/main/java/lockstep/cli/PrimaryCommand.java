@@ -92,6 +92,8 @@ final class PrimaryCommand implements Callable<Integer> {
             new PairRun(
                 name,
                 kvm,
+                pair.security(backup),
+                pair.insecure(),
                 FtSession.primary(name, vm, pair.times()),
                 pair.times(),
                 arbiter,

@@ -3,9 +3,12 @@ package lockstep.replay.channel;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.LengthFieldBasedFrameDecoder;
 import io.netty.handler.codec.LengthFieldPrepender;
+import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.flush.FlushConsolidationHandler;
 import io.netty.handler.ssl.SslHandler;
 import java.util.Optional;
@@ -25,11 +28,27 @@ final class PeerFrames {
     pipeline.addLast(
         new LengthFieldBasedFrameDecoder(
             PeerCodec.MAX_BYTES + LENGTH_BYTES, 0, LENGTH_BYTES, 0, LENGTH_BYTES));
+    // What was decoded before there is a link waits for it.
+    pipeline.addLast(new FlowControlHandler());
     pipeline.addLast(new LengthFieldPrepender(LENGTH_BYTES));
+    pipeline.addLast(new Strangers());
   }
 
   /** A frame of the log as a message, without a copy. */
   static ByteBuf frame(byte[] frame) {
     return Unpooled.wrappedBuffer(new byte[] {PeerCodec.FRAME}, frame);
+  }
+
+  /** Before there is a link: whoever sends what cannot be understood is left without a word. */
+  private static final class Strangers extends ChannelInboundHandlerAdapter {
+    @Override
+    @SuppressWarnings("FutureReturnValueIgnored") // A connection that closes says so itself.
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      if (context.pipeline().get(NettyLink.class) == null) {
+        context.close();
+      } else {
+        context.fireExceptionCaught(cause);
+      }
+    }
   }
 }

@@ -79,7 +79,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
             .channel(epoll ? EpollSocketChannel.class : NioSocketChannel.class)
             .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeoutMillis)
             .option(ChannelOption.TCP_NODELAY, true)
-            .option(ChannelOption.AUTO_READ, false)
+            .option(ChannelOption.AUTO_READ, security.isTls())
             .option(
                 ChannelOption.WRITE_BUFFER_WATER_MARK,
                 new WriteBufferWaterMark(LOW_WATER_BYTES, HIGH_WATER_BYTES))
@@ -117,7 +117,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
             .channel(epoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
             .option(ChannelOption.SO_REUSEADDR, true)
             .childOption(ChannelOption.TCP_NODELAY, true)
-            .childOption(ChannelOption.AUTO_READ, false)
+            .childOption(ChannelOption.AUTO_READ, security.isTls())
             .childHandler(
                 new ChannelInitializer<SocketChannel>() {
                   @Override

@@ -2,20 +2,32 @@ package lockstep.replay.channel;
 
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.Channel;
+import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.util.Optional;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.TrustManagerFactory;
 
 /** Whether and how the two sides show each other who they are: mutual TLS 1.3, or not at all. */
 // A connection that closes says so itself.
 @SuppressWarnings("FutureReturnValueIgnored")
 public final class PeerSecurity {
+  private static final String PROTOCOL = "TLSv1.3";
+
   private final Optional<SslContext> connecting;
   private final Optional<SslContext> listening;
 
-  PeerSecurity(Optional<SslContext> connecting, Optional<SslContext> listening) {
+  private PeerSecurity(Optional<SslContext> connecting, Optional<SslContext> listening) {
     this.connecting = connecting;
     this.listening = listening;
   }
@@ -23,6 +35,51 @@ public final class PeerSecurity {
   /** Plain TCP: for the loopback interface, and networks that nobody else is on. */
   public static PeerSecurity none() {
     return new PeerSecurity(Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * Mutual TLS 1.3 by pinned certificates.
+   *
+   * @param identity a PKCS #12 file with this side's key, and the other side's certificate as the
+   *     only one that is trusted
+   * @param password of the file
+   * @throws IOException when it is no such file; one line
+   */
+  public static PeerSecurity tls(Path identity, char[] password) throws IOException {
+    try (InputStream in = Files.newInputStream(identity)) {
+      KeyStore store = KeyStore.getInstance("PKCS12");
+      store.load(in, password);
+      KeyManagerFactory keys =
+          KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+      keys.init(store, password);
+      TrustManagerFactory trust =
+          TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+      trust.init(store);
+      return new PeerSecurity(
+          Optional.of(
+              SslContextBuilder.forClient()
+                  .keyManager(keys)
+                  .trustManager(trust)
+                  .protocols(PROTOCOL)
+                  // The very certificate is pinned; which name a host has proves nothing more.
+                  .endpointIdentificationAlgorithm(null)
+                  .build()),
+          Optional.of(
+              SslContextBuilder.forServer(keys)
+                  .trustManager(trust)
+                  .protocols(PROTOCOL)
+                  .clientAuth(ClientAuth.REQUIRE)
+                  .build()));
+    } catch (NoSuchFileException e) {
+      throw new IOException("identity " + identity + ": no such file", e);
+    } catch (IOException | GeneralSecurityException e) {
+      throw new IOException("identity " + identity + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Whether connections are authenticated and secret. */
+  public boolean isTls() {
+    return connecting.isPresent();
   }
 
   Optional<SslHandler> toBackup(ByteBufAllocator allocator, InetSocketAddress to) {
@@ -45,6 +102,8 @@ public final class PeerSecurity {
       channel.close();
       throw new IOException("TLS: " + (cause == null ? "no answer" : cause.getMessage()), cause);
     }
+    // Nothing is to pass before there is a link.
+    channel.config().setAutoRead(false);
   }
 
   /** Calls back on the loop's thread when the other side is known; closes on strangers. */
@@ -54,11 +113,11 @@ public final class PeerSecurity {
       channel.eventLoop().execute(known);
       return;
     }
-    // Reading must go on for the handshake, which Netty's handler asks for itself.
     tls.handshakeFuture()
         .addListener(
             done -> {
               if (done.isSuccess()) {
+                channel.config().setAutoRead(false);
                 known.run();
               } else {
                 channel.close();

@@ -351,12 +351,9 @@ public final class FtSession {
   private void halt(String reason) {
     become(State.HALTED);
     actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
-    if (backup) {
-      actions.add(new FtAction.EndLog(false));
-    } else {
-      actions.add(new FtAction.CutLog());
-    }
+    // First, so that whoever sees the log end knows why.
     actions.add(new FtAction.Halt(reason));
+    actions.add(backup ? new FtAction.EndLog(false) : new FtAction.CutLog());
   }
 
   private void pairingFailed(String reason) {

@@ -1,0 +1,116 @@
+package lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.channel.PeerNetwork;
+import lockstep.replay.channel.PeerSecurity;
+import lockstep.replay.ft.PeerLink;
+import lockstep.replay.ft.PeerMessage;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The channel between two hosts, with the identities that {@code pair init} makes. */
+class PairIdentityTest {
+  private static final long LIMIT_MILLIS = 20_000;
+  private static final PeerMessage HELLO =
+      new PeerMessage.Hello(
+          PeerMessage.VERSION,
+          "web",
+          "00112233445566778899aabbccddeeff",
+          1,
+          Bytes.copyOf(new byte[32]),
+          7);
+
+  @TempDir private Path directory = Path.of("");
+
+  /** Keeps what comes in. */
+  private static final class Inbox implements PeerLink.Listener {
+    private final BlockingQueue<PeerMessage> messages = new LinkedBlockingQueue<>();
+
+    @Override
+    public void said(PeerMessage message) {
+      messages.add(message);
+    }
+
+    @Override
+    public void saidAll() {
+      // Nothing waits for it here.
+    }
+
+    @Override
+    public void closed(boolean byPeer, String reason) {
+      // Seen by what does not come.
+    }
+  }
+
+  private static InetSocketAddress anyPort() {
+    return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+  }
+
+  @Test
+  void sidesOfAPairUnderstandEachOtherAndStrangersGetNothing() throws Exception {
+    List<Path> ours = PairIdentity.make(directory.resolve("ours"));
+    List<Path> others = PairIdentity.make(directory.resolve("others"));
+    assertEquals(
+        "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(ours.get(0))));
+    Inbox backup = new Inbox();
+    try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(ours.get(1)));
+        PeerNetwork connecting = new PeerNetwork(PairIdentity.read(ours.get(0)));
+        PeerNetwork stranger = new PeerNetwork(PairIdentity.read(others.get(0)));
+        PeerNetwork plain = new PeerNetwork(PeerSecurity.none())) {
+      InetSocketAddress at = listening.listen(anyPort(), link -> backup);
+      PeerLink link = connecting.connect(at, LIMIT_MILLIS, new Inbox());
+      link.send(HELLO);
+      assertEquals(HELLO, backup.messages.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS));
+      // With TLS 1.3 a client may only learn from silence that it was refused.
+      try {
+        stranger.connect(at, LIMIT_MILLIS, new Inbox()).send(HELLO);
+      } catch (IOException e) {
+        assertTrue(String.valueOf(e.getMessage()).contains("TLS"), e.toString());
+      }
+      plain.connect(at, LIMIT_MILLIS, new Inbox()).send(HELLO);
+      link.send(new PeerMessage.Ready());
+      assertEquals(
+          new PeerMessage.Ready(), backup.messages.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS));
+      assertTrue(backup.messages.isEmpty(), () -> "a stranger was heard: " + backup.messages);
+      link.close();
+    }
+  }
+
+  @Test
+  void oneWhoSaysNothingHearsNothing() throws Exception {
+    List<Path> ours = PairIdentity.make(directory.resolve("ours"));
+    try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(ours.get(1)))) {
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      try (Socket socket = new Socket(at.getAddress(), at.getPort())) {
+        socket.setSoTimeout(300);
+        InputStream in = socket.getInputStream();
+        assertThrows(SocketTimeoutException.class, in::read);
+      }
+    }
+  }
+
+  @Test
+  void identityThatIsNoneIsRefusedByName() throws Exception {
+    Path file = Files.writeString(directory.resolve("x.p12"), "nonsense");
+    CommandFailure refused = assertThrows(CommandFailure.class, () -> PairIdentity.read(file));
+    assertTrue(String.valueOf(refused.getMessage()).contains("x.p12"), refused.toString());
+    assertThrows(CommandFailure.class, () -> PairIdentity.read(directory.resolve("missing.p12")));
+  }
+}
