@@ -89,6 +89,12 @@ hash_in_user_mode:
     mov $back_from_user, %esi
     call set_gate
     mov %rsp, saved_stack
+    /* IRETQ takes kernel data segments away from user mode, but not on every KVM. */
+    mov $USER_DATA, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %fs
+    mov %eax, %gs
     mov %r12d, %ecx
     pushq $USER_DATA
     pushq $user_stack_top
@@ -110,6 +116,8 @@ back_from_user:
     mov %cr2, %rdx
     mov %rdx, %rdi
     mov $RETURN_ADDRESS, %rsi
+    /* Flags that the architecture leaves open, and RF, differ from CPU to CPU. */
+    movq $RFLAGS_FIXED, 24(%rsp)
     mov saved_stack, %rsp
     cmp %rsi, %rdi
     jne 1f

@@ -62,6 +62,14 @@ finished:
     xor %eax, %eax
     ret
 
+/*
+ * Gives every flag a value before an exit shows them. IMUL, SHR, AND and BT leave some open, and
+ * CPUs fill these in differently: a recording would replay on the like of its own CPU only.
+ */
+.macro define_flags
+    cmp %eax, %eax
+.endm
+
 /* DX = the port; goes on with the next access when it is one to stay away from. */
 .macro pick_port closed
     bt $28, %edx
@@ -70,6 +78,7 @@ finished:
 1:  movzwl %dx, %edx
     bt %edx, \closed
     jc again
+    define_flags
 .endm
 
 again:
@@ -114,17 +123,21 @@ string:
     pick_port read_closed
     bt $9, %eax
     jc 2f
+    define_flags
     rep insb
     jmp again
-2:  rep insl
+2:  define_flags
+    rep insl
     jmp again
 string_out:
     pick_port write_closed
     bt $9, %eax
     jc 2f
+    define_flags
     rep outsb
     jmp again
-2:  rep outsl
+2:  define_flags
+    rep outsl
     jmp again
 
 /* An access of 1, 2, 4 or 8 bytes at any alignment: the address from RDX, its last bit from RAX. */
@@ -139,6 +152,7 @@ mmio:
     cmova %edi, %esi
     mov %eax, %ecx
     and $7, %ecx
+    define_flags
     jmp *mmio_kinds(,%rcx,8)
 mmio_read_byte:
     mov (%rsi), %al

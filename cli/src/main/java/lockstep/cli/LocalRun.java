@@ -119,7 +119,7 @@ final class LocalRun implements ConsoleTarget {
     try (KickTimer timer = vcpu.timer()) {
       HostInputs host = new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer);
       try (Machine machine =
-          Machine.create(kvm, start.config(), start.quirks(), new LiveInputs(host), sink)) {
+          Machine.create(kvm, start.origin(kvm.supportedCpuid()), new LiveInputs(host), sink)) {
         start.pending().forEach(queue::offer);
         start.into(machine);
         RunResult result = vcpu.run(machine, queue, () -> toTheEnd(machine, host));

@@ -77,7 +77,8 @@ final class RecordedRun implements ConsoleTarget {
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
       Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
       try (Machine machine =
-          Machine.create(kvm, start.config(), start.quirks(), recorder, recorder.outputs(sink))) {
+          Machine.create(
+              kvm, start.origin(kvm.supportedCpuid()), recorder, recorder.outputs(sink))) {
         start.into(machine);
         try (OutputStream state = log.stateStream()) {
           // Inputs that were pending in a snapshot are inputs of the recording.

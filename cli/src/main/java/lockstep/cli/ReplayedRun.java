@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Consumer;
-import lockstep.kvm.CpuModel;
-import lockstep.kvm.Cpuid;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineLayout;
@@ -29,6 +27,7 @@ import lockstep.replay.playback.GoesLive;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
+import lockstep.sys.SysException;
 import picocli.CommandLine;
 
 /** A recorded machine that runs again here. */
@@ -75,6 +74,7 @@ final class ReplayedRun implements ConsoleTarget {
         InstructionCounter counter = HostCounter.open(kvm);
         KickTimer timer = vcpu.timer()) {
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
+      mayRun(saved.state().origin(), kvm, false);
       try (Machine machine = machine(kvm, saved, replayer, replayer.outputs(sink))) {
         return vcpu.run(machine, queue, () -> replayer.finish(machine.position(), machine.run()));
       }
@@ -95,6 +95,7 @@ final class ReplayedRun implements ConsoleTarget {
               replayer,
               nanos -> new HostInputs(queue, MachineLayout.TIMERS, nanos, timer),
               () -> notes.accept("the log is at its end; the guest goes on live"));
+      mayRun(saved.state().origin(), kvm, true);
       try (Machine machine = machine(kvm, saved, source, replayer.outputs(console.output()))) {
         RunResult result = vcpu.run(machine, queue, machine::run);
         if (!source.isLive()) {
@@ -117,16 +118,25 @@ final class ReplayedRun implements ConsoleTarget {
     }
   }
 
-  private Machine machine(Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink)
-      throws Exception {
-    MachineOrigin origin = saved.state().origin();
-    Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
-    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+  /**
+   * Refuses a machine that cannot run here. One that may need what it lacks is tried all the same,
+   * unless it is to live on: a replay sees where it goes wrong.
+   */
+  private void mayRun(MachineOrigin origin, Kvm kvm, boolean toLive)
+      throws CommandFailure, SysException {
+    Optional<String> lacking = origin.quirkComplaint(QuirkProbe.probe(kvm));
+    Optional<String> complaint =
+        origin.cpuComplaint(kvm.supportedCpuid()).or(() -> toLive ? lacking : Optional.empty());
     if (complaint.isPresent()) {
       throw new CommandFailure(
           "log " + file + " " + complaint.get(), "replay it on a host like the one it is from");
     }
-    Machine machine = Machine.create(kvm, origin.config(), origin.quirks(), source, sink);
+    lacking.ifPresent(what -> notes.accept("log " + file + " " + what + "; it may diverge"));
+  }
+
+  private Machine machine(Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink)
+      throws Exception {
+    Machine machine = Machine.create(kvm, saved.state().origin(), source, sink);
     try {
       machine.restore(saved, Progress.NONE);
       return machine;

@@ -1,6 +1,7 @@
 package lockstep.cli;
 
 import java.util.List;
+import lockstep.kvm.Cpuid;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineOrigin;
@@ -16,6 +17,13 @@ sealed interface Start {
   /** Which workarounds it has. */
   QuirkSet quirks();
 
+  /**
+   * All that the machine is built from.
+   *
+   * @param supported what CPUID this host's KVM offers
+   */
+  MachineOrigin origin(Cpuid supported);
+
   /** What the guest clock shows at first. */
   long clockNanos();
 
@@ -27,6 +35,11 @@ sealed interface Start {
 
   /** A kernel's entry. */
   record Boot(MachineConfig config, QuirkSet quirks, BootImage image) implements Start {
+    @Override
+    public MachineOrigin origin(Cpuid supported) {
+      return MachineOrigin.here(config, quirks, supported);
+    }
+
     @Override
     public long clockNanos() {
       return 0;
@@ -47,6 +60,11 @@ sealed interface Start {
   record Restore(SnapshotFile.Reading snapshot) implements Start {
     private MachineOrigin origin() {
       return snapshot.saved().state().origin();
+    }
+
+    @Override
+    public MachineOrigin origin(Cpuid supported) {
+      return origin();
     }
 
     @Override

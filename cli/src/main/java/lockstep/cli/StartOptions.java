@@ -6,7 +6,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import lockstep.kvm.CpuModel;
-import lockstep.kvm.Cpuid;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
@@ -156,8 +155,7 @@ final class StartOptions {
     try (SnapshotFile.Reading reading = from.read();
         Kvm kvm = Kvm.open()) {
       MachineOrigin origin = reading.saved().state().origin();
-      Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
-      Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+      Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
       if (complaint.isPresent()) {
         throw new CommandFailure(
             from + " " + complaint.get(), "go on with it on a host like the one it is from");

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.ToIntFunction;
 import lockstep.kvm.Cpuid.Entry;
 
 /**
@@ -22,6 +23,7 @@ public final class CpuModel {
   private static final int LEAF_FEATURES = 1;
   private static final int LEAF_STRUCTURED = 7;
   private static final int LEAF_TOPOLOGY = 0xb;
+  private static final int LEAF_XSAVE = 0xd;
   private static final int LEAF_EXTENDED_MAX = 0x8000_0000;
   private static final int LEAF_EXTENDED_FEATURES = 0x8000_0001;
   private static final int LEAF_BRAND = 0x8000_0002;
@@ -29,8 +31,8 @@ public final class CpuModel {
   private static final int LEAF_AMD_TOPOLOGY = 0x8000_001e;
   private static final int LEAF_HYPERVISOR = 0x4000_0000;
 
-  /** FPU VME DE PSE MSR PAE CX8 SEP PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
-  private static final int FEATURES_EDX = 0x078b_a96f;
+  /** FPU DE PSE MSR PAE CX8 SEP PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
+  private static final int FEATURES_EDX = 0x078b_a96d;
 
   /** SYSCALL, NX, LM. */
   private static final int EXTENDED_EDX = 1 << 11 | 1 << 20 | 1 << 29;
@@ -57,6 +59,18 @@ public final class CpuModel {
   // What the host model hides: there is no in-kernel APIC, and no paravirtual interface.
   private static final int ECX_HOST_HIDDEN = 1 << 3 | 1 << 21 | 1 << 24 | 1 << 31;
   private static final int EDX_HOST_HIDDEN = 1 << 9;
+
+  /** The registers whose bits announce instructions, or modes that software turns on. */
+  private static final List<FeatureWord> FEATURE_WORDS =
+      List.of(
+          new FeatureWord("1.EDX", LEAF_FEATURES, Entry::edx),
+          new FeatureWord("1.ECX", LEAF_FEATURES, Entry::ecx),
+          new FeatureWord("7.EBX", LEAF_STRUCTURED, Entry::ebx),
+          new FeatureWord("7.ECX", LEAF_STRUCTURED, Entry::ecx),
+          new FeatureWord("7.EDX", LEAF_STRUCTURED, Entry::edx),
+          new FeatureWord("80000001.EDX", LEAF_EXTENDED_FEATURES, Entry::edx),
+          new FeatureWord("80000001.ECX", LEAF_EXTENDED_FEATURES, Entry::ecx),
+          new FeatureWord("d.EAX", LEAF_XSAVE, Entry::eax));
 
   private CpuModel() {}
 
@@ -96,14 +110,45 @@ public final class CpuModel {
    * @param supported what KVM offers here
    */
   public static Optional<String> lacking(Cpuid supported) {
-    int edx = supported.find(LEAF_FEATURES, 0).map(Entry::edx).orElse(0);
-    int extended = supported.find(LEAF_EXTENDED_FEATURES, 0).map(Entry::edx).orElse(0);
-    boolean all = (edx & FEATURES_EDX) == FEATURES_EDX && (extended & EXTENDED_EDX) == EXTENDED_EDX;
-    return all
-        ? Optional.empty()
-        : Optional.of(
-            "this host lacks CPUID features of the deterministic model: 1.EDX %08x, 80000001.EDX %08x"
-                .formatted(FEATURES_EDX & ~edx, EXTENDED_EDX & ~extended));
+    return lacking(deterministic(supported), supported)
+        .map(bits -> "this host lacks CPUID features of the deterministic model: " + bits);
+  }
+
+  /**
+   * Which of the features that a guest was shown this host's CPU does not have, as register and
+   * bits; empty if it has all. Bits that say how an instruction behaves, not that there is one, are
+   * none of these: every CPU of this kind is told to behave so.
+   *
+   * @param shown the guest's table, from this host or another one
+   * @param supported what KVM offers here
+   */
+  public static Optional<String> lacking(Cpuid shown, Cpuid supported) {
+    List<String> missing = new ArrayList<>();
+    for (FeatureWord word : FEATURE_WORDS) {
+      int bits = word.of(shown) & ~word.of(supported);
+      if (bits != 0) {
+        missing.add("%s %08x".formatted(word.title, bits));
+      }
+    }
+    return missing.isEmpty() ? Optional.empty() : Optional.of(String.join(", ", missing));
+  }
+
+  private record FeatureWord(String title, int leaf, ToIntFunction<Entry> register) {
+    int of(Cpuid table) {
+      return table.find(leaf, 0).map(register::applyAsInt).orElse(0);
+    }
+  }
+
+  /** Whether both tables name the same maker of CPUs. */
+  public static boolean sameVendor(Cpuid one, Cpuid other) {
+    return vendor(one).equals(vendor(other));
+  }
+
+  private static List<Integer> vendor(Cpuid table) {
+    return table
+        .find(LEAF_VENDOR, 0)
+        .map(e -> List.of(e.ebx(), e.ecx(), e.edx()))
+        .orElse(List.of());
   }
 
   private static Cpuid deterministic(Cpuid supported) {

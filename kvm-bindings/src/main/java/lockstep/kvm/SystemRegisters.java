@@ -37,6 +37,11 @@ public final class SystemRegisters {
     SegmentName(long offset) {
       this.offset = offset;
     }
+
+    /** Its place in struct kvm_sregs, in bytes. */
+    long offset() {
+      return offset;
+    }
   }
 
   /** The segment register {@code name}. */

@@ -14,6 +14,7 @@ import lockstep.sys.SysException;
 import lockstep.uapi.kvm_h;
 import lockstep.uapi.kvm_msr_entry;
 import lockstep.uapi.kvm_msrs;
+import lockstep.uapi.kvm_segment;
 import lockstep.uapi.kvm_sregs;
 import lockstep.uapi.kvm_vcpu_events;
 import lockstep.uapi.posix_h;
@@ -76,12 +77,26 @@ public final class VcpuStateAccess {
           vcpu.ioctl(getRequest(section), struct, "KVM_GET " + section);
           if (section == Section.EVENTS) {
             forgetPastEvents(struct);
+          } else if (section == Section.SREGS) {
+            markUnusable(struct);
           }
           sections.put(section, struct.toArray(JAVA_BYTE));
         }
       }
     }
     return new VcpuState(sections);
+  }
+
+  /**
+   * "Unusable" is VMX's word for a segment that is not present, and each KVM fills it in its own
+   * way (seen: after an interrupt from user mode, with SS null, kvm_pvm says 0 and kvm_amd 1). The
+   * guest cannot see it; here it always is the opposite of present, as kvm_amd has it.
+   */
+  private static void markUnusable(MemorySegment sregs) {
+    for (SystemRegisters.SegmentName name : SystemRegisters.SegmentName.values()) {
+      MemorySegment segment = sregs.asSlice(name.offset(), kvm_segment.sizeof());
+      kvm_segment.unusable(segment, (byte) (kvm_segment.present(segment) == 0 ? 1 : 0));
+    }
   }
 
   /**

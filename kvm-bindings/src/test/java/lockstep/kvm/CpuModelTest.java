@@ -1,10 +1,12 @@
 package lockstep.kvm;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import lockstep.kvm.Cpuid.Entry;
 import org.junit.jupiter.api.Test;
 
@@ -48,7 +50,8 @@ class CpuModelTest {
     assertEquals(Optional.of(CpuModel.Kind.DETERMINISTIC), CpuModel.Kind.of("deterministic"));
     assertEquals(Optional.of(CpuModel.Kind.HOST), CpuModel.Kind.of("host"));
     assertEquals(Optional.empty(), CpuModel.Kind.of("Host"));
-    assertTrue(CpuModel.lacking(new Cpuid(List.of())).isPresent());
+    Cpuid nothing = new Cpuid(List.of(EVERYTHING.entries().getFirst()));
+    assertTrue(CpuModel.lacking(nothing).isPresent());
   }
 
   @Test
@@ -57,6 +60,31 @@ class CpuModelTest {
     Cpuid withoutSse2 =
         new Cpuid(EVERYTHING.entries().stream().map(CpuModelTest::withoutSse2).toList());
     assertTrue(CpuModel.lacking(withoutSse2).orElseThrow().contains("1.EDX 04000000"));
+  }
+
+  @Test
+  void aTableFromAnotherHostIsRefusedOnlyForFeaturesThatThisOneLacks() {
+    Cpuid shown = CpuModel.table(CpuModel.Kind.DETERMINISTIC, EVERYTHING);
+    assertEquals(Optional.empty(), CpuModel.lacking(shown, EVERYTHING));
+    Cpuid popcnt = with(shown, 1, e -> e.with(e.eax(), e.ebx(), 1 << 23, e.edx()));
+    assertEquals(Optional.empty(), CpuModel.lacking(popcnt, EVERYTHING), "this host can do more");
+    assertEquals(Optional.of("1.ECX 00800000"), CpuModel.lacking(popcnt, shown));
+    Cpuid avx2 = with(shown, 7, e -> e.with(e.eax(), 1 << 5, 0, 0));
+    assertEquals(Optional.of("7.EBX 00000020"), CpuModel.lacking(avx2, shown));
+    Cpuid told = with(shown, 0x8000_0008, e -> e.with(e.eax(), 0, 0, 0));
+    assertEquals(Optional.empty(), CpuModel.lacking(shown, told), "a way to behave, no feature");
+  }
+
+  @Test
+  void vendorsAreTold() {
+    Cpuid amd = with(EVERYTHING, 0, e -> e.with(1, 0x6874_7541, 0x444d_4163, 0x6974_6e65));
+    assertTrue(CpuModel.sameVendor(amd, CpuModel.table(CpuModel.Kind.DETERMINISTIC, amd)));
+    assertFalse(CpuModel.sameVendor(amd, EVERYTHING));
+  }
+
+  private static Cpuid with(Cpuid table, int leaf, UnaryOperator<Entry> change) {
+    return new Cpuid(
+        table.entries().stream().map(e -> e.leaf() == leaf ? change.apply(e) : e).toList());
   }
 
   private static Entry withoutSse2(Entry e) {

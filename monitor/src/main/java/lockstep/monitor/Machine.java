@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Optional;
-import lockstep.kvm.CpuModel;
-import lockstep.kvm.Cpuid;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.Kvm;
 import lockstep.kvm.VcpuFd;
@@ -59,10 +57,19 @@ public final class Machine implements AutoCloseable {
   public static Machine create(
       Kvm kvm, MachineConfig config, QuirkSet quirks, InputSource inputs, OutputSink outputs)
       throws SysException {
-    if (config.disk().isPresent()) {
+    return create(kvm, MachineOrigin.here(config, quirks, kvm.supportedCpuid()), inputs, outputs);
+  }
+
+  /**
+   * As above, from an origin that may be another host's: one that has no {@link
+   * MachineOrigin#complaint} here.
+   */
+  public static Machine create(
+      Kvm kvm, MachineOrigin origin, InputSource inputs, OutputSink outputs) throws SysException {
+    if (origin.config().disk().isPresent()) {
       throw new IllegalArgumentException("a disk, and nobody to take its requests");
     }
-    return create(kvm, config, quirks, inputs, outputs, request -> {});
+    return create(kvm, origin, inputs, outputs, request -> {});
   }
 
   /**
@@ -78,6 +85,15 @@ public final class Machine implements AutoCloseable {
       OutputSink outputs,
       DiskSink disk)
       throws SysException {
+    return create(
+        kvm, MachineOrigin.here(config, quirks, kvm.supportedCpuid()), inputs, outputs, disk);
+  }
+
+  /** As above, from an origin that may be another host's, for a machine that may have a disk. */
+  public static Machine create(
+      Kvm kvm, MachineOrigin origin, InputSource inputs, OutputSink outputs, DiskSink disk)
+      throws SysException {
+    MachineConfig config = origin.config();
     GuestMemory memory = GuestMemory.allocate(config.memoryBytes(), MachineLayout.LOW_RAM_LIMIT);
     DeviceRam ram = new DeviceRam(memory);
     Devices devices = new Devices(config, inputs, outputs, ram, disk);
@@ -86,13 +102,11 @@ public final class Machine implements AutoCloseable {
       try {
         vm.reserveVmxPages();
         vm.setMemory(memory, false);
-        vm.filterMsrs(MsrExits.passedThrough(quirks));
+        vm.filterMsrs(MsrExits.passedThrough(origin.quirks()));
         VcpuFd vcpu = vm.createVcpu();
-        Cpuid cpuid = CpuModel.table(config.cpu(), kvm.supportedCpuid());
         try {
-          vcpu.setCpuid(cpuid);
-          return new Machine(
-              memory, vm, vcpu, new MachineOrigin(config, quirks, cpuid), inputs, devices, ram);
+          vcpu.setCpuid(origin.cpuid());
+          return new Machine(memory, vm, vcpu, origin, inputs, devices, ram);
         } catch (SysException e) {
           vcpu.close();
           throw e;
@@ -203,11 +217,7 @@ public final class Machine implements AutoCloseable {
       throws IOException, SnapshotException, SysException {
     MachineState state = saved.state();
     if (!state.origin().equals(origin)) {
-      throw new SnapshotException(
-          state
-              .origin()
-              .complaint(origin.quirks(), origin.cpuid())
-              .orElse("is of a machine of another configuration"));
+      throw new SnapshotException("is of a machine of another configuration");
     }
     saved.readMemory(memory, progress);
     try {

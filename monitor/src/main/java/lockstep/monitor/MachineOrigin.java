@@ -88,18 +88,43 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
   }
 
   /**
+   * What a machine is built from that starts on this host.
+   *
+   * @param supported what CPUID this host's KVM offers
+   */
+  public static MachineOrigin here(MachineConfig config, QuirkSet quirks, Cpuid supported) {
+    return new MachineOrigin(config, quirks, CpuModel.table(config.cpu(), supported));
+  }
+
+  /**
    * Why a machine of this origin cannot go on on a host, as the end of a sentence about it; empty
-   * if it can. A workaround that this host does not need does no harm; one that it needs and that
-   * the machine does not have cannot be added to a guest that has started.
+   * if it can. Another KVM is no reason, nor is a CPU that can do more: the machine keeps the CPUID
+   * table that it was built with.
    *
    * @param host the workarounds that the host's KVM needs
-   * @param offered what CPUID would show a guest of this configuration on the host
+   * @param supported what CPUID the host's KVM offers
    */
-  public Optional<String> complaint(QuirkSet host, Cpuid offered) {
-    if (!cpuid.equals(offered)) {
-      return Optional.of(
-          "is of a machine with another CPU than this host gives: " + difference(offered));
+  public Optional<String> complaint(QuirkSet host, Cpuid supported) {
+    return cpuComplaint(supported).or(() -> quirkComplaint(host));
+  }
+
+  /** The part of {@link #complaint} that is about the host's CPU. */
+  public Optional<String> cpuComplaint(Cpuid supported) {
+    if (!CpuModel.sameVendor(cpuid, supported)) {
+      // The makers' CPUs differ in flags and results that the architecture leaves open.
+      return Optional.of("is of a machine with a CPU of another vendor than this host's");
     }
+    return CpuModel.lacking(cpuid, supported)
+        .map(bits -> "is of a machine with CPU features that this host lacks: CPUID " + bits);
+  }
+
+  /**
+   * The part of {@link #complaint} that is about workarounds. One that this host does not need does
+   * no harm; one that it needs and that the machine does not have cannot be added to a guest that
+   * has started. Whether a guest ever comes to need it cannot be told before: a replay, which
+   * notices, may try.
+   */
+  public Optional<String> quirkComplaint(QuirkSet host) {
     if (host.rewriteCpuid() && !quirks.rewriteCpuid()) {
       return Optional.of(
           "is of a guest whose CPUID instructions were not rewritten, as this KVM needs");
@@ -108,15 +133,5 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
       return Optional.of("is of a guest without the system call shim that this KVM needs");
     }
     return Optional.empty();
-  }
-
-  private String difference(Cpuid offered) {
-    for (Cpuid.Entry mine : cpuid.entries()) {
-      Optional<Cpuid.Entry> other = offered.find(mine.leaf(), mine.subleaf());
-      if (other.isEmpty() || !other.get().equals(mine)) {
-        return "CPUID leaf 0x%x differs".formatted(mine.leaf());
-      }
-    }
-    return "it has more CPUID leaves";
   }
 }

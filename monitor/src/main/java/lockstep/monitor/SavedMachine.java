@@ -23,7 +23,7 @@ import lockstep.monitor.vcpu.LoopState;
  * <pre>{@code
  * SavedMachine saved = SavedMachine.open(in);
  * MachineOrigin origin = saved.state().origin();
- * Machine machine = Machine.create(kvm, origin.config(), origin.quirks(), inputs, outputs);
+ * Machine machine = Machine.create(kvm, origin, inputs, outputs);
  * machine.restore(saved, Progress.NONE);
  * }</pre>
  *

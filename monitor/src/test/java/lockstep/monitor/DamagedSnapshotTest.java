@@ -321,6 +321,13 @@ class DamagedSnapshotTest {
     assertEquals("", origin.complaint(QuirkSet.NONE, same).orElse(""), "more than it needs");
     assertTrue(origin.complaint(new QuirkSet(true, true), same).orElse("").contains("shim"));
     Cpuid other = new Cpuid(List.of(new Cpuid.Entry(0, 0, false, 7, 1, 2, 4)));
-    assertTrue(origin.complaint(QuirkSet.NONE, other).orElse("").contains("leaf 0x0"));
+    assertTrue(origin.complaint(QuirkSet.NONE, other).orElse("").contains("another vendor"));
+    Cpuid better =
+        new Cpuid(List.of(same.entries().getFirst(), new Cpuid.Entry(1, 0, false, 0, 0, 3, 0)));
+    assertEquals("", origin.complaint(QuirkSet.NONE, better).orElse(""), "a CPU that can do more");
+    MachineOrigin demanding = new MachineOrigin(origin.config(), origin.quirks(), better);
+    assertEquals(
+        "is of a machine with CPU features that this host lacks: CPUID 1.ECX 00000003",
+        demanding.complaint(QuirkSet.NONE, same).orElse(""));
   }
 }

@@ -5,9 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.boot.BootConfig;
@@ -19,6 +23,7 @@ import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
 import lockstep.testing.KvmRequired;
@@ -145,12 +150,55 @@ class MachineTest {
     }
   }
 
+  @Test
+  void aStringOutputWithoutEndDoesNotKeepTheMachineFromBeingStopped() throws Exception {
+    Use<Optional<RunResult>> stopAndSave =
+        machine -> {
+          assertEquals(new RunResult.Stopped(), machine.run());
+          return machine.save(
+              OutputStream.nullOutputStream(), new SavedInputs(0, List.of()), Progress.NONE);
+        };
+    Thread stopper =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  LockSupport.parkNanos(200_000_000);
+                  queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+                });
+    Optional<RunResult> ended =
+        with(
+            stopAndSave,
+            "fa 0f0116287c 0f20c0 0c01 0f22c0", // cli; lgdt [gdtr]; cr0 |= PE
+            "bb0800 8edb 24fe 0f22c0", // ds = 8, without a limit of 64 KiB; cr0 &= ~PE
+            "6631f6 66b9ffffff7f", // xor esi, esi; mov ecx, 0x7fffffff
+            "ba8000 67f36e f4", // mov dx, 0x80; a32 rep outsb; hlt
+            "0f00 307c0000 0000", // gdtr: 16 bytes at 0x7c30
+            "0000000000000000 ffff00000092cf00"); // null; data, 4 GiB
+    stopper.join();
+    // A KVM that completes one iteration at a time leaves a machine that can be saved; one that
+    // goes
+    // on to the next exit leaves one that was given up.
+    assertTrue(
+        ended.isEmpty()
+            || (ended.get() instanceof RunResult.Crashed crashed
+                && crashed.report().contains("string instruction")),
+        ended::toString);
+  }
+
   private static long descriptors() {
     return new java.io.File("/proc/self/fd").list().length;
   }
 
   /** Runs machine code given as hex. */
   private RunResult run(String... hex) throws Exception {
+    return with(Machine::run, hex);
+  }
+
+  private interface Use<T> {
+    T of(Machine machine) throws Exception;
+  }
+
+  private <T> T with(Use<T> use, String... hex) throws Exception {
     byte[] code = HexFormat.of().parseHex(String.join("", hex).replace(" ", ""));
     byte[] sector = Arrays.copyOf(code, SECTOR);
     sector[510] = 0x55;
@@ -168,7 +216,7 @@ class MachineTest {
         queue.wakeWith(kick);
         Thread watchdog = Thread.ofPlatform().daemon().start(this::stopWhenTooLong);
         try {
-          return machine.run();
+          return use.of(machine);
         } finally {
           watchdog.interrupt();
           watchdog.join();

@@ -84,7 +84,7 @@ final class MovedMachineTest {
       SavedMachine saved = SavedMachine.open(new ByteArrayInputStream(bytes));
       inputs = new StoppableInputs(saved.state().inputs().clockNanos());
       MachineOrigin origin = saved.state().origin();
-      machine = Machine.create(kvm, origin.config(), origin.quirks(), inputs, console::write);
+      machine = Machine.create(kvm, origin, inputs, console::write);
       machine.restore(saved, Progress.NONE);
       assertArrayEquals(bytes, save(), "saving what was restored gives the same bytes");
     }

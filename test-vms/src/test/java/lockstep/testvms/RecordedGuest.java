@@ -25,11 +25,13 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.WakeTimer;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.playback.ReplayOptions;
@@ -53,6 +55,7 @@ final class RecordedGuest {
   private final long memoryBytes;
   private final Driver driver;
   private Optional<BlockDevice> medium = Optional.empty();
+  private Optional<HostNoise> noise = Optional.empty();
 
   /**
    * @param loader makes the image; the same for recording and replay
@@ -68,6 +71,14 @@ final class RecordedGuest {
   RecordedGuest withDisk(BlockDevice medium) {
     RecordedGuest guest = new RecordedGuest(loader, memoryBytes, driver);
     guest.medium = Optional.of(medium);
+    return guest;
+  }
+
+  /** The same guest on a host that is busy. */
+  RecordedGuest on(HostNoise host) {
+    RecordedGuest guest = new RecordedGuest(loader, memoryBytes, driver);
+    guest.medium = medium;
+    guest.noise = Optional.of(host);
     return guest;
   }
 
@@ -106,6 +117,15 @@ final class RecordedGuest {
     long count(LogEntry.Kind kind) {
       return entries.stream().filter(entry -> entry.kind() == kind).count();
     }
+
+    long stateSyncs() {
+      return entries.stream()
+          .filter(
+              entry ->
+                  entry instanceof LogEntry.Point point
+                      && point.at() instanceof ExecutionPoint.StateSync)
+          .count();
+    }
   }
 
   /** What a replay left. */
@@ -118,6 +138,14 @@ final class RecordedGuest {
   private MachineConfig config() {
     MachineConfig config = new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
     return medium.map(present -> config.withDisk(present.geometry())).orElse(config);
+  }
+
+  private WakeTimer late(WakeTimer timer) {
+    return noise.map(present -> present.late(timer)).orElse(timer);
+  }
+
+  private InputSource heldUp(InputSource source) {
+    return noise.map(present -> present.heldUp(source)).orElse(source);
   }
 
   Recording record(RecordOptions options) throws Exception {
@@ -135,7 +163,7 @@ final class RecordedGuest {
     try (Kvm kvm = Kvm.open();
         KickTimer timer = new KickTimer(() -> kick.target.run())) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
-      HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, timer);
+      HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, late(timer));
       Recorder recorder = new Recorder(host, 0, log, () -> {}, options, counter);
       DiskSink disk =
           medium
@@ -146,7 +174,7 @@ final class RecordedGuest {
               kvm,
               config(),
               quirks,
-              plant.apply(recorder),
+              heldUp(plant.apply(recorder)),
               recorder.outputs(console),
               recorder.disk(disk))) {
         machine.boot(loader.load(quirks));
@@ -160,6 +188,7 @@ final class RecordedGuest {
                 });
         Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
         kick.target = new VcpuHandle(machine.kick(), vcpu)::kick;
+        noise.ifPresent(present -> present.kicks(() -> kick.target.run()));
         vcpu.start();
         try {
           driver.drive(console);
@@ -207,7 +236,7 @@ final class RecordedGuest {
               kvm,
               config(),
               quirks,
-              plant.apply(replayer),
+              heldUp(plant.apply(replayer)),
               replayer.outputs(console::write),
               replayer.disk(request -> {}))) {
         machine.boot(loader.load(quirks));
@@ -215,6 +244,7 @@ final class RecordedGuest {
             new FutureTask<>(() -> replayer.finish(machine.position(), machine.run()));
         Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
         kick.target = new VcpuHandle(machine.kick(), vcpu)::kick;
+        noise.ifPresent(present -> present.kicks(() -> kick.target.run()));
         vcpu.start();
         ReplayOutcome outcome = task.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
         return new Replay(outcome, console.toString(ISO_8859_1));

@@ -51,18 +51,19 @@ class RecordedLinuxTest {
         driver);
   }
 
+  /** Boots, works in the shell, keeps the CPU busy in user mode, and powers off. */
+  static void session(LiveConsole console) throws Exception {
+    console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
+    for (String line : new String[] {"uname", "forks 5", "burn 200", "echo done"}) {
+      console.type(line + "\n");
+      console.await(ConsoleSession.PROMPT, ANSWER_LIMIT_SECONDS);
+    }
+    console.type("poweroff\n");
+  }
+
   @Test
   void bootShellLoadAndPowerOffReplayWithEqualDigests() throws Exception {
-    RecordedGuest recorded =
-        linux(
-            console -> {
-              console.await(ConsoleSession.PROMPT, BOOT_LIMIT_SECONDS);
-              for (String line : new String[] {"uname", "forks 5", "burn 200", "echo done"}) {
-                console.type(line + "\n");
-                console.await(ConsoleSession.PROMPT, ANSWER_LIMIT_SECONDS);
-              }
-              console.type("poweroff\n");
-            });
+    RecordedGuest recorded = linux(RecordedLinuxTest::session);
     RecordedGuest.Recording recording = recorded.record(RecordOptions.of(StepReach.NONE));
     assertTrue(recording.count(LogEntry.Kind.DELIVERY) > 50, "hardly any interrupts");
     assertTrue(

@@ -39,6 +39,10 @@ final class CrashReport {
         memory);
   }
 
+  static RunResult endlessInstruction(VcpuFd vcpu, GuestMemory memory) {
+    return crashed("one string instruction of the guest made too many exits", vcpu, memory);
+  }
+
   static RunResult unknownExit(VcpuFd vcpu, GuestMemory memory) {
     return crashed(
         "KVM exit reason " + vcpu.exitReason() + " is not one Lockstep asks for", vcpu, memory);

@@ -34,6 +34,13 @@ import org.jspecify.annotations.Nullable;
  * <p>Runs on the vCPU thread only. Handling an exit allocates nothing once warm.
  */
 public final class VcpuLoop implements VcpuPosition {
+  /**
+   * Exits within one string instruction before it is given up: more than a 16-bit count can ask
+   * for, and half a second. A count of 64 bits would keep the thread here for ever, and no kick or
+   * stop could end that, because in the middle of an instruction nothing can be saved.
+   */
+  private static final int MAX_ITERATIONS = 1 << 16;
+
   private static final Reg[] REGISTER_ORDER = Reg.values();
 
   private final VcpuFd vcpu;
@@ -132,8 +139,13 @@ public final class VcpuLoop implements VcpuPosition {
    */
   @Override
   public void completeInstruction() throws SysException {
+    int iterations = 0;
     while (completionPending) {
       completionPending = false;
+      if (iterations++ == MAX_ITERATIONS) {
+        end(CrashReport.endlessInstruction(vcpu, memory));
+        return;
+      }
       if (vcpu.completeInstruction()) {
         handleExit();
       }

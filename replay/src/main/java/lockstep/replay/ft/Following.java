@@ -5,8 +5,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import lockstep.kvm.CpuModel;
-import lockstep.kvm.Cpuid;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineLayout;
@@ -71,8 +69,7 @@ final class Following {
     reader = log;
     SavedMachine saved = SavedMachine.open(log.stateStream());
     MachineOrigin origin = saved.state().origin();
-    Cpuid offered = CpuModel.table(origin.config().cpu(), kvm.supportedCpuid());
-    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), offered);
+    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
     if (complaint.isPresent()) {
       throw new IOException("the VM " + complaint.get());
     }
@@ -83,7 +80,7 @@ final class Following {
     replayer = source;
     doors.become(
         new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
-    Machine machine = Machine.create(kvm, origin.config(), origin.quirks(), doors, doors, doors);
+    Machine machine = Machine.create(kvm, origin, doors, doors, doors);
     try {
       machine.restore(saved, Progress.NONE);
       return machine;
