@@ -114,6 +114,11 @@ final class LocalRun implements ConsoleTarget {
     }
   }
 
+  /** How long the guest ran, without making and saving the machine; after its end. */
+  long ranNanos() {
+    return vcpu.ranNanos();
+  }
+
   /** Starts and runs to the end; the machine is gone when it returns. */
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
     try (KickTimer timer = vcpu.timer()) {
@@ -134,7 +139,7 @@ final class LocalRun implements ConsoleTarget {
   /** On {@code vcpu-0}: runs, and between two runs writes a snapshot if one is wanted. */
   private RunResult toTheEnd(Machine machine, HostInputs host) throws Exception {
     while (true) {
-      RunResult result = machine.run();
+      RunResult result = vcpu.timed(machine);
       if (snapshotFile.isEmpty()) {
         return result;
       }

@@ -63,6 +63,11 @@ final class RecordedRun implements ConsoleTarget {
     return counters;
   }
 
+  /** How long the guest ran, without making and saving the machine; after its end. */
+  long ranNanos() {
+    return vcpu.ranNanos();
+  }
+
   /** Starts, records and runs to the end; the machine is gone when it returns. */
   RunResult run(
       Kvm kvm,
@@ -90,7 +95,7 @@ final class RecordedRun implements ConsoleTarget {
                 machine,
                 queue,
                 () -> {
-                  RunResult how = machine.run();
+                  RunResult how = vcpu.timed(machine);
                   recorder.finish(machine.position(), how);
                   return how;
                 });

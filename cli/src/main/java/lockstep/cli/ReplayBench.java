@@ -17,6 +17,7 @@ import java.util.stream.Stream;
 import lockstep.cli.BenchCommand.Figure;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.boot.BootConfig;
@@ -24,6 +25,9 @@ import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
@@ -31,6 +35,7 @@ import lockstep.replay.log.LogHeader;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.log.LogStatistics;
 import lockstep.replay.log.LogWriter;
+import lockstep.replay.log.MachineDigests;
 import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
@@ -42,6 +47,7 @@ import lockstep.replay.record.RecordOptions;
  */
 final class ReplayBench {
   private static final int ROUNDS = 5;
+  private static final int DIGESTS = 15;
   private static final int IDLE_SECONDS = 10;
   private static final int BOOT_LIMIT_SECONDS = 180;
 
@@ -69,14 +75,16 @@ final class ReplayBench {
     this.directory = directory;
   }
 
-  /** Measures; takes about a minute. */
+  /** Measures; takes two to three minutes. */
   static List<Figure> run(Consumer<String> notes) throws Exception {
     Path directory = Files.createTempDirectory("lockstep-bench");
     try (Kvm kvm = Kvm.open()) {
       ReplayBench bench = new ReplayBench(kvm, directory);
       List<Figure> figures = new ArrayList<>();
       for (Map.Entry<String, String> guest :
-          List.of(Map.entry("compute", "CPU-bound"), Map.entry("ports", "exit-bound"))) {
+          List.of(
+              Map.entry("compute kib=4096", "CPU-bound"),
+              Map.entry("ports accesses=200000", "exit-bound"))) {
         notes.accept(guest.getKey() + ": unrecorded, recorded, replayed, " + ROUNDS + " times");
         figures.addAll(bench.fixedWork(guest.getKey(), guest.getValue()));
       }
@@ -92,7 +100,11 @@ final class ReplayBench {
     }
   }
 
-  private Start boot(String name) throws BootException {
+  /**
+   * @param words a guest's name, and behind a blank what to add to its command line
+   */
+  private Start boot(String words) throws BootException {
+    String name = words.split(" ", 2)[0];
     BuiltInGuest guest =
         GuestList.find(name)
             .orElseThrow(() -> new BootException("guest " + name, "is not here", "install it"));
@@ -103,7 +115,8 @@ final class ReplayBench {
             OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
             quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty());
     BootConfig config =
-        BootConfig.of(guest.memoryBytes(), guest.commandLine()).withRewrite(rewrite);
+        BootConfig.of(guest.memoryBytes(), guest.commandLine() + words.substring(name.length()))
+            .withRewrite(rewrite);
     BootImage image =
         BootImages.load(
             files.kernel(),
@@ -116,14 +129,15 @@ final class ReplayBench {
     double[] unrecorded = new double[ROUNDS];
     double[] recorded = new double[ROUNDS];
     double[] replayed = new double[ROUNDS];
-    Path log = directory.resolve(name + ".log");
+    Path log = directory.resolve("work.log");
     for (int round = 0; round < ROUNDS; round++) {
-      Start start = boot(name);
-      unrecorded[round] =
-          seconds(() -> new LocalRun(Optional.empty(), line -> {}).run(kvm, start, NOWHERE));
-      Start again = boot(name);
-      recorded[round] = seconds(() -> record(again, log, new RecordedRun()));
-      replayed[round] = seconds(() -> replay(log));
+      LocalRun plainRun = new LocalRun(Optional.empty(), line -> {});
+      plainRun.run(kvm, boot(name), NOWHERE);
+      unrecorded[round] = plainRun.ranNanos() / 1e9;
+      RecordedRun recordedRun = new RecordedRun();
+      record(boot(name), log, recordedRun);
+      recorded[round] = recordedRun.ranNanos() / 1e9;
+      replayed[round] = replay(log);
     }
     double plain = median(unrecorded);
     double recording = median(recorded);
@@ -150,6 +164,7 @@ final class ReplayBench {
     SnapshotFile file = new SnapshotFile(snapshot, line -> {});
     LocalRun booting = new LocalRun(Optional.of(file), line -> {});
     booting.run(kvm, boot("linux"), new StopsAt("lockstep# ", booting));
+    double digestMillis = digestMillis(file);
     Path log = directory.resolve("idle.log");
     try (SnapshotFile.Reading reading = file.read()) {
       RecordedRun run = new RecordedRun();
@@ -159,7 +174,9 @@ final class ReplayBench {
       record(new Start.Restore(reading), log, run);
       stop.join();
     }
-    double seconds = seconds(() -> replay(log));
+    long start = System.nanoTime();
+    double seconds = replay(log);
+    double wholeSeconds = (System.nanoTime() - start) / 1e9;
     LogStatistics statistics;
     try (LogReader reader = LogReader.open(log)) {
       statistics = LogStatistics.of(reader);
@@ -173,7 +190,37 @@ final class ReplayBench {
             Optional.empty(),
             Optional.of(IDLE_LOG_GOAL),
             false),
-        speed("replayed, idle", seconds, statistics.guestSeconds(), IDLE_GOAL));
+        speed("replayed, idle", seconds, statistics.guestSeconds(), IDLE_GOAL),
+        plain("replay, start and end", (wholeSeconds - seconds) * 1e3, "ms"),
+        plain("digest cost", digestMillis, "ms"),
+        plain(
+            "digest cost, share",
+            digestMillis * 1e8 / RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
+            "% of a run"));
+  }
+
+  private static Figure plain(String name, double value, String unit) {
+    return new Figure(name, value, unit, Optional.empty(), Optional.empty(), Optional.empty());
+  }
+
+  /** What the digest of a machine with an idle Linux takes, its memory in the caches. */
+  private double digestMillis(SnapshotFile file) throws Exception {
+    try (SnapshotFile.Reading reading = file.read()) {
+      Start start = new Start.Restore(reading);
+      HostInputs host =
+          new HostInputs(new InputQueue(), MachineLayout.TIMERS, start.clockNanos(), nanos -> {});
+      try (Machine machine =
+          Machine.create(kvm, start.origin(kvm.supportedCpuid()), new LiveInputs(host), NOWHERE)) {
+        start.into(machine);
+        double[] millis = new double[DIGESTS];
+        for (int i = 0; i < DIGESTS; i++) {
+          long before = System.nanoTime();
+          MachineDigests.of(machine.position().machine());
+          millis[i] = (System.nanoTime() - before) / 1e6;
+        }
+        return median(millis);
+      }
+    }
   }
 
   /** Stops the guest when it prints a text. */
@@ -204,25 +251,16 @@ final class ReplayBench {
     }
   }
 
-  private static void replay(Path log) throws Exception {
+  /** Replays, and says for how many seconds the guest ran. */
+  private static double replay(Path log) throws Exception {
     try (LogReader reader = LogReader.open(log)) {
-      ReplayOutcome outcome =
-          new ReplayedRun(log, line -> {}).replay(reader, ReplayOptions.toTheEnd(), NOWHERE);
+      ReplayedRun run = new ReplayedRun(log, line -> {});
+      ReplayOutcome outcome = run.replay(reader, ReplayOptions.toTheEnd(), NOWHERE);
       if (outcome instanceof ReplayOutcome.Diverged diverged) {
         throw new CommandFailure(diverged.divergence().headline(), "report it");
       }
+      return run.ranNanos() / 1e9;
     }
-  }
-
-  /** Something to time. */
-  private interface Work {
-    void run() throws Exception;
-  }
-
-  private static double seconds(Work work) throws Exception {
-    long start = System.nanoTime();
-    work.run();
-    return (System.nanoTime() - start) / 1e9;
   }
 
   private static double median(double[] values) {

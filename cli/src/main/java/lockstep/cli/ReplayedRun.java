@@ -66,6 +66,11 @@ final class ReplayedRun implements ConsoleTarget {
     // A replay leaves nothing behind.
   }
 
+  /** How long the guest ran, without making and saving the machine; after its end. */
+  long ranNanos() {
+    return vcpu.ranNanos();
+  }
+
   /** Replays to the end, or to where the options say. */
   ReplayOutcome replay(LogReader log, ReplayOptions options, OutputSink sink) throws Exception {
     SavedMachine saved = open(log);
@@ -76,7 +81,8 @@ final class ReplayedRun implements ConsoleTarget {
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       mayRun(saved.state().origin(), kvm, false);
       try (Machine machine = machine(kvm, saved, replayer, replayer.outputs(sink))) {
-        return vcpu.run(machine, queue, () -> replayer.finish(machine.position(), machine.run()));
+        return vcpu.run(
+            machine, queue, () -> replayer.finish(machine.position(), vcpu.timed(machine)));
       }
     }
   }

@@ -6,16 +6,38 @@ import java.util.concurrent.FutureTask;
 import lockstep.monitor.Machine;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.sys.SysException;
 
 /** The thread {@code vcpu-0} of one machine, and what kicks it. */
 final class VcpuThread {
   /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
   private volatile Runnable kick = () -> {};
 
+  /** Written on vcpu-0, read after its end. */
+  private long ranNanos;
+
   /** A timer that kicks the machine once it runs; the caller closes it. */
   KickTimer timer() {
     return new KickTimer(() -> kick.run());
+  }
+
+  /** Runs a machine on this thread, and measures it. On {@code vcpu-0}. */
+  RunResult timed(Machine machine) throws SysException, InterruptedException {
+    long start = System.nanoTime();
+    try {
+      return machine.run();
+    } finally {
+      ranNanos += System.nanoTime() - start;
+    }
+  }
+
+  /**
+   * How long the machine was run, without what comes before and after; once {@link #run} is over.
+   */
+  long ranNanos() {
+    return ranNanos;
   }
 
   /**

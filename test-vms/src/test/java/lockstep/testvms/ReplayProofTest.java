@@ -78,6 +78,11 @@ class ReplayProofTest {
         deliveries += recording.count(Kind.DELIVERY);
         syncs += recording.stateSyncs();
         RecordedGuest.Replay replay = noisy.replay(recording.entries());
+        System.out.printf(
+            "ReplayProofTest %s, round %d: %s%n",
+            title,
+            round + 1,
+            replay.outcome() instanceof ReplayOutcome.Equal ? "equal" : "NOT EQUAL");
         if (replay.outcome() instanceof ReplayOutcome.Diverged diverged) {
           failures.add("seed " + seed + ": " + diverged.divergence().report());
         } else if (!(replay.outcome() instanceof ReplayOutcome.Equal)
