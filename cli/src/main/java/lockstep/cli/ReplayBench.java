@@ -83,8 +83,8 @@ final class ReplayBench {
       List<Figure> figures = new ArrayList<>();
       for (Map.Entry<String, String> guest :
           List.of(
-              Map.entry("compute kib=4096", "CPU-bound"),
-              Map.entry("ports accesses=200000", "exit-bound"))) {
+              Map.entry("compute kib=2560", "CPU-bound"),
+              Map.entry("ports accesses=150000", "exit-bound"))) {
         notes.accept(guest.getKey() + ": unrecorded, recorded, replayed, " + ROUNDS + " times");
         figures.addAll(bench.fixedWork(guest.getKey(), guest.getValue()));
       }
