@@ -25,4 +25,13 @@ final class HostPort implements ITypeConverter<InetSocketAddress> {
     }
     throw new TypeConversionException("'" + text + "' is no address such as 192.0.2.7:7000");
   }
+
+  /** An address as a user would write it. */
+  static String show(InetSocketAddress address) {
+    String host =
+        address.getAddress() == null
+            ? address.getHostString()
+            : address.getAddress().getHostAddress();
+    return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+  }
 }

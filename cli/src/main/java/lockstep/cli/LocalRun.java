@@ -9,6 +9,7 @@ import lockstep.monitor.Machine;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.SavedInputs;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
@@ -36,6 +37,7 @@ final class LocalRun implements ConsoleTarget {
   private final InputQueue queue = new InputQueue();
   private final Optional<SnapshotFile> snapshotFile;
   private final Consumer<String> notes;
+  private final Optional<BlockDevice> medium;
   private final CountDownLatch finished = new CountDownLatch(1);
   private MachineCounters counters = MachineCounters.ZERO;
 
@@ -49,8 +51,15 @@ final class LocalRun implements ConsoleTarget {
    * @param notes takes lines for the user
    */
   LocalRun(Optional<SnapshotFile> snapshotFile, Consumer<String> notes) {
+    this(snapshotFile, notes, Optional.empty());
+  }
+
+  /** The same with a disk, which is closed at the end of the run. */
+  LocalRun(
+      Optional<SnapshotFile> snapshotFile, Consumer<String> notes, Optional<BlockDevice> medium) {
     this.snapshotFile = snapshotFile;
     this.notes = notes;
+    this.medium = medium;
   }
 
   /** The way in for console input and for {@link #stop}. */
@@ -121,12 +130,15 @@ final class LocalRun implements ConsoleTarget {
 
   /** Starts and runs to the end; the machine is gone when it returns. */
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
-    try (KickTimer timer = vcpu.timer()) {
+    try (KickTimer timer = vcpu.timer();
+        LocalDisk disk = new LocalDisk(medium, queue)) {
       HostInputs host = new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer);
       try (Machine machine =
-          Machine.create(kvm, start.origin(kvm.supportedCpuid()), new LiveInputs(host), sink)) {
+          Machine.create(
+              kvm, disk.origin(start, kvm.supportedCpuid()), new LiveInputs(host), sink, disk)) {
         start.pending().forEach(queue::offer);
         start.into(machine);
+        disk.resume(machine, start.pending());
         RunResult result = vcpu.run(machine, queue, () -> toTheEnd(machine, host));
         counters = machine.counters();
         return result;

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       LogCommand.class,
       PrimaryCommand.class,
       BackupCommand.class,
+      DiskCommand.class,
       PairCommand.class,
       VmCommands.Ps.class,
       VmCommands.Status.class,

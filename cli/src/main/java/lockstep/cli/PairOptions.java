@@ -1,6 +1,5 @@
 package lockstep.cli;
 
-import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,8 +11,8 @@ import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
 import lockstep.storage.DiskSpec;
-import lockstep.storage.FileDisk;
 import lockstep.storage.FileLease;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -26,11 +25,7 @@ final class PairOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec = CommandSpec.create();
 
-  @Option(
-      names = "--disk",
-      paramLabel = "SPEC",
-      description = "The guest's disk, shared by both hosts: file:PATH.")
-  private Optional<String> disk = Optional.empty();
+  @Mixin private DiskOption disk = new DiskOption();
 
   @Option(
       names = "--arbiter",
@@ -95,7 +90,7 @@ final class PairOptions {
     for (InetSocketAddress each : all) {
       if (!insecure && (each.getAddress() == null || !each.getAddress().isLoopbackAddress())) {
         throw new CommandFailure(
-            each + " is not on the loopback interface, where others may listen",
+            HostPort.show(each) + " is not on the loopback interface, where others may listen",
             "give --identity FILE (lockstep pair init makes it), or --insecure");
       }
     }
@@ -125,28 +120,20 @@ final class PairOptions {
 
   /** Opens the guest's disk, if it has one. */
   Optional<BlockDevice> openDisk() throws CommandFailure {
-    if (disk.isEmpty()) {
-      return Optional.empty();
-    }
-    try {
-      return Optional.of(FileDisk.open(path("--disk", disk.get())));
-    } catch (IOException e) {
-      throw new CommandFailure(
-          String.valueOf(e.getMessage()), "give the image that both hosts use", e);
-    }
+    return disk.open();
   }
 
   /** The shared disk's arbiter. */
   Arbiter arbiter() throws CommandFailure {
     String of =
         arbiter
-            .or(() -> disk)
+            .or(disk::text)
             .orElseThrow(
                 () ->
                     new ParameterException(
                         spec.commandLine(),
                         "a pair needs a disk that both sides reach; give --disk or --arbiter"));
-    Path path = path(arbiter.isPresent() ? "--arbiter" : "--disk", of).toAbsolutePath();
+    Path path = path(of).toAbsolutePath();
     if (path.getParent() == null || !Files.isWritable(path.getParent())) {
       throw new CommandFailure(
           "arbiter " + of + ": cannot write beside it", "both sides need write access there");
@@ -154,13 +141,9 @@ final class PairOptions {
     return new FileLease(path);
   }
 
-  private Path path(String option, String text) {
-    try {
-      return switch (DiskSpec.parse(text)) {
-        case DiskSpec.File file -> file.path();
-      };
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), option + ": " + e.getMessage(), e);
-    }
+  private Path path(String text) {
+    return switch (DiskOption.parse(spec, text)) {
+      case DiskSpec.File file -> file.path();
+    };
   }
 }

@@ -199,7 +199,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private FtVm.End end() throws Exception {
     try {
       FtVm.End end = vm.over().get();
-      if (end instanceof FtVm.End.Guest) {
+      // A VM that was never protected has the disk to itself, whatever became of it.
+      if (end instanceof FtVm.End.Guest || node.status().state() == FtSession.State.ALONE) {
         node.leave();
       }
       return end;

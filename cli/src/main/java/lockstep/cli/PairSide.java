@@ -151,7 +151,9 @@ public final class PairSide implements AutoCloseable {
 
   /** SIGKILL, as a host's death would look to the other side. */
   public void kill() throws InterruptedException {
-    process.destroyForcibly().waitFor();
+    // Not the process's own method, which closes the pipes and with them what is still in there.
+    process.toHandle().destroyForcibly();
+    process.waitFor();
     reader.join();
     noteReader.join();
   }

@@ -41,6 +41,7 @@ final class RecordCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
   @Mixin private StartOptions start = new StartOptions();
+  @Mixin private DiskOption disk = new DiskOption();
 
   @Parameters(paramLabel = "FILE", description = "The log to write; an older one is replaced.")
   private Path file = Path.of("");
@@ -90,7 +91,7 @@ final class RecordCommand implements Callable<Integer> {
                 "lockstep", Version.number(),
                 "placement", placement.word(),
                 "step-reach", options.stepReach().toString()));
-    RecordedRun run = new RecordedRun();
+    RecordedRun run = new RecordedRun(disk.open());
     RunResult result;
     try (InstructionCounter counter = placement.counter(kvm);
         LogWriter log = create(header);

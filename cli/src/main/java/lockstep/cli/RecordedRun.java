@@ -2,12 +2,14 @@ package lockstep.cli;
 
 import java.io.OutputStream;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.SavedInputs;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
@@ -29,7 +31,20 @@ final class RecordedRun implements ConsoleTarget {
   private final InputQueue queue = new InputQueue();
   private final VcpuThread vcpu = new VcpuThread();
   private final CountDownLatch finished = new CountDownLatch(1);
+  private final Optional<BlockDevice> medium;
   private MachineCounters counters = MachineCounters.ZERO;
+
+  /** A run of a machine without a disk. */
+  RecordedRun() {
+    this(Optional.empty());
+  }
+
+  /**
+   * @param medium the machine's disk, closed at the end of the run
+   */
+  RecordedRun(Optional<BlockDevice> medium) {
+    this.medium = medium;
+  }
 
   @Override
   public InputQueue queue() {
@@ -77,19 +92,25 @@ final class RecordedRun implements ConsoleTarget {
       RecordOptions options,
       InstructionCounter counter)
       throws Exception {
-    try (KickTimer timer = vcpu.timer()) {
+    try (KickTimer timer = vcpu.timer();
+        LocalDisk disk = new LocalDisk(medium, queue)) {
       long startNanos = start.clockNanos();
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
       Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
       try (Machine machine =
           Machine.create(
-              kvm, start.origin(kvm.supportedCpuid()), recorder, recorder.outputs(sink))) {
+              kvm,
+              disk.origin(start, kvm.supportedCpuid()),
+              recorder,
+              recorder.outputs(sink),
+              recorder.disk(disk))) {
         start.into(machine);
         try (OutputStream state = log.stateStream()) {
           // Inputs that were pending in a snapshot are inputs of the recording.
           machine.save(state, new SavedInputs(startNanos, List.of()), Progress.NONE);
         }
         start.pending().forEach(queue::offer);
+        disk.resume(machine, start.pending());
         RunResult result =
             vcpu.run(
                 machine,

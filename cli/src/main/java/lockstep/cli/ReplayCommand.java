@@ -14,6 +14,7 @@ import lockstep.replay.log.LogReader;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -68,6 +69,8 @@ final class ReplayCommand implements Callable<Integer> {
       description = "At the log's end let the guest go on, with its console on this terminal.")
   private boolean goLive;
 
+  @Mixin private DiskOption disk = new DiskOption();
+
   /** Only Picocli makes one. */
   ReplayCommand() {}
 
@@ -83,6 +86,10 @@ final class ReplayCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--go-live needs the console and the log's end; leave out the other");
     }
+    if (!goLive && disk.text().isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(), "--disk is for --go-live; a replay needs no disk, leave it out");
+    }
     ReplayOptions options =
         new ReplayOptions(
             to.map(OptionalLong::of).orElse(OptionalLong.empty()),
@@ -92,7 +99,7 @@ final class ReplayCommand implements Callable<Integer> {
     ReplayedRun run = new ReplayedRun(file, this::say);
     try (LogReader log = LogReader.open(file)) {
       if (goLive) {
-        return run.goLive(log, options, spec.commandLine());
+        return run.goLive(log, options, disk.open(), spec.commandLine());
       }
       long start = System.nanoTime();
       ReplayOutcome outcome = replay(run, log, options);

@@ -2,19 +2,23 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedMachine;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Progress;
@@ -28,6 +32,7 @@ import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
 import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
 /** A recorded machine that runs again here. */
@@ -80,7 +85,8 @@ final class ReplayedRun implements ConsoleTarget {
         KickTimer timer = vcpu.timer()) {
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       mayRun(saved.state().origin(), kvm, false);
-      try (Machine machine = machine(kvm, saved, replayer, replayer.outputs(sink))) {
+      try (Machine machine =
+          machine(kvm, saved, replayer, replayer.outputs(sink), replayer.disk(request -> {}))) {
         return vcpu.run(
             machine, queue, () -> replayer.finish(machine.position(), vcpu.timed(machine)));
       }
@@ -88,21 +94,46 @@ final class ReplayedRun implements ConsoleTarget {
   }
 
   /** Replays to the log's end and lets the guest go on from there. */
-  int goLive(LogReader log, ReplayOptions options, CommandLine command) throws Exception {
+  int goLive(
+      LogReader log, ReplayOptions options, Optional<BlockDevice> medium, CommandLine command)
+      throws Exception {
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
         InstructionCounter counter = HostCounter.open(kvm);
         KickTimer timer = vcpu.timer();
+        LocalDisk disk = new LocalDisk(medium, queue);
         TerminalConsole console = TerminalConsole.open(this)) {
+      if (medium.map(BlockDevice::geometry).isPresent()
+          != saved.state().origin().config().disk().isPresent()) {
+        throw new CommandFailure(
+            "log "
+                + file
+                + " is of a machine "
+                + (medium.isPresent() ? "without" : "with")
+                + " disk",
+            "give --disk exactly when it has one, as it was at the log's end");
+      }
+      AtomicReference<@Nullable Machine> running = new AtomicReference<>();
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       GoesLive source =
           new GoesLive(
               replayer,
               nanos -> new HostInputs(queue, MachineLayout.TIMERS, nanos, timer),
-              () -> notes.accept("the log is at its end; the guest goes on live"));
+              () -> {
+                notes.accept("the log is at its end; the guest goes on live");
+                Optional.ofNullable(running.get()).ifPresent(now -> disk.resume(now, List.of()));
+              });
       mayRun(saved.state().origin(), kvm, true);
-      try (Machine machine = machine(kvm, saved, source, replayer.outputs(console.output()))) {
+      DiskSink checked = replayer.disk(request -> {});
+      try (Machine machine =
+          machine(
+              kvm,
+              saved,
+              source,
+              replayer.outputs(console.output()),
+              request -> (source.isLive() ? disk : checked).request(request))) {
+        running.set(machine);
         RunResult result = vcpu.run(machine, queue, machine::run);
         if (!source.isLive()) {
           throw new CommandFailure(
@@ -140,9 +171,10 @@ final class ReplayedRun implements ConsoleTarget {
     lacking.ifPresent(what -> notes.accept("log " + file + " " + what + "; it may diverge"));
   }
 
-  private Machine machine(Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink)
+  private Machine machine(
+      Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink, DiskSink disk)
       throws Exception {
-    Machine machine = Machine.create(kvm, saved.state().origin(), source, sink);
+    Machine machine = Machine.create(kvm, saved.state().origin(), source, sink, disk);
     try {
       machine.restore(saved, Progress.NONE);
       return machine;

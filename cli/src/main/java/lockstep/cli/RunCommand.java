@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "  lockstep run --guest hello",
       "  lockstep run --guest linux --snapshot state.snap",
+      "  lockstep run --guest linux --disk file:data.img",
       "  lockstep run --from state.snap",
       "  lockstep run --kernel bzImage --initrd initrd.gz --append console=ttyS0 --memory 256M"
     },
@@ -35,6 +36,7 @@ final class RunCommand implements Callable<Integer> {
   @ParentCommand private Main main = new Main();
 
   @Mixin private StartOptions start = new StartOptions();
+  @Mixin private DiskOption disk = new DiskOption();
 
   @Option(
       names = "--snapshot",
@@ -60,7 +62,7 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int run(Kvm kvm, Start from, Optional<SnapshotFile> file) throws Exception {
-    LocalRun run = new LocalRun(file, this::say);
+    LocalRun run = new LocalRun(file, this::say, disk.open());
     RunResult result;
     try (TerminalConsole console = TerminalConsole.open(run)) {
       result = run.run(kvm, from, console.output());

@@ -46,7 +46,7 @@ final class VmCommands {
     try (ControlClient client = ControlClient.connect(name)) {
       return client.ask(request);
     } catch (IOException e) {
-      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep status " + name, e);
+      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep ps", e);
     }
   }
 

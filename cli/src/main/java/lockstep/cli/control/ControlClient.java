@@ -34,13 +34,13 @@ public final class ControlClient implements AutoCloseable {
   public static ControlClient connect(String name) throws IOException {
     Path path = ControlDirectory.socket(name);
     if (!ControlDirectory.isName(name) || !Files.exists(path)) {
-      throw new IOException("no VM called " + name + " runs here; lockstep ps names all");
+      throw new IOException("no VM called " + name + " runs here");
     }
     try {
       return new ControlClient(SocketChannel.open(UnixDomainSocketAddress.of(path)));
     } catch (ConnectException e) {
       Files.deleteIfExists(path);
-      throw new IOException("VM " + name + " has died; lockstep ps names all that run", e);
+      throw new IOException("VM " + name + " has died", e);
     } catch (SocketException e) {
       throw new IOException("VM " + name + " does not answer: " + e.getMessage(), e);
     }

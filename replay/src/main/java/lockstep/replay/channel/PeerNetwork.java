@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ConnectTimeoutException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -27,6 +28,8 @@ import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Promise;
 import java.io.IOException;
+import java.net.BindException;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -165,10 +168,19 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     future.awaitUninterruptibly();
     if (!future.isSuccess()) {
       Throwable cause = future.cause();
-      throw new IOException(
-          what + ": " + (cause == null ? "cancelled" : cause.getMessage()), cause);
+      throw new IOException(what + ": " + reason(cause), cause);
     }
     return future;
+  }
+
+  private static String reason(@Nullable Throwable cause) {
+    return switch (cause) {
+      case null -> "cancelled";
+      case ConnectTimeoutException _ -> "no answer";
+      case ConnectException _ -> "connection refused";
+      case BindException _ -> "the address is taken or not of this host";
+      default -> String.valueOf(cause.getMessage());
+    };
   }
 
   /** An address as host:port. */

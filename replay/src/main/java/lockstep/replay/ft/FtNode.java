@@ -120,12 +120,13 @@ public final class FtNode implements AutoCloseable {
     Future<?> asked =
         blocking.submit(
             () -> {
-              if (session.state() != FtSession.State.ALONE) {
-                throw new IOException("the VM is " + session.state() + ", not alone");
+              FtStatus now = status;
+              if (now.state() != FtSession.State.ALONE) {
+                throw new IOException("the VM is " + now.state() + ", not alone");
               }
-              arbiter.enter(new Claimant(session.vm(), session.epoch() + 1, Claimant.Side.PRIMARY));
+              arbiter.enter(new Claimant(now.vm(), now.epoch() + 1, Claimant.Side.PRIMARY));
               Incoming incoming = new Incoming();
-              PeerLink to = network.connect(backup, connectMillis, incoming);
+              PeerLink to = connect(backup, incoming, now);
               network.loop().execute(() -> connected(to, incoming));
               return null;
             });
@@ -133,6 +134,19 @@ public final class FtNode implements AutoCloseable {
       asked.get();
     } catch (ExecutionException e) {
       throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+    }
+  }
+
+  private PeerLink connect(InetSocketAddress backup, Incoming incoming, FtStatus before)
+      throws IOException, InterruptedException {
+    try {
+      return network.connect(backup, connectMillis, incoming);
+    } catch (IOException e) {
+      if (before.epoch() == 0) {
+        // This VM never had a pair, so the disk is not its own yet.
+        arbiter.leave(new Claimant(before.vm(), 1, Claimant.Side.PRIMARY));
+      }
+      throw e;
     }
   }
 

@@ -1,0 +1,154 @@
+package lockstep.storage;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.Arbiter.Verdict;
+import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.Claimant.Side;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Who gets a disk that is a file. */
+class FileLeaseTest {
+  private static final String VM = LeaseClaimer.VM;
+  private static final String OTHER_VM = "ffeeddccbbaa99887766554433221100";
+  private static final int RACES = 200;
+  private static final int MANY_RACES = 1_000;
+
+  @TempDir private Path directory = Path.of("");
+
+  private static Claimant side(Side side) {
+    return new Claimant(VM, 1, side);
+  }
+
+  private Path image() {
+    return directory.resolve("disk.img");
+  }
+
+  @Test
+  void firstToClaimWinsForEverAndTheOtherLosesForEver() throws Exception {
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      for (int i = 0; i < 3; i++) {
+        assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict());
+        assertEquals(Verdict.LOST, primary.claim(side(Side.PRIMARY)).verdict());
+      }
+    }
+    try (Arbiter again = new FileLease(image())) {
+      assertEquals(Verdict.WON, again.claim(side(Side.BACKUP)).verdict(), "after a restart");
+    }
+  }
+
+  @Test
+  void laterPairIsWonAnewAndTheEarlierIsLost() throws Exception {
+    try (Arbiter survivor = new FileLease(image())) {
+      survivor.enter(side(Side.PRIMARY));
+      assertEquals(Verdict.WON, survivor.claim(side(Side.BACKUP)).verdict());
+      Claimant second = new Claimant(VM, 2, Side.PRIMARY);
+      survivor.enter(second);
+      assertEquals(Verdict.LOST, survivor.claim(side(Side.BACKUP)).verdict());
+      assertEquals(Verdict.WON, survivor.claim(second).verdict());
+      assertThrows(IOException.class, () -> survivor.enter(side(Side.PRIMARY)), "an old epoch");
+    }
+  }
+
+  @Test
+  void diskOfLivingVmIsRefusedAndThatOfDeadOneTaken() throws Exception {
+    Claimant stranger = new Claimant(OTHER_VM, 1, Side.PRIMARY);
+    try (Arbiter other = new FileLease(image())) {
+      try (Arbiter first = new FileLease(image())) {
+        first.enter(side(Side.PRIMARY));
+        IOException refused = assertThrows(IOException.class, () -> other.enter(stranger));
+        assertTrue(String.valueOf(refused.getMessage()).contains("in use"), refused.toString());
+        assertThrows(IOException.class, () -> other.enter(new Claimant(OTHER_VM, 1, Side.BACKUP)));
+      }
+      other.enter(stranger);
+      assertEquals(Verdict.LOST, other.claim(side(Side.BACKUP)).verdict());
+      other.leave(stranger);
+    }
+    try (var files = Files.list(directory)) {
+      assertEquals(List.of(), files.toList(), "something was left behind");
+    }
+  }
+
+  @Test
+  void storageThatIsGoneGivesNoVerdict() throws Exception {
+    try (Arbiter lost = new FileLease(directory.resolve("gone").resolve("disk.img"))) {
+      assertEquals(Verdict.UNKNOWN, lost.claim(side(Side.BACKUP)).verdict());
+      assertFalse(lost.fences());
+    }
+  }
+
+  @Test
+  void oneOfTwoProcessesWinsEachRace() throws Exception {
+    race(RACES);
+  }
+
+  @Test
+  @Tag("long")
+  void oneOfTwoProcessesWinsEachOfManyRaces() throws Exception {
+    race(MANY_RACES);
+  }
+
+  private void race(int disks) throws Exception {
+    for (int disk = 0; disk < disks; disk++) {
+      try (Arbiter arbiter = new FileLease(directory.resolve(disk + ".img"))) {
+        arbiter.enter(side(Side.PRIMARY));
+      }
+    }
+    Path start = directory.resolve("start");
+    Process one = claimer(Side.PRIMARY, disks, start);
+    Process two = claimer(Side.BACKUP, disks, start);
+    try (BufferedReader first = one.inputReader(UTF_8);
+        BufferedReader second = two.inputReader(UTF_8)) {
+      assertEquals("ready", first.readLine());
+      assertEquals("ready", second.readLine());
+      Files.createFile(start);
+      int wonByFirst = 0;
+      for (int disk = 0; disk < disks; disk++) {
+        List<String> verdicts = List.of(line(first), line(second));
+        List<String> sorted = new ArrayList<>(verdicts);
+        sorted.sort(String::compareTo);
+        assertEquals(List.of("LOST", "WON"), sorted, "disk " + disk);
+        wonByFirst += verdicts.get(0).equals("WON") ? 1 : 0;
+      }
+      System.out.printf("FileLeaseTest: %d of %d races won by one side%n", wonByFirst, disks);
+    } finally {
+      one.destroyForcibly().waitFor();
+      two.destroyForcibly().waitFor();
+    }
+  }
+
+  private static String line(BufferedReader from) throws IOException {
+    String line = from.readLine();
+    return line == null ? "nothing" : line;
+  }
+
+  private Process claimer(Side side, int disks, Path start) throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            LeaseClaimer.class.getName(),
+            directory.toString(),
+            side.name(),
+            String.valueOf(disks),
+            start.toString())
+        .redirectError(ProcessBuilder.Redirect.INHERIT)
+        .start();
+  }
+}
