@@ -21,7 +21,12 @@ final class LeaseClaimer {
     for (int i = 0; i < 10_000 && !Files.exists(start); i++) {
       Thread.sleep(1);
     }
+    long first = System.currentTimeMillis() + 20;
     for (int disk = 0; disk < disks; disk++) {
+      // Both processes at the same moment, as near as two processors come.
+      while (System.currentTimeMillis() < first + 4L * disk) {
+        Thread.onSpinWait();
+      }
       try (Arbiter arbiter = new FileLease(directory.resolve(disk + ".img"))) {
         System.out.println(arbiter.claim(self).verdict());
       }
