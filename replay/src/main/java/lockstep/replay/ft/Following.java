@@ -19,6 +19,7 @@ import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogReader;
+import lockstep.replay.playback.Compared;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
@@ -158,7 +159,7 @@ final class Following {
 
   /** What this side knows of the primary's machine when it goes live, as a line for people. */
   String proof(long exits) {
-    Replayer.Compared compared = source().compared();
+    Compared compared = source().compared();
     return "replayed to guest exit %d; %d digests of the whole machine were equal, the last at %d"
         .formatted(exits, compared.machines(), compared.exits());
   }

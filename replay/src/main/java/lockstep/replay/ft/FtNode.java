@@ -360,6 +360,7 @@ public final class FtNode implements AutoCloseable {
     }
     FramePipe fresh = new FramePipe(PIPE_BYTES, () -> onLoop(() -> from.reading(true)));
     pipe = fresh;
+    gate.follow();
     received = -1;
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
     from.send(new PeerMessage.Welcome(from.heartbeatPort()));

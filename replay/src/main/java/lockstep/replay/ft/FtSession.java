@@ -239,7 +239,6 @@ public final class FtSession {
     newPeer(now);
     beating = true;
     become(State.RECEIVING);
-    actions.add(new FtAction.Gate(OutputGate.Mode.HOLDING));
     actions.add(new FtAction.Receive(hello));
   }
 

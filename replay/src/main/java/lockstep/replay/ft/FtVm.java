@@ -18,7 +18,6 @@ import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
@@ -93,6 +92,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private @Nullable HostInputs host;
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
+  private final Roles roles;
   private final RoleSwitch doors;
 
   /**
@@ -115,38 +115,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     this.medium = medium;
     this.options = options;
     this.notes = notes;
-    this.doors = new RoleSwitch(live(new HostInputs(queue, Recorder.TIMERS, 0, timer)));
+    this.roles = new Roles(gate, medium);
+    this.doors = new RoleSwitch(roles.live(new HostInputs(queue, Recorder.TIMERS, 0, timer)));
     this.pump = new OutputPump(gate, console, medium, node::released, notes);
   }
 
   /** The way in for console bytes and disk completions. */
   public InputQueue queue() {
     return queue;
-  }
-
-  private RoleSwitch.Role live(HostInputs from) {
-    return new RoleSwitch.Role(
-        new LiveInputs(from),
-        value -> put(new Output.Console(value), 0),
-        request -> disk(request, 0));
-  }
-
-  private void put(Output output, long position) {
-    try {
-      gate.put(output, position);
-    } catch (InterruptedException e) {
-      // The InputSource finds it at its next question.
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private void disk(BlockRequest request, long position) {
-    if (request instanceof BlockRequest.Read) {
-      // Nobody sees a read.
-      medium.request(request);
-    } else {
-      put(new Output.Disk(request), position);
-    }
   }
 
   /**
@@ -159,7 +135,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   public void start(Maker maker, long startNanos, boolean protectedFirst) throws Exception {
     HostInputs inputs = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
     host = inputs;
-    doors.become(live(inputs));
+    doors.become(roles.live(inputs));
     Machine made = maker.make(doors);
     machine = made;
     running = !protectedFirst;
@@ -386,13 +362,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     }
     recorder = fresh;
     log = to;
-    doors.become(
-        new RoleSwitch.Role(
-            fresh,
-            fresh.outputs(value -> put(new Output.Console(value), to.sendAll())),
-            fresh.disk(
-                request ->
-                    disk(request, request instanceof BlockRequest.Read ? 0 : to.sendAll()))));
+    doors.become(roles.recorded(fresh, to));
   }
 
   private Machine current() {
@@ -455,11 +425,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       }
       case Following.Came.LogEnd _ -> {
         if (!live) {
-          return leave("the primary has ended");
+          return leave("the pair is over");
         }
         HostInputs inputs = now.goLive(queue, Recorder.TIMERS);
         host = inputs;
-        doors.become(live(inputs));
+        doors.become(roles.live(inputs));
         lastFailover = Optional.of(Instant.now());
         List<BlockRequest> unfinished = on.diskRequestsInFlight();
         unfinished.forEach(medium::request);

@@ -117,6 +117,13 @@ public final class OutputGate {
     releasedByOther = 0;
   }
 
+  /** This side begins to follow: what an earlier machine left here goes. */
+  public synchronized void follow() {
+    held.clear();
+    restart();
+    mode(Mode.HOLDING);
+  }
+
   /** When outputs leave. */
   public synchronized Mode mode() {
     return mode;

@@ -482,14 +482,6 @@ public final class Replayer implements InputSource {
     return machine.digest().name();
   }
 
-  /**
-   * What of the machine was compared whole.
-   *
-   * @param machines how many times, with equal digests
-   * @param exits at which guest exit last; 0 for never
-   */
-  public record Compared(long machines, long exits) {}
-
   /** Comparisons so far. */
   public Compared compared() {
     return compared;

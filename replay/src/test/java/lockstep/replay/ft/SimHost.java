@@ -251,6 +251,7 @@ final class SimHost {
       case FtAction.StartLog _ -> world.after(SimWorld.MS, () -> whenAwake(this::startLog));
       case FtAction.CutLog _ -> cut = true;
       case FtAction.Receive _ -> {
+        gate.follow();
         pipe = new FramePipe(1 << 20, () -> {});
         send(new PeerMessage.Welcome(1));
       }
