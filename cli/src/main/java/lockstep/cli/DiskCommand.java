@@ -5,9 +5,11 @@ import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.Geometry;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
+import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileDisk;
 import lockstep.storage.FileLease;
@@ -24,7 +26,7 @@ import picocli.CommandLine.Spec;
     description = "Make a disk, show it, or try its arbitration by hand.",
     subcommands = {DiskCommand.Create.class, DiskCommand.Info.class, DiskCommand.Arbitrate.class},
     footerHeading = "%nExamples:%n",
-    footer = {"  lockstep disk create file:web.img --size 1G", "  lockstep disk info file:web.img"})
+    footer = {"  lockstep disk create file:web.img --size 1G", "  lockstep disk info dev:/dev/sdb"})
 final class DiskCommand implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -40,12 +42,18 @@ final class DiskCommand implements Runnable {
   abstract static class Base implements Callable<Integer> {
     @Spec private CommandSpec spec = CommandSpec.create();
 
-    @Parameters(paramLabel = "SPEC", description = "The disk: file:PATH.")
+    @Parameters(paramLabel = "SPEC", description = "The disk: file:PATH or dev:/dev/NAME.")
     private String disk = "";
 
-    final Path path() {
-      return switch (DiskOption.parse(spec, disk)) {
+    final DiskSpec disk() {
+      return DiskOption.parse(spec, disk);
+    }
+
+    /** The image, where only an image will do. */
+    final Path path(String problemOfDevice) {
+      return switch (disk()) {
         case DiskSpec.File file -> file.path();
+        case DiskSpec.Device _ -> throw usage(problemOfDevice);
       };
     }
 
@@ -83,7 +91,7 @@ final class DiskCommand implements Runnable {
       if (sizeBytes < LEAST_BYTES || sizeBytes % LEAST_BYTES != 0) {
         throw usage("--size " + sizeBytes + ": a multiple of " + LEAST_BYTES);
       }
-      Path path = path();
+      Path path = path("a block device is not made but found; give file:PATH");
       try {
         FileDisk.create(path, sizeBytes);
       } catch (FileAlreadyExistsException e) {
@@ -108,26 +116,44 @@ final class DiskCommand implements Runnable {
 
     @Override
     public Integer call() throws Exception {
-      Path path = path();
-      try (FileDisk disk = FileDisk.open(path);
-          FileLease lease = new FileLease(path)) {
+      DiskSpec spec = disk();
+      try (BlockDevice disk = DiskOption.open(spec, BlockDisk.Use.PAIR)) {
         Geometry geometry = disk.geometry();
-        out().printf("size         %d bytes%n", geometry.capacityBytes());
-        out().printf("block        %d bytes%n", geometry.blockBytes());
-        out().printf("read-only    %s%n", geometry.readOnly() ? "yes" : "no");
-        out().printf("taken by     %s%n", lease.holderLine().orElse("nobody"));
-        out()
-            .printf(
-                "arbitration  file lease: decides who goes on; %s%n",
-                lease.fences()
-                    ? "the storage refuses the loser's writes"
-                    : "cannot refuse the loser's writes");
+        row("size", geometry.capacityBytes() + " bytes");
+        row("block", geometry.blockBytes() + " bytes");
+        row("read-only", geometry.readOnly() ? "yes" : "no");
+        row("discard", geometry.canDiscard() ? "yes" : "no");
+        switch (spec) {
+          case DiskSpec.File file -> lease(file.path());
+          case DiskSpec.Device _ -> {
+            if (disk instanceof BlockDisk device) {
+              row("full block", device.physicalBlockBytes() + " bytes");
+              row("engine", device.engine());
+            }
+            row("arbitration", "none on a block device yet; a pair needs --arbiter file:PATH");
+          }
+        }
         out().flush();
         return Main.DONE;
       } catch (IOException e) {
-        throw new CommandFailure(
-            String.valueOf(e.getMessage()), "lockstep disk create makes one", e);
+        throw new CommandFailure(String.valueOf(e.getMessage()), "try again", e);
       }
+    }
+
+    private void lease(Path image) throws IOException {
+      try (FileLease lease = new FileLease(image)) {
+        row("taken by", lease.holderLine().orElse("nobody"));
+        row(
+            "arbitration",
+            "file lease: decides who goes on; "
+                + (lease.fences()
+                    ? "the storage refuses the loser's writes"
+                    : "cannot refuse the loser's writes"));
+      }
+    }
+
+    private void row(String name, String value) {
+      out().printf("%-12s %s%n", name, value);
     }
   }
 
@@ -180,7 +206,8 @@ final class DiskCommand implements Runnable {
       } catch (IllegalArgumentException e) {
         throw usage(String.valueOf(e.getMessage()));
       }
-      try (Arbiter arbiter = new FileLease(path())) {
+      try (Arbiter arbiter =
+          new FileLease(path("arbitration on a block device is not built yet; give file:PATH"))) {
         if (enter) {
           arbiter.enter(self);
         }

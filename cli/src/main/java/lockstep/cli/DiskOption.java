@@ -3,6 +3,7 @@ package lockstep.cli;
 import java.io.IOException;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
+import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileDisk;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,7 +19,9 @@ final class DiskOption {
   @Option(
       names = "--disk",
       paramLabel = "SPEC",
-      description = "The guest's disk: file:PATH, a raw image (lockstep disk create makes one).")
+      description =
+          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one), or"
+              + " dev:/dev/NAME, a block device.")
   private Optional<String> disk = Optional.empty();
 
   /** Only Picocli makes one. */
@@ -29,18 +32,33 @@ final class DiskOption {
     return disk;
   }
 
-  /** Opens it, if there is one. */
+  /** Opens it, if there is one, for one machine of this host. */
   Optional<BlockDevice> open() throws CommandFailure {
+    return open(BlockDisk.Use.ALONE);
+  }
+
+  /** Opens it, if there is one. */
+  Optional<BlockDevice> open(BlockDisk.Use use) throws CommandFailure {
     if (disk.isEmpty()) {
       return Optional.empty();
     }
+    return Optional.of(open(parse(spec, disk.get()), use));
+  }
+
+  /** Opens what a user named. */
+  static BlockDevice open(DiskSpec disk, BlockDisk.Use use) throws CommandFailure {
     try {
-      return switch (parse(spec, disk.get())) {
-        case DiskSpec.File file -> Optional.of(FileDisk.open(file.path()));
+      return switch (disk) {
+        case DiskSpec.File file -> FileDisk.open(file.path());
+        case DiskSpec.Device device -> BlockDisk.open(device.path(), use);
       };
     } catch (IOException e) {
-      throw new CommandFailure(
-          String.valueOf(e.getMessage()), "lockstep disk create makes an image", e);
+      String remedy =
+          switch (disk) {
+            case DiskSpec.File _ -> "lockstep disk create makes an image";
+            case DiskSpec.Device _ -> "lsblk shows the devices there are";
+          };
+      throw new CommandFailure(String.valueOf(e.getMessage()), remedy, e);
     }
   }
 

@@ -10,6 +10,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
+import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileLease;
 import picocli.CommandLine.Mixin;
@@ -120,7 +121,7 @@ final class PairOptions {
 
   /** Opens the guest's disk, if it has one. */
   Optional<BlockDevice> openDisk() throws CommandFailure {
-    return disk.open();
+    return disk.open(BlockDisk.Use.PAIR);
   }
 
   /** The shared disk's arbiter. */
@@ -144,6 +145,10 @@ final class PairOptions {
   private Path path(String text) {
     return switch (DiskOption.parse(spec, text)) {
       case DiskSpec.File file -> file.path();
+      case DiskSpec.Device _ ->
+          throw new ParameterException(
+              spec.commandLine(),
+              "arbitration on a block device is not built yet; give --arbiter file:PATH");
     };
   }
 }

@@ -8,6 +8,9 @@ public sealed interface DiskSpec {
   /** {@code file:PATH}, a raw image. */
   record File(Path path) implements DiskSpec {}
 
+  /** {@code dev:PATH}, a block device. */
+  record Device(Path path) implements DiskSpec {}
+
   /**
    * Reads a disk's name.
    *
@@ -17,11 +20,13 @@ public sealed interface DiskSpec {
     int colon = text.indexOf(':');
     String kind = colon < 0 ? "" : text.substring(0, colon);
     String rest = text.substring(colon + 1);
-    if (!kind.equals("file") || rest.isEmpty()) {
-      throw new IllegalArgumentException("'" + text + "' is no disk; give file:PATH");
+    boolean file = kind.equals("file");
+    if (rest.isEmpty() || !(file || kind.equals("dev"))) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is no disk; give file:PATH or dev:/dev/NAME");
     }
     try {
-      return new File(Path.of(rest));
+      return file ? new File(Path.of(rest)) : new Device(Path.of(rest));
     } catch (InvalidPathException e) {
       throw new IllegalArgumentException("'" + rest + "' is no path", e);
     }

@@ -1,5 +1,6 @@
 package lockstep.monitor.state;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.HexFormat;
 
@@ -27,6 +28,26 @@ public final class Bytes {
   /** Copies {@code length} bytes from {@code offset}. */
   public static Bytes copyOf(byte[] source, int offset, int length) {
     return length == 0 ? EMPTY : new Bytes(Arrays.copyOfRange(source, offset, offset + length));
+  }
+
+  /** Copies what is left in the buffer, and leaves its position. */
+  public static Bytes copyOf(ByteBuffer source) {
+    int length = source.remaining();
+    if (length == 0) {
+      return EMPTY;
+    }
+    byte[] copy = new byte[length];
+    source.get(source.position(), copy);
+    return new Bytes(copy);
+  }
+
+  /**
+   * Copies all of it to the buffer's position, and moves that.
+   *
+   * @throws java.nio.BufferOverflowException when it does not fit
+   */
+  public void putInto(ByteBuffer target) {
+    target.put(content);
   }
 
   /** The number of bytes. */

@@ -1,0 +1,160 @@
+package lockstep.storage.ffi.disk;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.sys.Errno;
+import lockstep.sys.Fd;
+import lockstep.sys.Posix;
+import lockstep.sys.Sys;
+import lockstep.sys.SysException;
+import lockstep.uapi.block_h;
+import lockstep.uapi.posix_h;
+
+/**
+ * An open file or block device.
+ *
+ * @param fd closed by whoever opened it
+ * @param subject what it is, for people
+ * @param alignmentBytes what addresses of buffers must be a multiple of; a power of two
+ * @param discard how it gives back blocks
+ */
+public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard) {
+  /** Buffers are page-aligned at least: every direct-I/O path takes that. */
+  private static final int PAGE_BYTES = 4096;
+
+  /** How a medium gives back blocks. */
+  public enum Discard {
+    /** Not at all. */
+    NONE,
+    /** A hole is made in the file. */
+    PUNCH_HOLE,
+    /** The device is told. */
+    BLOCK_DEVICE
+  }
+
+  /** The size of a block device. Bytes. */
+  public static long deviceSizeBytes(Fd fd) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment number = arena.allocate(JAVA_LONG);
+      // Safe: the kernel writes one u64, for which there is room.
+      Posix.ioctl(fd, block_h.BLKGETSIZE64, number.address(), "BLKGETSIZE64");
+      return number.get(JAVA_LONG, 0);
+    }
+  }
+
+  /** The smallest unit that a block device transfers. Bytes. */
+  public static int logicalBlockBytes(Fd fd) throws SysException {
+    return number(fd, block_h.BLKSSZGET, "BLKSSZGET");
+  }
+
+  /** The smallest unit that a block device writes without reading first. Bytes. */
+  public static int physicalBlockBytes(Fd fd) throws SysException {
+    return number(fd, block_h.BLKPBSZGET, "BLKPBSZGET");
+  }
+
+  /** Whether a block device refuses writes. */
+  public static boolean deviceReadOnly(Fd fd) throws SysException {
+    return number(fd, block_h.BLKROGET, "BLKROGET") != 0;
+  }
+
+  private static int number(Fd fd, long request, String name) throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment number = arena.allocate(JAVA_LONG);
+      // Safe: the kernel writes one int, for which there is room.
+      Posix.ioctl(fd, request, number.address(), name);
+      return number.get(JAVA_INT, 0);
+    }
+  }
+
+  /** Brings what was written onto the medium; waits for it. */
+  public void flush() throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      long result = flush(Sys.errnoSlot(arena));
+      if (result < 0) {
+        throw new SysException("fdatasync", subject, (int) -result);
+      }
+    }
+  }
+
+  /** The same; 0 or {@code -errno}. */
+  long flush(MemorySegment errnoSlot) {
+    // Safe: no addresses.
+    return Sys.call(errnoSlot, posix_h.SYS_fdatasync, fd.number(), 0, 0, 0, 0, 0);
+  }
+
+  /** Gives back blocks; 0 or {@code -errno}. */
+  long discard(MemorySegment errnoSlot, BlockRequest.Discard request) {
+    long offset = request.offsetBytes();
+    long length = request.lengthBytes();
+    return switch (discard) {
+      case NONE -> -posix_h.EOPNOTSUPP;
+      case PUNCH_HOLE ->
+          // Safe: no addresses.
+          Sys.call(
+              errnoSlot,
+              posix_h.SYS_fallocate,
+              fd.number(),
+              posix_h.FALLOC_FL_PUNCH_HOLE | posix_h.FALLOC_FL_KEEP_SIZE,
+              offset,
+              length,
+              0,
+              0);
+      case BLOCK_DEVICE -> {
+        try (Arena arena = Arena.ofConfined()) {
+          MemorySegment range = arena.allocateFrom(JAVA_LONG, offset, length);
+          // Safe: the kernel reads two u64, which live until the call is back.
+          yield Sys.call(
+              errnoSlot,
+              posix_h.SYS_ioctl,
+              fd.number(),
+              block_h.BLKDISCARD,
+              range.address(),
+              0,
+              0,
+              0);
+        }
+      }
+    };
+  }
+
+  /**
+   * Room for one transfer, aligned as this medium wants it; takes no memory before it is used.
+   *
+   * @param arena its lifetime
+   */
+  MemorySegment buffer(Arena arena) throws SysException {
+    int alignment = Math.max(PAGE_BYTES, alignmentBytes);
+    MemorySegment mapped =
+        Posix.mmap(
+            arena,
+            BlockRequest.MAX_TRANSFER_BYTES + (long) alignment,
+            posix_h.PROT_READ | posix_h.PROT_WRITE,
+            posix_h.MAP_PRIVATE | posix_h.MAP_ANONYMOUS,
+            -1,
+            "buffer of " + subject);
+    long skip = -mapped.address() & (alignment - 1);
+    return mapped.asSlice(skip, BlockRequest.MAX_TRANSFER_BYTES);
+  }
+
+  /**
+   * What a failed call means. Linux answers EBADE when a device refuses because of a reservation.
+   *
+   * @param errno positive
+   */
+  BlockResult failure(long id, String call, int errno) {
+    String reason = "%s: %s: %s".formatted(subject, call, Errno.describe(errno));
+    return errno == posix_h.EBADE
+        ? new BlockResult.Fenced(id, reason + "; another host has taken it")
+        : new BlockResult.Failed(id, reason);
+  }
+
+  /** A read behind the end of a medium that was larger. */
+  BlockResult shorter(long id) {
+    return new BlockResult.Failed(id, subject + " is shorter than it was");
+  }
+}

@@ -1,0 +1,227 @@
+package lockstep.storage;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.Geometry;
+import lockstep.monitor.state.Bytes;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Block devices, real ones: loop devices of this kernel. */
+class BlockDiskTest {
+  private static final int SIZE_BYTES = 4 << 20;
+
+  @TempDir private Path directory = Path.of("");
+
+  private Path image() throws IOException {
+    Path path = directory.resolve("disk.img");
+    FileDisk.create(path, SIZE_BYTES);
+    return path;
+  }
+
+  private static CompletableFuture<BlockResult> start(BlockDisk disk, BlockRequest request) {
+    CompletableFuture<BlockResult> done = new CompletableFuture<>();
+    disk.submit(request, done::complete);
+    return done;
+  }
+
+  private static BlockResult result(BlockDisk disk, BlockRequest request) throws Exception {
+    return start(disk, request).get(20, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void whatIsWrittenIsReadAndInTheFileBehindTheDevice() throws Exception {
+    Path image = image();
+    byte[] expected = new byte[SIZE_BYTES];
+    long seed = System.nanoTime();
+    Random random = new Random(seed);
+    try (LoopDevice loop = LoopDevice.over(image);
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      assertEquals(SIZE_BYTES, disk.geometry().capacityBytes());
+      assertEquals(512, disk.geometry().blockBytes());
+      for (int i = 0; i < 200; i++) {
+        int length = 512 * (1 + random.nextInt(random.nextInt(8) == 0 ? 2048 : 16));
+        int offset = 512 * random.nextInt((SIZE_BYTES - length) / 512);
+        byte[] data = new byte[length];
+        random.nextBytes(data);
+        System.arraycopy(data, 0, expected, offset, length);
+        assertInstanceOf(
+            BlockResult.Done.class,
+            result(
+                disk, new BlockRequest.Write(i, offset, Bytes.copyOf(data), random.nextBoolean())));
+        assertEquals(
+            new BlockResult.Done(i, Bytes.copyOf(data)),
+            result(disk, new BlockRequest.Read(i, offset, length)),
+            "seed " + seed);
+      }
+      assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Flush(1)));
+      assertArrayEquals(expected, Files.readAllBytes(image), "seed " + seed);
+    }
+  }
+
+  @Test
+  void asManyRequestsAsItTakesAtOnceAllEnd() throws Exception {
+    try (LoopDevice loop = LoopDevice.over(image());
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      for (int round = 0; round < 20; round++) {
+        List<CompletableFuture<BlockResult>> writes = new ArrayList<>();
+        for (int i = 0; i < disk.depth(); i++) {
+          byte[] data = new byte[4096];
+          Arrays.fill(data, (byte) (i + round));
+          writes.add(start(disk, new BlockRequest.Write(i, i * 4096L, Bytes.copyOf(data), false)));
+        }
+        for (CompletableFuture<BlockResult> write : writes) {
+          assertInstanceOf(BlockResult.Done.class, write.get(20, TimeUnit.SECONDS));
+        }
+        for (int i = 0; i < disk.depth(); i++) {
+          BlockResult read = result(disk, new BlockRequest.Read(i, i * 4096L, 4096));
+          assertEquals(
+              (i + round) & 0xff, assertInstanceOf(BlockResult.Done.class, read).data().at(4095));
+        }
+      }
+    }
+  }
+
+  @Test
+  void closingWaitsForRequestsInFlight() throws Exception {
+    Path image = image();
+    try (LoopDevice loop = LoopDevice.over(image)) {
+      BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE);
+      byte[] data = new byte[BlockRequest.MAX_TRANSFER_BYTES];
+      Arrays.fill(data, (byte) 0x5a);
+      CompletableFuture<BlockResult> write =
+          start(disk, new BlockRequest.Write(1, 0, Bytes.copyOf(data), false));
+      disk.close();
+      assertInstanceOf(BlockResult.Done.class, write.get(20, TimeUnit.SECONDS));
+      assertEquals(0x5a, Files.readAllBytes(image)[data.length - 1]);
+      assertThrows(IllegalStateException.class, () -> start(disk, new BlockRequest.Flush(2)));
+    }
+  }
+
+  @Test
+  void discardGivesRoomBackAndReadsAsZeros() throws Exception {
+    Path image = image();
+    try (LoopDevice loop = LoopDevice.over(image);
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      assertTrue(disk.geometry().canDiscard(), "a loop device over a file makes holes");
+      byte[] data = new byte[1 << 20];
+      Arrays.fill(data, (byte) 7);
+      result(disk, new BlockRequest.Write(1, 0, Bytes.copyOf(data), true));
+      assertInstanceOf(
+          BlockResult.Done.class, result(disk, new BlockRequest.Discard(2, 4096, 8192)));
+      // Of a loop device over a file this is so; in general what it reads as is the medium's
+      // choice.
+      assertEquals(
+          new BlockResult.Done(3, Bytes.copyOf(new byte[8192])),
+          result(disk, new BlockRequest.Read(3, 4096, 8192)));
+      assertEquals(
+          new BlockResult.Done(4, Bytes.copyOf(data, 0, 512)),
+          result(disk, new BlockRequest.Read(4, 4096 + 8192, 512)));
+    }
+  }
+
+  @Test
+  void deviceThatRefusesWritesIsAReadOnlyDisk() throws Exception {
+    try (LoopDevice loop = LoopDevice.over(image(), "--read-only");
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      assertEquals(new Geometry(SIZE_BYTES, 512, true, false), disk.geometry());
+      assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Read(1, 0, 512)));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> start(disk, new BlockRequest.Write(2, 0, Bytes.copyOf(new byte[512]), false)));
+    }
+  }
+
+  @Test
+  void blocksOf4096BytesAreKeptTo() throws Exception {
+    try (LoopDevice loop = LoopDevice.over(image(), "--sector-size", "4096");
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      assertEquals(4096, disk.geometry().blockBytes());
+      assertEquals(4096, disk.physicalBlockBytes());
+      assertThrows(
+          IllegalArgumentException.class, () -> start(disk, new BlockRequest.Read(1, 512, 512)));
+      assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Read(1, 4096, 4096)));
+    }
+  }
+
+  @Test
+  void deviceInUseIsRefusedAndAPairSharesIt() throws Exception {
+    try (LoopDevice loop = LoopDevice.over(image())) {
+      BlockDisk first = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE);
+      for (BlockDisk.Use use : BlockDisk.Use.values()) {
+        assertRefused(loop.path(), use, "in use");
+      }
+      first.close();
+      try (BlockDisk one = BlockDisk.open(loop.path(), BlockDisk.Use.PAIR);
+          BlockDisk other = BlockDisk.open(loop.path(), BlockDisk.Use.PAIR)) {
+        Bytes data = Bytes.copyOf(new byte[] {1, 2, 3, 4}, 0, 4);
+        byte[] block = Arrays.copyOf(data.toArray(), 512);
+        result(one, new BlockRequest.Write(1, 1024, Bytes.copyOf(block), false));
+        // Past the page cache: one host sees at once what another one wrote.
+        assertEquals(
+            new BlockResult.Done(2, Bytes.copyOf(block)),
+            result(other, new BlockRequest.Read(2, 1024, 512)));
+      }
+    }
+  }
+
+  @Test
+  void deviceThatShrinksFailsItsReads() throws Exception {
+    Path image = image();
+    try (LoopDevice loop = LoopDevice.over(image);
+        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+      try (var file =
+          java.nio.channels.FileChannel.open(image, java.nio.file.StandardOpenOption.WRITE)) {
+        file.truncate(4096);
+      }
+      Process process =
+          new ProcessBuilder("losetup", "--set-capacity", loop.path().toString()).start();
+      assertEquals(0, process.waitFor());
+      assertInstanceOf(BlockResult.Failed.class, result(disk, new BlockRequest.Read(1, 8192, 512)));
+    }
+  }
+
+  @Test
+  void whatIsNoDeviceIsRefusedByName() throws Exception {
+    Path image = image();
+    assertRefused(image, BlockDisk.Use.ALONE, "is no block device");
+    assertRefused(directory, BlockDisk.Use.ALONE, "is no block device");
+    assertRefused(Path.of("/dev/null"), BlockDisk.Use.ALONE, "is no block device");
+    assertRefused(directory.resolve("missing"), BlockDisk.Use.ALONE, "no such device");
+  }
+
+  @Test
+  void loopDeviceWithoutAFileIsRefused() throws Exception {
+    Path image = image();
+    Path gone;
+    try (LoopDevice loop = LoopDevice.over(image)) {
+      gone = loop.path();
+    }
+    IOException refused =
+        assertThrows(IOException.class, () -> BlockDisk.open(gone, BlockDisk.Use.ALONE));
+    assertTrue(
+        String.valueOf(refused.getMessage()).startsWith("block device " + gone), refused + "");
+  }
+
+  private static void assertRefused(Path path, BlockDisk.Use use, String why) {
+    IOException refused = assertThrows(IOException.class, () -> BlockDisk.open(path, use));
+    String message = String.valueOf(refused.getMessage());
+    assertTrue(message.contains(path.toString()) && message.contains(why), message);
+    assertEquals(1, message.lines().count(), message);
+  }
+}
