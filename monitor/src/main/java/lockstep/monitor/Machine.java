@@ -20,6 +20,7 @@ import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.quirk.Quirks;
+import lockstep.monitor.snapshot.Packing;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.MsrExits;
@@ -42,6 +43,7 @@ public final class Machine implements AutoCloseable {
   private final VcpuLoop loop;
   private final MachineOrigin origin;
   private final Quirks quirks;
+  private final DirtyPages dirtyPages;
   private final PortBus ports = new PortBus();
   private final MmioBus mmio = new MmioBus();
   private final MsrExits msrs;
@@ -133,7 +135,8 @@ public final class Machine implements AutoCloseable {
     this.vm = vm;
     this.vcpu = vcpu;
     this.origin = origin;
-    this.quirks = new Quirks(origin.quirks(), memory);
+    this.quirks = new Quirks(origin.quirks(), ram);
+    this.dirtyPages = new DirtyPages(vm, memory, ram);
     this.devices = devices;
     devices.onEnd(this::end);
     devices.attachTo(ports, mmio);
@@ -151,7 +154,7 @@ public final class Machine implements AutoCloseable {
                 new SpecialPorts(inputs, new CpuidAnswers(origin.cpuid())),
                 msrs,
                 quirks,
-                stopped -> new MachineAccess(stopped, vm, vcpu, memory, ram, devices)));
+                stopped -> new MachineAccess(stopped, vm, vcpu, memory, dirtyPages, devices)));
   }
 
   private void end(RunResult how) {
@@ -197,11 +200,34 @@ public final class Machine implements AutoCloseable {
       throws IOException, SysException {
     Optional<RunResult> ended = loop.settle();
     if (ended.isEmpty()) {
-      MachineState state =
-          new MachineState(origin, vcpu.state().capture(), devices.save(), loop.save(), inputs);
-      SavedMachine.write(state, memory, out, progress);
+      SavedMachine.write(state(inputs), memory, out, progress);
     }
     return ended;
+  }
+
+  private MachineState state(SavedInputs inputs) throws SysException {
+    return new MachineState(origin, vcpu.state().capture(), devices.save(), loop.save(), inputs);
+  }
+
+  /**
+   * Begins to copy the machine, most of it while it runs. On the thread that runs it, between two
+   * runs; close it there too, before the machine.
+   *
+   * @param out gets the same bytes as from {@link #save}, in another order
+   * @param packing which memory is compressed
+   */
+  public StateCopy copy(OutputStream out, Packing packing) throws SysException {
+    return new StateCopy(memory, dirtyPages.ask(), origin, loop::settle, this::state, out, packing);
+  }
+
+  /**
+   * Takes the memory that comes before a saved machine's state, if any does; before {@link
+   * #restore}. Afterwards {@link SavedMachine#state} is there.
+   *
+   * @throws SnapshotException when the bytes are damaged; the machine is of no use then
+   */
+  public void receive(SavedMachine saved, Progress progress) throws IOException, SnapshotException {
+    saved.readRounds(memory, progress);
   }
 
   /**

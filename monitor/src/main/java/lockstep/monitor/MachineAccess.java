@@ -1,5 +1,7 @@
 package lockstep.monitor;
 
+import java.util.List;
+import java.util.Optional;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.VcpuFd;
 import lockstep.kvm.VcpuState;
@@ -18,18 +20,23 @@ final class MachineAccess implements StoppedMachine {
   private final VmFd vm;
   private final VcpuFd vcpu;
   private final GuestMemory memory;
-  private final DeviceRam ram;
+  private final DirtyPages dirtyPages;
   private final Devices devices;
-  private boolean tracking;
+  private Optional<DirtyPages.Asker> dirty = Optional.empty();
   private boolean pagesReplaced;
 
   MachineAccess(
-      VcpuLoop loop, VmFd vm, VcpuFd vcpu, GuestMemory memory, DeviceRam ram, Devices devices) {
+      VcpuLoop loop,
+      VmFd vm,
+      VcpuFd vcpu,
+      GuestMemory memory,
+      DirtyPages dirtyPages,
+      Devices devices) {
     this.loop = loop;
     this.vm = vm;
     this.vcpu = vcpu;
     this.memory = memory;
-    this.ram = ram;
+    this.dirtyPages = dirtyPages;
     this.devices = devices;
   }
 
@@ -44,7 +51,7 @@ final class MachineAccess implements StoppedMachine {
     loop.completeInstruction();
     if (pagesReplaced) {
       pagesReplaced = false;
-      vm.forgetPageTables(memory, tracking);
+      vm.forgetPageTables(memory, dirtyPages.isTracking());
     }
     vcpu.state().restore(VcpuState.decode(encoded));
     loop.cpuStateReplaced();
@@ -80,25 +87,35 @@ final class MachineAccess implements StoppedMachine {
 
   @Override
   public void trackDirtyPages() throws SysException {
-    tracking = true;
-    vm.setMemory(memory, true);
-    ram.track();
+    // The new one first, so that tracking does not end in between.
+    DirtyPages.Asker fresh = dirtyPages.ask();
+    Optional<DirtyPages.Asker> earlier = dirty;
+    dirty = Optional.of(fresh);
+    if (earlier.isPresent()) {
+      earlier.get().close();
+    }
   }
 
   @Override
   public void takeDirtyPages(PageSink sink) throws SysException {
     loop.completeInstruction();
-    for (GuestMemory.Region region : memory.regions()) {
-      long[] dirty = vm.dirtyLog(region);
-      ram.addTo(dirty, region.start() / PAGE_BYTES, region.pages());
-      for (int word = 0; word < dirty.length; word++) {
-        for (long bits = dirty[word]; bits != 0; bits &= bits - 1) {
-          long page = (long) word * Long.SIZE + Long.numberOfTrailingZeros(bits);
-          long address = region.start() + page * PAGE_BYTES;
-          byte[] content = new byte[PAGE_BYTES];
-          memory.read(address, content, 0, PAGE_BYTES);
-          sink.page(address, content);
-        }
+    DirtyPages.Asker asker =
+        dirty.orElseThrow(() -> new IllegalStateException("dirty pages are not tracked"));
+    List<long[]> pages = asker.none();
+    asker.addTo(pages);
+    for (int i = 0; i < pages.size(); i++) {
+      take(memory.regions().get(i).start(), pages.get(i), sink);
+    }
+  }
+
+  private void take(long start, long[] pages, PageSink sink) {
+    for (int word = 0; word < pages.length; word++) {
+      for (long bits = pages[word]; bits != 0; bits &= bits - 1) {
+        long page = (long) word * Long.SIZE + Long.numberOfTrailingZeros(bits);
+        long address = start + page * PAGE_BYTES;
+        byte[] content = new byte[PAGE_BYTES];
+        memory.read(address, content, 0, PAGE_BYTES);
+        sink.page(address, content);
       }
     }
   }

@@ -1,9 +1,9 @@
 package lockstep.monitor.quirk;
 
 import java.util.Optional;
-import lockstep.kvm.GuestMemory;
 import lockstep.kvm.Reg;
 import lockstep.kvm.VcpuFd;
+import lockstep.monitor.bus.DmaMemory;
 import lockstep.sys.SysException;
 import lockstep.uapi.kvm_h;
 import org.apache.logging.log4j.LogManager;
@@ -25,13 +25,14 @@ public final class Quirks {
   private static final int GATE_BYTES = 16;
 
   private final QuirkSet set;
-  private final GuestMemory memory;
+  private final DmaMemory memory;
+  private final byte[] opcode = new byte[1];
 
   /**
    * @param set which quirks the probes switched on
-   * @param memory the guest's RAM
+   * @param memory the guest's RAM; what is written goes where the devices' writes go
    */
-  public Quirks(QuirkSet set, GuestMemory memory) {
+  public Quirks(QuirkSet set, DmaMemory memory) {
     this.set = set;
     this.memory = memory;
   }
@@ -56,7 +57,8 @@ public final class Quirks {
     if (address < 0 || !memory.contains(address, 1)) {
       return false;
     }
-    switch (memory.getByte(address)) {
+    memory.read(address, opcode, 0, 1);
+    switch (opcode[0] & 0xff) {
       case INT3 -> {
         vcpu.reg(Reg.RIP, rip + 1);
         vcpu.writeRegs();

@@ -13,7 +13,7 @@ public enum SectionKind {
   /** The guest clock and inputs that were accepted but not applied. */
   INPUTS(5, 64 << 20),
   /** One chunk of guest memory; any number of them, also none. */
-  MEMORY(6, MemoryImage.MAX_SECTION_BYTES),
+  MEMORY(6, MemoryChunk.MAX_SECTION_BYTES),
   /** How many sections there were and a checksum over them. */
   END(7, 16);
 

@@ -53,7 +53,11 @@ public final class SectionReader {
 
   /** Reads the next section, which must be of this kind, and returns a copy of its content. */
   public byte[] section(SectionKind kind) throws IOException, SnapshotException {
-    SectionKind found = next();
+    return section(next(), kind);
+  }
+
+  /** A copy of the content of the section just read, of a kind that must be this one. */
+  public byte[] section(SectionKind found, SectionKind kind) throws SnapshotException {
     if (found != kind) {
       throw new SnapshotException("has a section %s where %s belongs".formatted(found, kind));
     }
@@ -61,7 +65,7 @@ public final class SectionReader {
   }
 
   /** Reads the next section; its content is there until the following call. */
-  SectionKind next() throws IOException, SnapshotException {
+  public SectionKind next() throws IOException, SnapshotException {
     readHeader("section " + sections);
     int wire = Short.toUnsignedInt(fields.getShort());
     int reserved = fields.getShort();

@@ -23,7 +23,9 @@ class MemoryImageTest {
   private static byte[] written(GuestMemory memory, Progress progress) throws Exception {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     SectionWriter to = new SectionWriter(out);
-    MemoryImage.write(memory, to, progress);
+    try (MemoryWriter writer = new MemoryWriter(memory, to, Packing.ALWAYS)) {
+      writer.writeAll(progress);
+    }
     to.end();
     return out.toByteArray();
   }
@@ -60,7 +62,7 @@ class MemoryImageTest {
         fill(memory, random);
         byte[] image = written(memory);
         ByteArrayInputStream in = new ByteArrayInputStream(image);
-        MemoryImage.read(new SectionReader(in), copy, Progress.NONE);
+        new MemoryReader(copy, Progress.NONE).read(new SectionReader(in));
         for (Region region : memory.regions()) {
           long length = region.end() - region.start();
           assertEquals(
@@ -126,7 +128,7 @@ class MemoryImageTest {
       assertEquals(SIZE, steps.getLast());
       assertEquals(4 + 3, steps.size(), "once a chunk");
       steps.clear();
-      MemoryImage.read(new SectionReader(new ByteArrayInputStream(image)), copy, progress);
+      new MemoryReader(copy, progress).read(new SectionReader(new ByteArrayInputStream(image)));
       assertEquals(SIZE, steps.getLast());
     }
   }
@@ -140,7 +142,7 @@ class MemoryImageTest {
       two.write(written(memory));
       two.write('x');
       ByteArrayInputStream in = new ByteArrayInputStream(two.toByteArray());
-      MemoryImage.read(new SectionReader(in), copy, Progress.NONE);
+      new MemoryReader(copy, Progress.NONE).read(new SectionReader(in));
       assertEquals('x', in.read());
     }
   }
@@ -155,8 +157,8 @@ class MemoryImageTest {
           assertThrows(
               SnapshotException.class,
               () ->
-                  MemoryImage.read(
-                      new SectionReader(new ByteArrayInputStream(image)), small, Progress.NONE));
+                  new MemoryReader(small, Progress.NONE)
+                      .read(new SectionReader(new ByteArrayInputStream(image))));
       assertTrue(refused.problem().contains("0x100000000"), refused.problem());
     }
   }

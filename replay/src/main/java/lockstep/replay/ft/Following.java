@@ -69,26 +69,31 @@ final class Following {
     LogReader log = LogReader.read(pipe);
     reader = log;
     SavedMachine saved = SavedMachine.open(log.stateStream());
-    MachineOrigin origin = saved.state().origin();
+    MachineOrigin origin = saved.origin();
     Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
     if (complaint.isPresent()) {
       throw new IOException("the VM " + complaint.get());
     }
-    ReplayOptions toTheEnd =
-        // A primary that has nothing to say is silent for as long as it likes.
-        new ReplayOptions(OptionalLong.empty(), false, true, Long.MAX_VALUE);
-    Replayer source = new Replayer(log, saved.state().inputs().clockNanos(), timer, toTheEnd);
-    replayer = source;
-    doors.become(
-        new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
     Machine machine = Machine.create(kvm, origin, doors, doors, doors);
     try {
+      machine.receive(saved, Progress.NONE);
+      follow(log, saved.state().inputs().clockNanos());
       machine.restore(saved, Progress.NONE);
       return machine;
     } catch (Exception e) {
       machine.close();
       throw e;
     }
+  }
+
+  private void follow(LogReader log, long clockNanos) {
+    ReplayOptions toTheEnd =
+        // A primary that has nothing to say is silent for as long as it likes.
+        new ReplayOptions(OptionalLong.empty(), false, true, Long.MAX_VALUE);
+    Replayer source = new Replayer(log, clockNanos, timer, toTheEnd);
+    replayer = source;
+    doors.become(
+        new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
   }
 
   private void consoleByte(int value) {

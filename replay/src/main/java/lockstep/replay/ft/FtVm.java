@@ -1,6 +1,5 @@
 package lockstep.replay.ft;
 
-import java.io.BufferedOutputStream;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.List;
@@ -11,7 +10,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
-import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ExternalInput.Decision;
@@ -21,7 +19,6 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
-import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
@@ -33,8 +30,6 @@ import org.jspecify.annotations.Nullable;
  * it. A role changes between two runs of the machine, for which the guest is stopped for a moment.
  */
 public final class FtVm implements FtNode.Vm, AutoCloseable {
-  private static final int STATE_BUFFER_BYTES = 1 << 18;
-
   /** How long the last outputs may take to leave when the guest has ended. */
   private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -59,12 +54,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     Machine make(RoleSwitch doors) throws Exception;
   }
 
-  /** Something to be done on the vCPU thread between two runs. */
-  @FunctionalInterface
-  private interface Task {
-    void run() throws Exception;
-  }
-
   private final Kvm kvm;
   private final FtNode node;
   private final OutputGate gate;
@@ -74,7 +63,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue();
   private final KickTimer timer = new KickTimer(this::kick);
-  private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
+  private final ConcurrentLinkedQueue<VcpuTask> tasks = new ConcurrentLinkedQueue<>();
   private final CompletableFuture<End> over = new CompletableFuture<>();
 
   private volatile @Nullable VcpuHandle handle;
@@ -86,12 +75,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private volatile @Nullable String halted;
   private volatile @Nullable Following following;
   private volatile Optional<Instant> lastFailover = Optional.empty();
+  private volatile Optional<StateTransfer.Report> lastTransfer = Optional.empty();
 
   // vCPU thread only.
   private @Nullable Machine machine;
   private @Nullable HostInputs host;
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
+  private @Nullable StateTransfer transfer;
   private final Roles roles;
   private final RoleSwitch doors;
 
@@ -145,7 +136,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** Waits, before the first instruction, until the VM has a backup or there will be none. */
   private boolean isProtected() throws Exception {
     while (halted == null && !stopping) {
-      Task task = tasks.poll();
+      VcpuTask task = tasks.poll();
       if (task != null) {
         task.run();
       }
@@ -182,6 +173,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** When this side took over; empty if it did not. Any thread. */
   public Optional<Instant> lastFailover() {
     return lastFailover;
+  }
+
+  /** How the last state transfer went, in words. Any thread. */
+  public Optional<StateTransfer.Report> lastTransfer() {
+    return lastTransfer;
   }
 
   /** Whether the guest is held. */
@@ -227,6 +223,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         over.complete(end);
       }
     } finally {
+      abandonTransfer();
       // The vCPU is about to go: nobody may kick it any more.
       handle = null;
       queue.wakeWith(() -> {});
@@ -249,7 +246,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         return ended(on, result);
       }
       // One for each stop: one more stop than tasks would stand in the log, as the VM's end.
-      Task task = tasks.poll();
+      VcpuTask task = tasks.poll();
       if (task != null) {
         task.run();
       }
@@ -285,7 +282,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     }
   }
 
-  private void ask(Task task) {
+  private void ask(VcpuTask task) {
     tasks.add(task);
     if (running) {
       interruptRun();
@@ -336,33 +333,46 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public void startLog(LogStream stream) {
-    ask(() -> record(stream));
+    ask(() -> transfer(stream));
   }
 
-  private void record(LogStream stream) throws Exception {
-    Machine on = current();
-    drain();
-    EntryFramer framer = new EntryFramer(stream);
-    HostInputs from = inputs();
-    long now = from.nowNanos();
-    PrimaryLog to = new PrimaryLog(framer);
-    Recorder fresh = new Recorder(from, now, to, framer::flush, options);
-    Recorder earlier = recorder;
-    if (earlier != null) {
-      fresh.goOnFrom(earlier);
+  private void transfer(LogStream stream) throws Exception {
+    abandonTransfer();
+    StateTransfer next =
+        new StateTransfer(
+            current(),
+            inputs(),
+            stream,
+            options,
+            Optional.ofNullable(recorder),
+            () -> {
+              drain();
+              gate.restart();
+              return null;
+            },
+            this::ask,
+            this::record,
+            report -> {
+              lastTransfer = Optional.of(report);
+              notes.accept(report.toString());
+            },
+            reason -> node.tell(new FtEvent.PairingFailed(reason)));
+    transfer = next;
+    next.start();
+  }
+
+  private void record(StateTransfer.Log begun) {
+    recorder = begun.recorder();
+    log = begun.entries();
+    doors.become(roles.recorded(begun.recorder(), begun.entries()));
+  }
+
+  private void abandonTransfer() throws Exception {
+    StateTransfer now = transfer;
+    transfer = null;
+    if (now != null) {
+      now.abandon();
     }
-    gate.restart();
-    try (OutputStream state = new BufferedOutputStream(framer.stateStream(), STATE_BUFFER_BYTES)) {
-      Optional<RunResult> ended =
-          on.save(state, new SavedInputs(now, List.of()), lockstep.monitor.snapshot.Progress.NONE);
-      if (ended.isPresent()) {
-        stopping = true;
-        return;
-      }
-    }
-    recorder = fresh;
-    log = to;
-    doors.become(roles.recorded(fresh, to));
   }
 
   private Machine current() {
