@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import lockstep.cli.Finding.State;
+import lockstep.storage.ffi.disk.RingEngine;
 
 /** What the host offers beside KVM: files and devices, no guest needed. */
 final class HostFindings {
@@ -19,7 +20,7 @@ final class HostFindings {
   private HostFindings() {}
 
   static List<Finding> all() {
-    return List.of(module(), paging(), hugePages(), tun(), iscsi());
+    return List.of(module(), paging(), hugePages(), tun(), ioUring(), iscsi());
   }
 
   private static Finding module() {
@@ -72,6 +73,17 @@ final class HostFindings {
         usable,
         new String[] {device.toString(), Files.exists(device) ? "no permission" : "no " + device},
         new String[] {"tap networks are possible", "no tap networks"});
+  }
+
+  private static Finding ioUring() {
+    Optional<String> refusal = RingEngine.refusal();
+    return Finding.of(
+        "io_uring",
+        refusal.isEmpty(),
+        new String[] {"granted", refusal.orElse("")},
+        new String[] {
+          "disks take requests by io_uring", "disks take requests by threads: more CPU a request"
+        });
   }
 
   private static Finding iscsi() {

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import lockstep.monitor.block.Geometry;
+import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.Medium;
-import lockstep.storage.ffi.disk.PoolEngine;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
 import lockstep.sys.SysException;
@@ -16,8 +16,6 @@ import lockstep.uapi.posix_h;
  * Transfers go past the page cache, which another host could not see into.
  */
 public final class BlockDisk extends NativeDisk {
-  private static final int THREADS = 8;
-
   /** Who else of this host may have the device open. */
   public enum Use {
     /** Nobody: no mount, no other disk of this kind. */
@@ -28,7 +26,7 @@ public final class BlockDisk extends NativeDisk {
 
   private final int physicalBlockBytes;
 
-  private BlockDisk(Medium medium, Geometry geometry, PoolEngine engine, int physicalBlockBytes) {
+  private BlockDisk(Medium medium, Geometry geometry, DiskEngine engine, int physicalBlockBytes) {
     super(medium, geometry, engine);
     this.physicalBlockBytes = physicalBlockBytes;
   }
@@ -39,6 +37,11 @@ public final class BlockDisk extends NativeDisk {
    * @throws IOException one line: what is wrong with which device
    */
   public static BlockDisk open(Path path, Use use) throws IOException {
+    return open(path, use, medium -> DiskEngine.best(medium, DEPTH));
+  }
+
+  /** The same with an engine of the caller's choice. */
+  static BlockDisk open(Path path, Use use, EngineChoice engine) throws IOException {
     if (!Files.exists(path)) {
       throw new IOException("block device " + path + ": no such device");
     }
@@ -48,7 +51,7 @@ public final class BlockDisk extends NativeDisk {
     }
     Fd fd = claim(path, use);
     try {
-      return of(path, fd);
+      return of(path, fd, engine);
     } catch (SysException e) {
       fd.close();
       throw new IOException("block device " + path + ": " + e.getMessage(), e);
@@ -58,7 +61,8 @@ public final class BlockDisk extends NativeDisk {
     }
   }
 
-  private static BlockDisk of(Path path, Fd fd) throws IOException, SysException {
+  private static BlockDisk of(Path path, Fd fd, EngineChoice engine)
+      throws IOException, SysException {
     long size = Medium.deviceSizeBytes(fd);
     int block = Medium.logicalBlockBytes(fd);
     if (size < block || size % block != 0) {
@@ -77,7 +81,7 @@ public final class BlockDisk extends NativeDisk {
     return new BlockDisk(
         medium,
         new Geometry(size, block, readOnly, canDiscard),
-        new PoolEngine(medium, THREADS),
+        engine.start(medium),
         Medium.physicalBlockBytes(fd));
   }
 

@@ -20,6 +20,13 @@ abstract sealed class NativeDisk implements BlockDevice permits BlockDisk {
   /** Linux gives a device 30 seconds before it resets it. */
   private static final long CLOSE_SECONDS = 40;
 
+  /** Starts an engine on an open medium. */
+  @FunctionalInterface
+  interface EngineChoice {
+    /** Starts it. */
+    DiskEngine start(Medium medium) throws SysException;
+  }
+
   private final Medium medium;
   private final Geometry geometry;
   private final DiskEngine engine;

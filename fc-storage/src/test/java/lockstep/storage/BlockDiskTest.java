@@ -5,25 +5,53 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.state.Bytes;
+import lockstep.storage.ffi.disk.DiskEngine;
+import lockstep.storage.ffi.disk.RingEngine;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** Block devices, real ones: loop devices of this kernel. */
+/** Block devices, real ones: loop devices of this kernel; with each engine. */
+@ParameterizedClass
+@EnumSource(DiskEngine.Kind.class)
 class BlockDiskTest {
+  @Parameter private DiskEngine.Kind kind = DiskEngine.Kind.THREADS;
+
+  @BeforeEach
+  void engineIsThere() {
+    Optional<String> refusal =
+        kind == DiskEngine.Kind.IO_URING ? RingEngine.refusal() : Optional.empty();
+    assumeTrue(refusal.isEmpty(), () -> "no io_uring here: " + refusal.orElse(""));
+  }
+
+  private BlockDisk open(LoopDevice loop) throws IOException {
+    return BlockDisk.open(
+        loop.path(), BlockDisk.Use.ALONE, medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH));
+  }
+
   private static final int SIZE_BYTES = 4 << 20;
 
   @TempDir private Path directory = Path.of("");
@@ -51,7 +79,7 @@ class BlockDiskTest {
     long seed = System.nanoTime();
     Random random = new Random(seed);
     try (LoopDevice loop = LoopDevice.over(image);
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+        BlockDisk disk = open(loop)) {
       assertEquals(SIZE_BYTES, disk.geometry().capacityBytes());
       assertEquals(512, disk.geometry().blockBytes());
       for (int i = 0; i < 200; i++) {
@@ -77,7 +105,7 @@ class BlockDiskTest {
   @Test
   void asManyRequestsAsItTakesAtOnceAllEnd() throws Exception {
     try (LoopDevice loop = LoopDevice.over(image());
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+        BlockDisk disk = open(loop)) {
       for (int round = 0; round < 20; round++) {
         List<CompletableFuture<BlockResult>> writes = new ArrayList<>();
         for (int i = 0; i < disk.depth(); i++) {
@@ -98,10 +126,74 @@ class BlockDiskTest {
   }
 
   @Test
+  void noRequestOfManySubmittersIsLost() throws Exception {
+    int submitters = 4;
+    int rounds = 1_500;
+    try (LoopDevice loop = LoopDevice.over(image());
+        BlockDisk disk = open(loop)) {
+      List<Thread> threads = new ArrayList<>();
+      List<Throwable> problems = Collections.synchronizedList(new ArrayList<>());
+      for (int i = 0; i < submitters; i++) {
+        int mine = i;
+        threads.add(Thread.ofPlatform().start(() -> hammer(disk, mine, rounds, problems)));
+      }
+      for (Thread thread : threads) {
+        thread.join();
+      }
+      assertEquals(List.of(), problems);
+    }
+  }
+
+  /** One at a time, so that the engine falls asleep between requests all the time. */
+  private static void hammer(BlockDisk disk, int mine, int rounds, List<Throwable> problems) {
+    byte[] block = new byte[4096];
+    try {
+      for (int round = 0; round < rounds && problems.isEmpty(); round++) {
+        Arrays.fill(block, (byte) (round * 7 + mine));
+        Bytes data = Bytes.copyOf(block);
+        long at = (mine + 4L * (round % 8)) * block.length;
+        assertEquals(
+            new BlockResult.Done(mine, Bytes.empty()),
+            result(disk, new BlockRequest.Write(mine, at, data, false)));
+        assertEquals(
+            new BlockResult.Done(mine, data),
+            result(disk, new BlockRequest.Read(mine, at, block.length)));
+      }
+    } catch (Exception | AssertionError e) {
+      problems.add(e);
+    }
+  }
+
+  @Test
+  void disksThatComeAndGoLeaveNoThreadAndNoDescriptor() throws Exception {
+    try (LoopDevice loop = LoopDevice.over(image())) {
+      open(loop).close();
+      long descriptors = count(Path.of("/proc/self/fd"));
+      long threads = count(Path.of("/proc/self/task"));
+      for (int i = 0; i < 30; i++) {
+        try (BlockDisk disk = open(loop)) {
+          if (i % 2 == 0) {
+            result(disk, new BlockRequest.Read(1, 0, 512));
+          }
+        }
+      }
+      // Others in this process may start a thread or open a file meanwhile, but not thirty.
+      assertTrue(count(Path.of("/proc/self/fd")) < descriptors + 10, "descriptors were left open");
+      assertTrue(count(Path.of("/proc/self/task")) < threads + 10, "threads were left running");
+    }
+  }
+
+  private static long count(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.count();
+    }
+  }
+
+  @Test
   void closingWaitsForRequestsInFlight() throws Exception {
     Path image = image();
     try (LoopDevice loop = LoopDevice.over(image)) {
-      BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE);
+      BlockDisk disk = open(loop);
       byte[] data = new byte[BlockRequest.MAX_TRANSFER_BYTES];
       Arrays.fill(data, (byte) 0x5a);
       CompletableFuture<BlockResult> write =
@@ -117,7 +209,7 @@ class BlockDiskTest {
   void discardGivesRoomBackAndReadsAsZeros() throws Exception {
     Path image = image();
     try (LoopDevice loop = LoopDevice.over(image);
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+        BlockDisk disk = open(loop)) {
       assertTrue(disk.geometry().canDiscard(), "a loop device over a file makes holes");
       byte[] data = new byte[1 << 20];
       Arrays.fill(data, (byte) 7);
@@ -138,7 +230,7 @@ class BlockDiskTest {
   @Test
   void deviceThatRefusesWritesIsAReadOnlyDisk() throws Exception {
     try (LoopDevice loop = LoopDevice.over(image(), "--read-only");
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+        BlockDisk disk = open(loop)) {
       assertEquals(new Geometry(SIZE_BYTES, 512, true, false), disk.geometry());
       assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Read(1, 0, 512)));
       assertThrows(
@@ -150,7 +242,7 @@ class BlockDiskTest {
   @Test
   void blocksOf4096BytesAreKeptTo() throws Exception {
     try (LoopDevice loop = LoopDevice.over(image(), "--sector-size", "4096");
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
+        BlockDisk disk = open(loop)) {
       assertEquals(4096, disk.geometry().blockBytes());
       assertEquals(4096, disk.physicalBlockBytes());
       assertThrows(
@@ -162,7 +254,7 @@ class BlockDiskTest {
   @Test
   void deviceInUseIsRefusedAndAPairSharesIt() throws Exception {
     try (LoopDevice loop = LoopDevice.over(image())) {
-      BlockDisk first = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE);
+      BlockDisk first = open(loop);
       for (BlockDisk.Use use : BlockDisk.Use.values()) {
         assertRefused(loop.path(), use, "in use");
       }
@@ -184,9 +276,8 @@ class BlockDiskTest {
   void deviceThatShrinksFailsItsReads() throws Exception {
     Path image = image();
     try (LoopDevice loop = LoopDevice.over(image);
-        BlockDisk disk = BlockDisk.open(loop.path(), BlockDisk.Use.ALONE)) {
-      try (var file =
-          java.nio.channels.FileChannel.open(image, java.nio.file.StandardOpenOption.WRITE)) {
+        BlockDisk disk = open(loop)) {
+      try (var file = FileChannel.open(image, StandardOpenOption.WRITE)) {
         file.truncate(4096);
       }
       Process process =

@@ -58,14 +58,21 @@ public final class Posix {
    * @param sizeBytes more than 0
    * @param fd what to map from offset 0, or -1 for MAP_ANONYMOUS
    */
-  @SuppressWarnings("restricted") // the size is the one that was mapped
   public static MemorySegment mmap(
       Arena arena, long sizeBytes, int protection, int flags, int fd, String subject)
+      throws SysException {
+    return mmap(arena, sizeBytes, protection, flags, fd, 0, subject);
+  }
+
+  /** The same from another offset in the file. */
+  @SuppressWarnings("restricted") // the size is the one that was mapped
+  public static MemorySegment mmap(
+      Arena arena, long sizeBytes, int protection, int flags, int fd, long offset, String subject)
       throws SysException {
     // Safe: the kernel chooses the address, so nothing that is mapped already is touched; nobody
     // can reach the segment once the arena is closed, and closing it is what unmaps.
     long address =
-        checked("mmap", subject, posix_h.SYS_mmap, 0, sizeBytes, protection, flags, fd, 0);
+        checked("mmap", subject, posix_h.SYS_mmap, 0, sizeBytes, protection, flags, fd, offset);
     return MemorySegment.ofAddress(address)
         .reinterpret(
             sizeBytes, arena, s -> raw(posix_h.SYS_munmap, s.address(), sizeBytes, 0, 0, 0, 0));

@@ -1,0 +1,330 @@
+package lockstep.storage.ffi.disk;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.state.Bytes;
+import lockstep.sys.Fd;
+import lockstep.sys.Posix;
+import lockstep.sys.Sys;
+import lockstep.sys.SysException;
+import lockstep.uapi.io_uring_h;
+import lockstep.uapi.io_uring_sqe;
+import lockstep.uapi.posix_h;
+
+/**
+ * One thread with an io_uring: it takes requests from a queue, submits all that are there with one
+ * system call and waits in the same one for completions. Only that thread enters the kernel for the
+ * ring: a completion is worked on in the context of who submitted it, and the vCPU thread must not
+ * be drawn out of the guest by that.
+ */
+public final class RingEngine implements DiskEngine {
+  private static final Duration CLOSE_TIME = Duration.ofSeconds(30);
+  private static final long WAKE = -1;
+
+  private record Task(BlockRequest request, Consumer<BlockResult> completion) {}
+
+  /** What one request under way needs. The loop's. */
+  private static final class Slot {
+    private final MemorySegment buffer;
+    private Optional<Task> task = Optional.empty();
+    private int done;
+
+    Slot(MemorySegment buffer) {
+      this.buffer = buffer;
+    }
+  }
+
+  private final Medium medium;
+  private final IoRing ring;
+  private final Arena arena = Arena.ofShared();
+  private final Slot[] slots;
+  private final int[] freeSlots;
+  private int freeCount;
+  private final PoolEngine discards;
+  private final BlockingQueue<Optional<Task>> tasks = new LinkedBlockingQueue<>();
+
+  /** Set by the loop before it sleeps, taken back by whoever wakes it. */
+  private final AtomicBoolean asleep = new AtomicBoolean();
+
+  private final Object wakeLock = new Object();
+  private final Fd wake;
+  private final MemorySegment wakeCount;
+  private final MemorySegment one;
+  private boolean wakeArmed;
+  private boolean ending;
+  private volatile boolean broken;
+  private final Thread loop;
+
+  /**
+   * Sets up a ring and starts the thread.
+   *
+   * @param depth how many requests may be under way; others wait in the queue
+   * @throws SysException where the kernel has no ring for us, or no memory
+   */
+  public RingEngine(Medium medium, int depth) throws SysException {
+    this.medium = medium;
+    this.slots = new Slot[depth];
+    this.freeSlots = new int[depth];
+    this.ring = IoRing.open(depth + 1);
+    try {
+      for (int i = 0; i < depth; i++) {
+        slots[i] = new Slot(medium.buffer(arena));
+        freeSlots[freeCount++] = depth - 1 - i;
+      }
+      this.wake = Posix.eventfd(0);
+      try {
+        // The kernel has no discard in a ring before Linux 6.12.
+        this.discards = new PoolEngine(medium, 1);
+      } catch (SysException e) {
+        wake.close();
+        throw e;
+      }
+    } catch (SysException e) {
+      ring.close();
+      arena.close();
+      throw e;
+    }
+    this.wakeCount = arena.allocate(JAVA_LONG);
+    this.one = arena.allocateFrom(JAVA_LONG, 1);
+    this.loop = Thread.ofPlatform().daemon().name("disk-ring").start(this::run);
+  }
+
+  /** Why this kernel gives this process no io_uring; empty if it does. */
+  public static Optional<String> refusal() {
+    try {
+      IoRing.open(1).close();
+      return Optional.empty();
+    } catch (SysException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
+
+  @Override
+  public String name() {
+    return "io_uring";
+  }
+
+  @Override
+  public void start(BlockRequest request, Consumer<BlockResult> completion) {
+    if (request instanceof BlockRequest.Discard) {
+      discards.start(request, completion);
+      return;
+    }
+    add(Optional.of(new Task(request, completion)));
+  }
+
+  private void add(Optional<Task> task) {
+    tasks.add(task);
+    if (asleep.get() && asleep.compareAndSet(true, false)) {
+      wake();
+    }
+  }
+
+  private void wake() {
+    // The lock keeps the descriptor from being closed under this write.
+    synchronized (wakeLock) {
+      if (!wake.isClosed()) {
+        try (Arena call = Arena.ofConfined()) {
+          // Safe: the kernel reads 8 bytes that live as long as the descriptor.
+          Sys.call(
+              Sys.errnoSlot(call),
+              posix_h.SYS_write,
+              wake.number(),
+              one.address(),
+              Long.BYTES,
+              0,
+              0,
+              0);
+        }
+      }
+    }
+  }
+
+  private void run() {
+    try {
+      ring.enable();
+      // The read that waits for a wake ends too: its memory must not go before it.
+      while (!ending || freeCount < slots.length || wakeArmed) {
+        submitAll();
+        asleep.set(true);
+        // Whoever adds after this look finds the flag set.
+        ring.enter(tasks.isEmpty() || freeCount == 0);
+        asleep.set(false);
+        ring.reap(this::completed);
+      }
+    } catch (SysException e) {
+      failAll(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private void submitAll() {
+    if (!wakeArmed && !ending) {
+      wakeArmed = true;
+      MemorySegment entry = ring.next();
+      io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
+      io_uring_sqe.fd(entry, wake.number());
+      io_uring_sqe.addr(entry, wakeCount.address());
+      io_uring_sqe.len(entry, Long.BYTES);
+      io_uring_sqe.user_data(entry, WAKE);
+    }
+    while (freeCount > 0) {
+      Optional<Task> task = tasks.poll();
+      if (task == null) {
+        return;
+      }
+      if (task.isEmpty()) {
+        ending = true;
+        wake();
+        return;
+      }
+      int index = freeSlots[--freeCount];
+      Slot slot = slots[index];
+      slot.task = task;
+      slot.done = 0;
+      if (task.get().request() instanceof BlockRequest.Write write) {
+        write.data().putInto(slot.buffer.asByteBuffer());
+      }
+      submit(index, 0);
+    }
+  }
+
+  /** Submits what is left of a slot's request. */
+  private void submit(int index, int flags) {
+    Slot slot = slots[index];
+    MemorySegment entry = ring.next();
+    io_uring_sqe.fd(entry, medium.fd().number());
+    io_uring_sqe.flags(entry, (byte) flags);
+    io_uring_sqe.user_data(entry, index);
+    switch (slot.task.orElseThrow().request()) {
+      case BlockRequest.Read read -> {
+        io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
+        place(entry, slot, read.offsetBytes(), read.lengthBytes());
+      }
+      case BlockRequest.Write write -> {
+        io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_WRITE);
+        place(entry, slot, write.offsetBytes(), write.data().size());
+        io_uring_sqe.rw_flags(entry, write.fua() ? posix_h.RWF_DSYNC : 0);
+      }
+      case BlockRequest.Flush _ -> {
+        io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_FSYNC);
+        io_uring_sqe.fsync_flags(entry, io_uring_h.IORING_FSYNC_DATASYNC);
+      }
+      case BlockRequest.Discard _ -> throw new IllegalStateException("a discard in the ring");
+    }
+  }
+
+  /** The buffer is this slot's until its completion, and has room for the largest request. */
+  private static void place(MemorySegment entry, Slot slot, long offset, int length) {
+    io_uring_sqe.off(entry, offset + slot.done);
+    io_uring_sqe.addr(entry, slot.buffer.address() + slot.done);
+    io_uring_sqe.len(entry, length - slot.done);
+  }
+
+  private void completed(long userData, int result) {
+    if (userData == WAKE) {
+      wakeArmed = false;
+      return;
+    }
+    int index = (int) userData;
+    Slot slot = slots[index];
+    BlockRequest request = slot.task.orElseThrow().request();
+    if (result == -posix_h.EINTR || result == -posix_h.EAGAIN) {
+      // On a thread of the kernel, which may wait for what there was too little of.
+      submit(index, io_uring_h.IOSQE_ASYNC);
+      return;
+    }
+    int length =
+        switch (request) {
+          case BlockRequest.Read read -> read.lengthBytes();
+          case BlockRequest.Write write -> write.data().size();
+          case BlockRequest.Flush _, BlockRequest.Discard _ -> 0;
+        };
+    if (result > 0 && slot.done + result < length) {
+      slot.done += result;
+      submit(index, 0);
+      return;
+    }
+    end(index, outcome(slot, request, length, result));
+  }
+
+  private BlockResult outcome(Slot slot, BlockRequest request, int length, int result) {
+    boolean read = request instanceof BlockRequest.Read;
+    if (result < 0) {
+      String call = length == 0 ? "fdatasync" : read ? "read" : "write";
+      return medium.failure(request.id(), call, -result);
+    }
+    if (length > 0 && result == 0) {
+      return read
+          ? medium.shorter(request.id())
+          : medium.failure(request.id(), "write", posix_h.EIO);
+    }
+    return new BlockResult.Done(
+        request.id(),
+        read ? Bytes.copyOf(slot.buffer.asSlice(0, length).asByteBuffer()) : Bytes.empty());
+  }
+
+  private void end(int index, BlockResult result) {
+    Slot slot = slots[index];
+    Consumer<BlockResult> completion = slot.task.orElseThrow().completion();
+    slot.task = Optional.empty();
+    freeSlots[freeCount++] = index;
+    completion.accept(result);
+  }
+
+  /** The ring is broken: everything fails from now on. Its memory stays, the kernel may use it. */
+  private void failAll(String reason) {
+    for (int i = 0; i < slots.length; i++) {
+      if (slots[i].task.isPresent()) {
+        end(i, new BlockResult.Failed(slots[i].task.get().request().id(), reason));
+      }
+    }
+    try {
+      Optional<Task> task = tasks.take();
+      while (task.isPresent()) {
+        Task present = task.get();
+        present
+            .completion()
+            .accept(
+                new BlockResult.Failed(present.request().id(), medium.subject() + ": " + reason));
+        task = tasks.take();
+      }
+    } catch (InterruptedException e) {
+      // Nobody interrupts this thread; an end all the same.
+      Thread.currentThread().interrupt();
+    }
+    broken = true;
+  }
+
+  @Override
+  public void close() throws IOException {
+    discards.close();
+    add(Optional.empty());
+    try {
+      if (!loop.join(CLOSE_TIME)) {
+        throw new IOException(medium.subject() + ": requests did not end in time");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException(medium.subject() + ": told to end before its requests were", e);
+    }
+    if (broken) {
+      throw new IOException(medium.subject() + ": io_uring failed");
+    }
+    synchronized (wakeLock) {
+      wake.close();
+    }
+    ring.close();
+    arena.close();
+  }
+}
