@@ -43,7 +43,7 @@ import lockstep.replay.record.Recorder;
 /** Records guests on this host's KVM, and replays what was recorded; the log is in memory. */
 final class RecordedGuest {
   /** Far above what any of these guests takes, on a busy machine too. */
-  private static final int TIMEOUT_SECONDS = 300;
+  private static final int TIMEOUT_SECONDS = 900;
 
   /** These guests make an exit at least every few milliseconds, or are placed by state-sync. */
   private static final ReplayOptions OPTIONS =

@@ -55,6 +55,12 @@ class ReplayProofTest {
     proveLinux("linux", NO_STEPS);
   }
 
+  @Tag("long")
+  @Test
+  void twentyLinuxSessionsWithStepsInARowReplayEqually() throws Exception {
+    proveLinux("linux with steps", STEPS);
+  }
+
   private static void proveLinux(String title, RecordOptions options) throws Exception {
     assumeTrue(
         LinuxCatalog.built().isPresent(),
@@ -79,9 +85,10 @@ class ReplayProofTest {
         syncs += recording.stateSyncs();
         RecordedGuest.Replay replay = noisy.replay(recording.entries());
         System.out.printf(
-            "ReplayProofTest %s, round %d: %s%n",
+            "ReplayProofTest %s, round %d after %.0f s: %s%n",
             title,
             round + 1,
+            (System.nanoTime() - start) / 1e9,
             replay.outcome() instanceof ReplayOutcome.Equal ? "equal" : "NOT EQUAL");
         if (replay.outcome() instanceof ReplayOutcome.Diverged diverged) {
           failures.add("seed " + seed + ": " + diverged.divergence().report());
