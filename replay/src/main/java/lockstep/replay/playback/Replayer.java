@@ -55,6 +55,9 @@ public final class Replayer implements InputSource {
   /** The last entry into the guest was a single step. */
   private boolean stepping;
 
+  /** The last action let the guest run. */
+  private boolean entered;
+
   /** The guest ran on from its last exit and was stopped by the host: a place without a name. */
   private boolean between;
 
@@ -153,7 +156,8 @@ public final class Replayer implements InputSource {
           // The kick came before the instruction: the step is still to be made.
           steps--;
         } else {
-          between = true;
+          // Otherwise it still stands at the point where it has just taken an input.
+          between |= entered;
         }
       }
       case START, GUEST_EXIT -> {
@@ -166,6 +170,13 @@ public final class Replayer implements InputSource {
       }
     }
     stepping = false;
+    Action action = decide(position);
+    entered = action == Action.RUN || action == Action.STEP;
+    return action;
+  }
+
+  /** What is to be done where the vCPU stands. */
+  private Action decide(VcpuPosition position) throws SysException {
     while (!difference.found()) {
       if (options.stopAtExits().isPresent()
           && position.guestExits() >= options.stopAtExits().getAsLong()) {

@@ -6,19 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource.Action;
 import lockstep.monitor.input.InputSource.GuestExit;
-import lockstep.monitor.input.StoppedMachine;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.log.EntrySink;
 import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.placement.InstructionCounter;
+import lockstep.replay.placement.StandingVcpu;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -28,7 +27,7 @@ class CounterRecorderTest {
       new ExternalInput.ConsoleBytes(Bytes.copyOf(new byte[] {1}));
 
   private final InputQueue queue = new InputQueue();
-  private final Stand at = new Stand();
+  private final StandingVcpu at = new StandingVcpu(MARGIN);
   private final Log log = new Log();
   private final Recorder recorder =
       new Recorder(
@@ -121,99 +120,6 @@ class CounterRecorderTest {
     @Override
     public void append(LogEntry entry) {
       entries.add(entry);
-    }
-  }
-
-  /** A vCPU that stands where the test says, and its counter. */
-  private static final class Stand implements VcpuPosition, InstructionCounter {
-    Stop stop = Stop.START;
-    long count;
-    boolean pending;
-    boolean canTake;
-
-    @Override
-    public Optional<String> missing() {
-      return Optional.empty();
-    }
-
-    @Override
-    public void start() {
-      count = 0;
-    }
-
-    @Override
-    public void startAndStopAfter(long stopAfter) {
-      throw new UnsupportedOperationException("a recorder asks for no stop");
-    }
-
-    @Override
-    public long read() {
-      return count;
-    }
-
-    @Override
-    public long skidMargin() {
-      return MARGIN;
-    }
-
-    @Override
-    public void close() {
-      // Nothing is open.
-    }
-
-    @Override
-    public long guestExits() {
-      return 0;
-    }
-
-    @Override
-    public Stop stop() {
-      return stop;
-    }
-
-    @Override
-    public boolean halted() {
-      return false;
-    }
-
-    @Override
-    public boolean interruptPending() {
-      return pending;
-    }
-
-    @Override
-    public boolean canTakeInterrupt() {
-      return canTake;
-    }
-
-    @Override
-    public boolean interruptsEnabled() {
-      return canTake;
-    }
-
-    @Override
-    public void completeInstruction() {
-      // Always complete.
-    }
-
-    @Override
-    public void readRegisters(long[] values) {
-      values[0] = count;
-    }
-
-    @Override
-    public boolean inKernelMode() {
-      return true;
-    }
-
-    @Override
-    public boolean canStep() {
-      return true;
-    }
-
-    @Override
-    public StoppedMachine machine() {
-      throw new UnsupportedOperationException("no machine here");
     }
   }
 }
