@@ -60,6 +60,11 @@ public final class Bytes {
     return content[index] & 0xff;
   }
 
+  /** A view that nothing can be written through. */
+  public ByteBuffer asBuffer() {
+    return ByteBuffer.wrap(content).asReadOnlyBuffer();
+  }
+
   /** A fresh copy of the content. */
   public byte[] toArray() {
     return content.clone();

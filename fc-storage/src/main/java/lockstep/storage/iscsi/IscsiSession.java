@@ -1,0 +1,613 @@
+package lockstep.storage.iscsi;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.security.SecureRandom;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import lockstep.monitor.state.Bytes;
+import lockstep.storage.ffi.IscsiBuffers;
+import lockstep.storage.ffi.IscsiContext;
+import lockstep.storage.ffi.SocketWait;
+import lockstep.storage.scsi.ScsiReply;
+import lockstep.storage.scsi.ScsiTransport;
+import lockstep.storage.scsi.Sense;
+import lockstep.sys.SysException;
+import lockstep.uapi.posix_h;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One initiator's way to one logical unit, kept up through every loss of the connection: the
+ * initiator's name and ISID stay, so that the unit sees the same nexus, and what has not been
+ * answered is sent again, in the order in which it was first sent. Before that the unit is reset,
+ * so that nothing of the former connection is carried out afterwards.
+ */
+public final class IscsiSession implements ScsiTransport, AutoCloseable {
+  /** Commands in flight: a disk's {@link IscsiDisk#DEPTH} and a few of an arbiter. */
+  private static final int SLOTS = IscsiDisk.DEPTH + 4;
+
+  /** The slot of what is sent while nothing else is. */
+  private static final int ALONE_SLOT = SLOTS;
+
+  /** A unit tells one thing after the other; SPC-4 names fewer that can be pending at once. */
+  private static final int MAX_ATTENTIONS = 16;
+
+  private static final int CLOSE_MILLIS = 10_000;
+  private static final int LOGOUT_MILLIS = 1_000;
+  private static final int FIRST_RETRY_MILLIS = 20;
+  private static final int BUSY_MILLIS = 10;
+  private static final int SCAN_MILLIS = 100;
+  private static final int IDLE_MILLIS = 1_000;
+  private static final int ISID_BITS = 24;
+
+  private final IscsiAddress address;
+  private final IscsiTimes times;
+  private final IscsiContext.Login login;
+  private final SocketWait wait;
+  private final Thread loop;
+  private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
+  private final AtomicBoolean rung = new AtomicBoolean();
+  private final CompletableFuture<Boolean> first = new CompletableFuture<>();
+  private volatile Greeting greeting = _ -> true;
+  private volatile boolean closing;
+  private volatile boolean ended;
+  private final AtomicLong logins = new AtomicLong();
+
+  // All of this belongs to the loop thread.
+  private final IscsiBuffers buffers = new IscsiBuffers(SLOTS + 1);
+  private final @Nullable ScsiCommand[] inFlight = new ScsiCommand[SLOTS];
+  private final ArrayDeque<ScsiCommand> ready = new ArrayDeque<>();
+  private @Nullable IscsiContext context;
+  private @Nullable ScsiCommand reset;
+  private int flying;
+  private long nextOrder;
+  private boolean unsettled;
+  private String problem = "not connected yet";
+  private long attemptNanos = System.nanoTime();
+  private int retryMillis = FIRST_RETRY_MILLIS;
+  private long pausedUntilNanos = attemptNanos;
+  private long scanNanos = attemptNanos;
+  private long closeNanos = Long.MAX_VALUE;
+
+  /** What is to be done on a new connection before anything else; on the loop thread. */
+  @FunctionalInterface
+  public interface Greeting {
+    /**
+     * @param nexus the new connection, with nothing else on it
+     * @return whether this host may still write, as far as it knows
+     * @throws IOException when the connection is of no use: another one is made
+     */
+    boolean greet(ScsiTransport nexus) throws IOException;
+  }
+
+  private IscsiSession(IscsiAddress address, IscsiTimes times) throws IOException {
+    this.address = address;
+    this.times = times;
+    this.login = address.login(new SecureRandom().nextInt(1 << ISID_BITS));
+    try {
+      this.wait = new SocketWait();
+    } catch (SysException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    this.loop = Thread.ofPlatform().daemon().name("iscsi-" + address.host()).unstarted(this::run);
+  }
+
+  /**
+   * Logs in.
+   *
+   * @throws IOException when that fails; one line
+   */
+  public static IscsiSession open(IscsiAddress address, IscsiTimes times) throws IOException {
+    IscsiSession session = new IscsiSession(address, times);
+    session.loop.start();
+    try {
+      await(session.first, times.loginMillis() + CLOSE_MILLIS, address.toString());
+      return session;
+    } catch (IOException e) {
+      session.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public String name() {
+    return address.toString();
+  }
+
+  /** How often it has logged in. */
+  public long logins() {
+    return logins.get();
+  }
+
+  /** Sets what every later connection begins with. */
+  public void greeting(Greeting what) {
+    greeting = what;
+  }
+
+  @Override
+  public ScsiReply execute(Bytes cdb, Bytes dataOut, int dataInBytes, int timeoutMillis)
+      throws IOException {
+    return carryOut(cdb, dataOut, dataInBytes, timeoutMillis);
+  }
+
+  @Override
+  public void resetUnit(int timeoutMillis) throws IOException {
+    carryOut(ScsiCommand.RESET, Bytes.empty(), 0, timeoutMillis);
+  }
+
+  private ScsiReply carryOut(Bytes cdb, Bytes out, int inBytes, int timeoutMillis)
+      throws IOException {
+    CompletableFuture<ScsiReply> reply = new CompletableFuture<>();
+    submit(
+        new ScsiCommand(
+            cdb,
+            out,
+            inBytes,
+            false,
+            System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis),
+            new ScsiCommand.Answer() {
+              @Override
+              public void replied(ScsiReply what) {
+                reply.complete(what);
+              }
+
+              @Override
+              public void lost(IOException why) {
+                reply.completeExceptionally(why);
+              }
+            }));
+    return await(reply, timeoutMillis + times.loginMillis() + CLOSE_MILLIS, name());
+  }
+
+  private static <T> T await(CompletableFuture<T> what, int millis, String name)
+      throws IOException {
+    try {
+      return what.get(millis, TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      Throwable cause = e.getCause();
+      throw new IOException(String.valueOf((cause == null ? e : cause).getMessage()), e);
+    } catch (TimeoutException e) {
+      throw new IOException(name + " gives no answer", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("told to end");
+    }
+  }
+
+  /** Hands over a command; its answer comes on the loop thread. */
+  void submit(ScsiCommand command) {
+    incoming.add(command);
+    if (ended) {
+      // The loop may have looked for the last time.
+      refuseIncoming();
+    } else if (!rung.getAndSet(true)) {
+      wait.wake();
+    }
+  }
+
+  private void refuseIncoming() {
+    for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
+      one.lost(new IOException(name() + " is closed"));
+    }
+  }
+
+  private void run() {
+    try {
+      while (true) {
+        rung.set(false);
+        for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
+          one.order = nextOrder++;
+          ready.add(one);
+        }
+        if (closing && done()) {
+          return;
+        }
+        if (context == null) {
+          connectOrWait();
+        } else {
+          exchange(context);
+        }
+        scan();
+      }
+    } catch (RuntimeException | Error e) {
+      problem = "the session's thread failed: " + e;
+      throw e;
+    } finally {
+      end();
+    }
+  }
+
+  private boolean done() {
+    if (closeNanos == Long.MAX_VALUE) {
+      closeNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CLOSE_MILLIS);
+    }
+    return (ready.isEmpty() && flying == 0 && reset == null)
+        || (!first.isDone() || first.isCompletedExceptionally())
+        || System.nanoTime() > closeNanos;
+  }
+
+  private void end() {
+    IscsiContext last = context;
+    if (last != null) {
+      try {
+        if (flying == 0 && last.logout()) {
+          pump(last, IscsiContext.LOGOUT, LOGOUT_MILLIS);
+        }
+      } catch (IOException e) {
+        // It is cut now.
+      }
+    }
+    drop("closed");
+    ended = true;
+    for (ScsiCommand one : ready) {
+      one.lost(new IOException(name() + ": " + problem));
+    }
+    ready.clear();
+    refuseIncoming();
+    first.completeExceptionally(new IOException(name() + ": " + problem));
+    buffers.close();
+    wait.close();
+  }
+
+  private void exchange(IscsiContext now) {
+    try {
+      sendReady(now);
+      // What fits into the socket's buffer goes at once, without asking poll.
+      if ((now.events() & posix_h.POLLOUT) != 0 && !now.service(posix_h.POLLOUT)) {
+        throw new IOException(now.error());
+      }
+      collect(now);
+      int found = wait.await(now.fd(), now.events(), pollMillis());
+      if (!now.service(found)) {
+        throw new IOException(now.error());
+      }
+      collect(now);
+    } catch (IOException e) {
+      drop(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private int pollMillis() {
+    if (!incoming.isEmpty()) {
+      return 0;
+    }
+    if (!ready.isEmpty() && flying < SLOTS) {
+      return BUSY_MILLIS;
+    }
+    return flying > 0 || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
+  }
+
+  private void sendReady(IscsiContext to) throws IOException {
+    if (reset != null || System.nanoTime() < pausedUntilNanos) {
+      return;
+    }
+    while (!ready.isEmpty() && flying < SLOTS) {
+      ScsiCommand command = ready.getFirst();
+      if (command.answered()) {
+        ready.removeFirst();
+        continue;
+      }
+      command.sentNanos = System.nanoTime();
+      if (command.cdb.equals(ScsiCommand.RESET)) {
+        to.resetUnit(address.lun());
+        reset = ready.removeFirst();
+        return;
+      }
+      int slot = freeSlot();
+      fill(to, slot, command);
+      inFlight[slot] = ready.removeFirst();
+      flying++;
+    }
+  }
+
+  private void fill(IscsiContext to, int slot, ScsiCommand command) throws IOException {
+    int bytes = command.dataBytes();
+    boolean out = command.out.size() > 0;
+    if (bytes > 0) {
+      var buffer = buffers.take(slot, bytes);
+      if (out) {
+        command.out.putInto(buffer);
+      }
+    }
+    to.send(slot, address.lun(), command.cdb.toArray(), out, bytes);
+  }
+
+  private int freeSlot() {
+    for (int slot = 0; slot < SLOTS; slot++) {
+      if (inFlight[slot] == null) {
+        return slot;
+      }
+    }
+    throw new IllegalStateException(flying + " commands in flight, and no free slot");
+  }
+
+  private void collect(IscsiContext from) throws IOException {
+    List<ScsiCommand> again = List.of();
+    for (IscsiContext.Ended one = from.next(); one != null; one = from.next()) {
+      if (one.slot() == IscsiContext.RESET) {
+        resetEnded(one.status());
+      } else if (one.slot() >= 0) {
+        ScsiCommand command = inFlight[one.slot()];
+        if (command == null) {
+          throw new IllegalStateException("an answer to nothing, in slot " + one.slot());
+        }
+        if (one.status() > 0xff && reset == null) {
+          throw new IOException(from.error());
+        }
+        ScsiReply reply = one.status() > 0xff ? aborted() : reply(command, one);
+        inFlight[one.slot()] = null;
+        flying--;
+        if (command.patient && mayRepeat(command, reply)) {
+          again = again.isEmpty() ? new ArrayList<>() : again;
+          again.add(command);
+        } else {
+          command.replied(reply);
+        }
+      }
+    }
+    if (!again.isEmpty()) {
+      sendAgain(again);
+    }
+  }
+
+  /** A reset ends what is in flight without an answer of the target. */
+  private static ScsiReply aborted() {
+    return new ScsiReply(ScsiReply.TASK_ABORTED, Sense.NONE, Bytes.empty());
+  }
+
+  private void resetEnded(int response) throws IOException {
+    ScsiCommand command = reset;
+    reset = null;
+    if (command == null) {
+      return;
+    }
+    if (response > 0xff) {
+      throw new IOException("no answer to a reset");
+    }
+    if (response == 0) {
+      command.replied(new ScsiReply(ScsiReply.GOOD, Sense.NONE, Bytes.empty()));
+    } else {
+      command.lost(
+          new IOException(name() + " refuses to reset the unit (response %d)".formatted(response)));
+    }
+  }
+
+  private boolean mayRepeat(ScsiCommand command, ScsiReply reply) {
+    if (!reply.temporary()) {
+      return false;
+    }
+    if (!reply.attention()) {
+      pausedUntilNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(BUSY_MILLIS);
+      return true;
+    }
+    return ++command.attentions <= MAX_ATTENTIONS;
+  }
+
+  private void sendAgain(List<ScsiCommand> commands) {
+    commands.sort(Comparator.comparingLong((ScsiCommand one) -> one.order).reversed());
+    for (ScsiCommand one : commands) {
+      ready.addFirst(one);
+    }
+  }
+
+  private ScsiReply reply(ScsiCommand command, IscsiContext.Ended one) {
+    Bytes data = Bytes.empty();
+    if (one.status() == ScsiReply.GOOD && command.inBytes > 0 && command.out.size() == 0) {
+      int bytes = (int) Math.max(0, command.inBytes - one.missingBytes());
+      data = Bytes.copyOf(buffers.view(one.slot(), bytes));
+    }
+    return new ScsiReply(one.status(), Sense.parse(Bytes.copyOf(one.sense())), data);
+  }
+
+  /** The connection is of no use any more. */
+  private void drop(String why) {
+    IscsiContext last = context;
+    context = null;
+    problem = why;
+    if (last != null) {
+      last.close();
+      attemptNanos = System.nanoTime();
+      retryMillis = FIRST_RETRY_MILLIS;
+    }
+    List<ScsiCommand> again = new ArrayList<>();
+    for (int slot = 0; slot < SLOTS; slot++) {
+      ScsiCommand command = inFlight[slot];
+      inFlight[slot] = null;
+      if (command != null) {
+        unsettled = true;
+        if (command.patient) {
+          again.add(command);
+        } else {
+          command.lost(new IOException(name() + ": connection lost: " + why));
+        }
+      }
+    }
+    flying = 0;
+    if (reset != null) {
+      reset.lost(new IOException(name() + ": connection lost: " + why));
+      reset = null;
+    }
+    sendAgain(again);
+  }
+
+  private void connectOrWait() {
+    long left = attemptNanos - System.nanoTime();
+    if (left > 0) {
+      wait.await(-1, 0, (int) Math.min(SCAN_MILLIS, 1 + TimeUnit.NANOSECONDS.toMillis(left)));
+      return;
+    }
+    try {
+      context = connect();
+      retryMillis = FIRST_RETRY_MILLIS;
+      logins.incrementAndGet();
+      first.complete(true);
+    } catch (IOException e) {
+      problem = String.valueOf(e.getMessage());
+      first.completeExceptionally(new IOException(name() + ": " + problem, e));
+      attemptNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(retryMillis);
+      retryMillis = Math.min(2 * retryMillis, times.retryMillis());
+    }
+  }
+
+  private IscsiContext connect() throws IOException {
+    IscsiContext fresh = new IscsiContext(login, buffers);
+    try {
+      fresh.connect(address.portal());
+      if (pump(fresh, IscsiContext.CONNECT, times.loginMillis()).status() != 0) {
+        throw new IOException(fresh.error());
+      }
+      Alone alone = new Alone(fresh);
+      // Who has lost the disk must not end the winner's commands.
+      if (greeting.greet(alone) && unsettled) {
+        alone.resetUnit(times.answerMillis());
+      }
+      unsettled = false;
+      return fresh;
+    } catch (IOException e) {
+      fresh.close();
+      throw e;
+    }
+  }
+
+  /** Serves a connection with nothing else on it until one thing has ended. */
+  private IscsiContext.Ended pump(IscsiContext on, int slot, int millis) throws IOException {
+    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+    boolean alive = true;
+    while (true) {
+      for (IscsiContext.Ended one = on.next(); one != null; one = on.next()) {
+        if (one.slot() == slot) {
+          return one;
+        }
+      }
+      if (!alive) {
+        throw new IOException(on.error());
+      }
+      long left = until - System.nanoTime();
+      if (left <= 0) {
+        throw new IOException("no answer for " + millis + " ms");
+      }
+      int found =
+          wait.await(
+              on.fd(),
+              on.events(),
+              (int) Math.min(SCAN_MILLIS, 1 + TimeUnit.NANOSECONDS.toMillis(left)));
+      alive = on.service(found);
+    }
+  }
+
+  /** A connection that nobody else uses yet; on the loop thread. */
+  private final class Alone implements ScsiTransport {
+    private final IscsiContext on;
+
+    Alone(IscsiContext on) {
+      this.on = on;
+    }
+
+    @Override
+    public ScsiReply execute(Bytes cdb, Bytes dataOut, int dataInBytes, int timeoutMillis)
+        throws IOException {
+      ScsiCommand command = new ScsiCommand(cdb, dataOut, dataInBytes, false, 0, NOBODY);
+      fill(on, ALONE_SLOT, command);
+      IscsiContext.Ended one = pump(on, ALONE_SLOT, timeoutMillis);
+      if (one.status() > 0xff) {
+        throw new IOException(on.error());
+      }
+      return reply(command, one);
+    }
+
+    @Override
+    public void resetUnit(int timeoutMillis) throws IOException {
+      on.resetUnit(address.lun());
+      int response = pump(on, IscsiContext.RESET, timeoutMillis).status();
+      if (response != 0) {
+        throw new IOException("the unit is not reset (response " + response + ")");
+      }
+    }
+
+    @Override
+    public String name() {
+      return IscsiSession.this.name();
+    }
+  }
+
+  private static final ScsiCommand.Answer NOBODY =
+      new ScsiCommand.Answer() {
+        @Override
+        public void replied(ScsiReply reply) {
+          // Whoever asked has waited for it.
+        }
+
+        @Override
+        public void lost(IOException why) {
+          // As above.
+        }
+      };
+
+  /** Ends what waits for too long, and a connection that has gone silent. */
+  private void scan() {
+    long now = System.nanoTime();
+    if (now < scanNanos) {
+      return;
+    }
+    scanNanos = now + TimeUnit.MILLISECONDS.toNanos(SCAN_MILLIS);
+    for (ScsiCommand one : ready) {
+      expire(one, now);
+    }
+    ready.removeIf(ScsiCommand::answered);
+    boolean silent = false;
+    for (ScsiCommand one : inFlight) {
+      if (one != null) {
+        silent |= expire(one, now);
+      }
+    }
+    if (reset != null) {
+      silent |= expire(reset, now);
+    }
+    if (silent) {
+      drop("no answer for " + times.answerMillis() + " ms");
+    }
+  }
+
+  /** Whether the connection has been silent about it for too long. */
+  private boolean expire(ScsiCommand one, long now) {
+    if (now > one.deadlineNanos) {
+      one.lost(new IOException("%s: no answer in time: %s".formatted(name(), problem)));
+    }
+    return one.sentNanos != 0
+        && now - one.sentNanos > TimeUnit.MILLISECONDS.toNanos(times.answerMillis());
+  }
+
+  /** The end of a request that starts now. */
+  long requestDeadline() {
+    return System.nanoTime() + times.requestNanos();
+  }
+
+  /** How long a disk waits for its last requests. */
+  int patienceMillis() {
+    return 2 * times.answerMillis();
+  }
+
+  @Override
+  public void close() throws IOException {
+    closing = true;
+    if (!ended) {
+      wait.wake();
+    }
+    try {
+      if (!loop.join(java.time.Duration.ofMillis(2L * CLOSE_MILLIS))) {
+        throw new IOException(name() + " does not end");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,67 @@
+package lockstep.storage.iscsi;
+
+import java.io.IOException;
+import lockstep.monitor.state.Bytes;
+import lockstep.storage.scsi.ScsiReply;
+
+/** One command on its way through a session; but for its first fields, of the loop thread. */
+final class ScsiCommand {
+  /** Told once, on the loop thread, how it ended. */
+  interface Answer {
+    /** The unit's answer. */
+    void replied(ScsiReply reply);
+
+    /** There is none; it may have been carried out. */
+    void lost(IOException why);
+  }
+
+  /** The unit is to be reset instead. */
+  static final Bytes RESET = Bytes.empty();
+
+  final Bytes cdb;
+  final Bytes out;
+  final int inBytes;
+
+  /** Sent again by the session until it has a final answer; others are answered as it comes. */
+  final boolean patient;
+
+  final long deadlineNanos;
+  private final Answer answer;
+
+  long order;
+  int attentions;
+  long sentNanos;
+  private boolean answered;
+
+  ScsiCommand(
+      Bytes cdb, Bytes out, int inBytes, boolean patient, long deadlineNanos, Answer answer) {
+    this.cdb = cdb;
+    this.out = out;
+    this.inBytes = inBytes;
+    this.patient = patient;
+    this.deadlineNanos = deadlineNanos;
+    this.answer = answer;
+  }
+
+  int dataBytes() {
+    return Math.max(out.size(), inBytes);
+  }
+
+  boolean answered() {
+    return answered;
+  }
+
+  void replied(ScsiReply reply) {
+    if (!answered) {
+      answered = true;
+      answer.replied(reply);
+    }
+  }
+
+  void lost(IOException why) {
+    if (!answered) {
+      answered = true;
+      answer.lost(why);
+    }
+  }
+}

@@ -1,0 +1,76 @@
+package lockstep.storage.iscsi;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/** A piece of network between an initiator and a target that can be cut at any moment. */
+final class CuttingProxy implements AutoCloseable {
+  private final ServerSocket server;
+  private final int to;
+  private final List<Socket> open = new CopyOnWriteArrayList<>();
+  private volatile boolean blocked;
+
+  CuttingProxy(int to) throws IOException {
+    this.to = to;
+    server = new ServerSocket(0, 16, InetAddress.getLoopbackAddress());
+    Thread.ofPlatform().daemon().name("proxy-accept").start(this::accept);
+  }
+
+  int port() {
+    return server.getLocalPort();
+  }
+
+  private void accept() {
+    try {
+      while (true) {
+        Socket near = server.accept();
+        if (blocked) {
+          near.close();
+          continue;
+        }
+        Socket far = new Socket(InetAddress.getLoopbackAddress(), to);
+        open.add(near);
+        open.add(far);
+        Thread.ofPlatform().daemon().name("proxy-out").start(() -> carry(near, far));
+        Thread.ofPlatform().daemon().name("proxy-in").start(() -> carry(far, near));
+      }
+    } catch (IOException e) {
+      // Closed.
+    }
+  }
+
+  private static void carry(Socket from, Socket into) {
+    byte[] buffer = new byte[1 << 12];
+    try (from;
+        into) {
+      InputStream in = from.getInputStream();
+      OutputStream out = into.getOutputStream();
+      for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+        out.write(buffer, 0, count);
+      }
+    } catch (IOException e) {
+      // Cut.
+    }
+  }
+
+  /** Cuts what is connected; new connections are let through, or refused. */
+  void cut(boolean refuseNew) throws IOException {
+    blocked = refuseNew;
+    for (Socket socket : open) {
+      socket.close();
+    }
+    open.clear();
+  }
+
+  @Override
+  public void close() throws IOException {
+    server.close();
+    cut(true);
+  }
+}

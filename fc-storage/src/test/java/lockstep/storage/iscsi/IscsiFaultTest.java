@@ -1,0 +1,201 @@
+package lockstep.storage.iscsi;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.state.Bytes;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Targets and connections that fail while a disk is written: nothing acknowledged is lost. */
+class IscsiFaultTest {
+  private static final int IMAGE_BYTES = 4 << 20;
+  private static final int BLOCK = 4096;
+  private static final int LANES = 16;
+
+  @TempDir private Path directory = Path.of("");
+  private Path image = Path.of("");
+  private Tgtd tgtd;
+
+  @BeforeEach
+  void start() throws Exception {
+    image = directory.resolve("disk.img");
+    try (FileChannel file =
+        FileChannel.open(image, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      file.write(ByteBuffer.wrap(new byte[1]), IMAGE_BYTES - 1);
+    }
+    tgtd = Tgtd.start(image);
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    if (tgtd != null) {
+      tgtd.close();
+    }
+  }
+
+  /**
+   * Writes rising numbers into one block after the other, each lane its own: at the end each block
+   * must hold the last number that was acknowledged there. A write that is repeated too late would
+   * leave an older one.
+   */
+  private static final class Lane {
+    private static final int BLOCKS = 3;
+
+    private final IscsiDisk disk;
+    private final int lane;
+    private final long[] acknowledged = new long[BLOCKS];
+    private final CompletableFuture<String> end = new CompletableFuture<>();
+    private volatile boolean stopping;
+    private long next = 1;
+
+    Lane(IscsiDisk disk, int lane) {
+      this.disk = disk;
+      this.lane = lane;
+      write();
+    }
+
+    private void write() {
+      int slot = (int) (next % BLOCKS);
+      long number = next++;
+      disk.submit(
+          new BlockRequest.Write(number, at(slot), content(number), false),
+          result -> {
+            if (!(result instanceof BlockResult.Done)) {
+              end.complete(result.toString());
+              return;
+            }
+            acknowledged[slot] = number;
+            if (stopping) {
+              end.complete("");
+            } else {
+              write();
+            }
+          });
+    }
+
+    private long at(int slot) {
+      return (long) (lane * BLOCKS + slot) * BLOCK;
+    }
+
+    private Bytes content(long number) {
+      ByteBuffer block = ByteBuffer.allocate(BLOCK);
+      while (block.hasRemaining()) {
+        block.putInt(lane).putInt((int) number);
+      }
+      return Bytes.copyOf(block.array());
+    }
+
+    void stopAndCheck(Path image) throws Exception {
+      stopping = true;
+      assertEquals("", end.get(60, TimeUnit.SECONDS));
+      byte[] medium = Files.readAllBytes(image);
+      for (int slot = 0; slot < BLOCKS; slot++) {
+        if (acknowledged[slot] > 0) {
+          assertEquals(
+              content(acknowledged[slot]),
+              Bytes.copyOf(medium, (int) at(slot), BLOCK),
+              "lane " + lane + " block " + slot);
+        }
+      }
+    }
+  }
+
+  private interface Trouble {
+    void make() throws Exception;
+  }
+
+  private void during(IscsiAddress address, IscsiTimes times, int atLeastLogins, Trouble trouble)
+      throws Exception {
+    try (IscsiSession session = IscsiSession.open(address, times);
+        IscsiDisk disk = IscsiDisk.open(session)) {
+      Lane[] lanes = new Lane[LANES];
+      for (int i = 0; i < LANES; i++) {
+        lanes[i] = new Lane(disk, i);
+      }
+      Thread.sleep(200);
+      trouble.make();
+      Thread.sleep(200);
+      long writes = 0;
+      for (Lane lane : lanes) {
+        lane.stopAndCheck(image);
+        writes += lane.next;
+      }
+      System.out.printf("IscsiFaultTest: %d writes, %d logins%n", writes, session.logins());
+      assertTrue(session.logins() >= atLeastLogins, "logins: " + session.logins());
+    }
+  }
+
+  @Test
+  void writesOutlastRestartsOfTarget() throws Exception {
+    during(
+        tgtd.address(1, ""),
+        IscsiTimes.USUAL,
+        3,
+        () -> {
+          for (int i = 0; i < 2; i++) {
+            tgtd.kill();
+            Thread.sleep(300);
+            tgtd.restart();
+            Thread.sleep(1_500);
+          }
+        });
+  }
+
+  @Test
+  void writesOutlastCutConnections() throws Exception {
+    try (CuttingProxy proxy = new CuttingProxy(tgtd.port())) {
+      during(
+          Tgtd.address(proxy.port(), 1, ""),
+          IscsiTimes.USUAL,
+          6,
+          () -> {
+            for (int i = 0; i < 8; i++) {
+              proxy.cut(i % 2 == 0);
+              Thread.sleep(50);
+              proxy.cut(false);
+              Thread.sleep(250);
+            }
+          });
+    }
+  }
+
+  @Test
+  void slowTargetIsWaitedForAndSilentOneIsLeft() throws Exception {
+    Trouble stop =
+        () -> {
+          tgtd.signal("STOP");
+          Thread.sleep(2_000);
+          tgtd.signal("CONT");
+          Thread.sleep(500);
+        };
+    during(tgtd.address(1, ""), IscsiTimes.USUAL, 1, stop);
+    during(tgtd.address(1, ""), new IscsiTimes(400, 400, 30_000, 200), 2, stop);
+  }
+
+  @Test
+  void requestFailsInTimeWhenTargetIsGone() throws Exception {
+    try (IscsiSession session =
+        IscsiSession.open(tgtd.address(1, ""), new IscsiTimes(500, 500, 1_000, 100))) {
+      IscsiDisk disk = IscsiDisk.open(session);
+      tgtd.kill();
+      long started = System.nanoTime();
+      BlockResult result = IscsiDiskTest.carryOut(disk, new BlockRequest.Read(1, 0, BLOCK));
+      assertInstanceOf(BlockResult.Failed.class, result);
+      System.out.println("IscsiFaultTest: " + result);
+      assertTrue(System.nanoTime() - started < TimeUnit.SECONDS.toNanos(10), "late");
+    }
+  }
+}

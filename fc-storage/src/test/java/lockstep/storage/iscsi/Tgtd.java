@@ -1,0 +1,196 @@
+package lockstep.storage.iscsi;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import lockstep.storage.ffi.IscsiContext;
+import org.junit.jupiter.api.Assumptions;
+
+/**
+ * A tgtd of our own on the loopback interface, with its own control socket. Its LUN 1 is a file;
+ * more can be added. It can be killed and started again with the same LUNs, as a target whose
+ * machine was reset would come back.
+ */
+final class Tgtd implements AutoCloseable {
+  static final String TARGET = "iqn.2026-11.dev.lockstep.test:disk";
+
+  private static final Path PROGRAM = Path.of("/usr/sbin/tgtd");
+  private static final String ADMIN = "/usr/sbin/tgtadm";
+  private static final long START_SECONDS = 15;
+
+  /** Control numbers that it takes. */
+  private static final int MAX_CONTROL = 1 << 15;
+
+  private final int port;
+  private final int control;
+  private final List<List<String>> setUp = new ArrayList<>();
+  private Process process;
+
+  private Tgtd() throws IOException, InterruptedException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = socket.getLocalPort();
+    }
+    control = port % MAX_CONTROL;
+    process = launch();
+  }
+
+  /** Starts one, or skips the test where there is none, saying so. */
+  static Tgtd start(Path image) throws Exception {
+    String missing = missing();
+    if (!missing.isEmpty()) {
+      System.out.println("iSCSI tests are skipped: " + missing);
+    }
+    Assumptions.assumeTrue(missing.isEmpty(), missing);
+    Tgtd tgtd = new Tgtd();
+    try {
+      tgtd.admin("--op", "new", "--mode", "target", "--tid", "1", "-T", TARGET);
+      tgtd.unit(1, image);
+      tgtd.admin("--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL");
+      return tgtd;
+    } catch (IOException | InterruptedException e) {
+      tgtd.close();
+      throw e;
+    }
+  }
+
+  private static String missing() {
+    if (!Files.isExecutable(PROGRAM)) {
+      return "no " + PROGRAM + ": install tgt";
+    }
+    if (!Files.isWritable(Path.of("/run"))) {
+      return "tgtd needs root";
+    }
+    try (var buffers = new lockstep.storage.ffi.IscsiBuffers(1);
+        var context =
+            new IscsiContext(
+                new IscsiContext.Login("iqn.x", 1, TARGET, java.util.Optional.empty()), buffers)) {
+      return context.fd() < 0 ? "" : "a socket without a connection";
+    } catch (IOException e) {
+      return String.valueOf(e.getMessage());
+    }
+  }
+
+  private Process launch() throws IOException, InterruptedException {
+    Files.createDirectories(Path.of("/run/tgtd"));
+    Process started =
+        new ProcessBuilder(
+                PROGRAM.toString(),
+                "-f",
+                "-C",
+                String.valueOf(control),
+                "--iscsi",
+                "portal=127.0.0.1:" + port)
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+    while (System.nanoTime() < until && started.isAlive()) {
+      try (Socket there = new Socket(InetAddress.getLoopbackAddress(), port)) {
+        if (there.isConnected() && Files.exists(Path.of("/run/tgtd/socket." + control))) {
+          return started;
+        }
+      } catch (IOException e) {
+        // Not yet.
+      }
+      Thread.sleep(20);
+    }
+    started.destroyForcibly();
+    throw new IOException("tgtd does not listen on port " + port);
+  }
+
+  /** Sets it up further; also after each restart. */
+  void admin(String... arguments) throws IOException, InterruptedException {
+    List<String> words = Arrays.asList(arguments);
+    setUp.add(words);
+    run(words);
+  }
+
+  private void run(List<String> words) throws IOException, InterruptedException {
+    List<String> command =
+        new ArrayList<>(List.of(ADMIN, "-C", String.valueOf(control), "--lld", "iscsi"));
+    command.addAll(words);
+    Process admin = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(admin.getInputStream().readAllBytes(), UTF_8);
+    if (admin.waitFor() != 0) {
+      throw new IOException(String.join(" ", command) + ": " + output.strip());
+    }
+  }
+
+  /** Adds a LUN. */
+  void unit(int lun, Path image) throws IOException, InterruptedException {
+    admin(
+        "--op",
+        "new",
+        "--mode",
+        "logicalunit",
+        "--tid",
+        "1",
+        "--lun",
+        String.valueOf(lun),
+        "-b",
+        image.toString());
+  }
+
+  /** Sets parameters of a LUN. */
+  void parameters(int lun, String parameters) throws IOException, InterruptedException {
+    admin(
+        "--op",
+        "update",
+        "--mode",
+        "logicalunit",
+        "--tid",
+        "1",
+        "--lun",
+        String.valueOf(lun),
+        "--params",
+        parameters);
+  }
+
+  int port() {
+    return port;
+  }
+
+  /** The address of a LUN, through the target's own port. */
+  IscsiAddress address(int lun, String options) {
+    return address(port, lun, options);
+  }
+
+  static IscsiAddress address(int port, int lun, String options) {
+    return IscsiAddress.parse("//127.0.0.1:%d/%s/%d%s".formatted(port, TARGET, lun, options));
+  }
+
+  /** SIGKILL: it forgets all but what is in the images. */
+  void kill() {
+    process.destroyForcibly().onExit().join();
+  }
+
+  /** Starts it again after {@link #kill}. */
+  void restart() throws IOException, InterruptedException {
+    process = launch();
+    for (List<String> words : setUp) {
+      run(words);
+    }
+  }
+
+  /** Stops or continues it, as a target that is too busy would look. */
+  void signal(String name) throws IOException, InterruptedException {
+    new ProcessBuilder("kill", "-" + name, String.valueOf(process.pid())).start().waitFor();
+  }
+
+  @Override
+  public void close() throws IOException {
+    kill();
+    for (String name : List.of("socket." + control, "socket." + control + ".lock")) {
+      Files.deleteIfExists(Path.of("/run/tgtd", name));
+    }
+  }
+}
