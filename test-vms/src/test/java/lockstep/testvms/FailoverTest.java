@@ -268,6 +268,33 @@ class FailoverTest {
     }
   }
 
+  /** A real fault: a byte of the guest's memory at the backup changes behind its back. */
+  @Test
+  void backupWhoseMemoryRotsGetsTheStateAnewAndCanTakeOver() throws Exception {
+    Path image = directory.resolve("rots.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    try (PairSide backup = backup(unique("b"), image);
+        PairSide primary = primary(name, image, address(backup))) {
+      assertTrue(
+          primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      GuestMemoryOf.process(backup.process().pid(), 8 << 20).change("bank: ", "bonk: ");
+      assertTrue(
+          primary.awaitNote(Pattern.compile("DIVERGED|diverged|left"), LIMIT_SECONDS).isPresent(),
+          () -> said(primary, backup));
+      awaitState(name, "PROTECTED", primary, backup);
+      assertEquals("2", String.valueOf(ask(name, Map.of("command", "status")).get("epoch")));
+      int before = primary.consoleBytes();
+      more(primary, new BankRecord(primary.console(), new byte[0], before).last());
+      primary.kill();
+      long shown = new BankRecord(primary.console(), new byte[0], primary.consoleBytes()).last();
+      goesOnAt(backup);
+      String next = "bank: " + (shown + 1) + "\r\n";
+      assertTrue(backup.awaitConsole(next, 0, LIMIT_SECONDS), () -> said(primary, backup));
+      end(backup);
+    }
+  }
+
   private static int goesOnAt(PairSide side) throws InterruptedException {
     return Integer.parseInt(
         side.awaitNote(GOES_ON, LIMIT_SECONDS)

@@ -50,6 +50,9 @@ public sealed interface FtAction {
   /** Stop the guest here, for good and without a word to the world. */
   record Halt(String reason) implements FtAction {}
 
+  /** The backup is sound but its machine went astray: copy the state to it anew. */
+  record Resync() implements FtAction {}
+
   /** Tell the user. */
   record Note(String text) implements FtAction {}
 }

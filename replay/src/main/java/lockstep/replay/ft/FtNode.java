@@ -29,6 +29,7 @@ public final class FtNode implements AutoCloseable {
   private static final long PIPE_BYTES = 16 << 20;
 
   private static final int KEY_BYTES = 32;
+  private static final long RESYNC_MILLIS = 500;
   private static final long CLOSE_SECONDS = 2;
 
   /** The machine, as the session's orders reach it. Called on the loop thread; returns at once. */
@@ -70,6 +71,8 @@ public final class FtNode implements AutoCloseable {
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("arbiter").factory());
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
+  private final Resyncs resyncs = new Resyncs();
+  private volatile @Nullable InetSocketAddress backup;
   private @Nullable Vm vm;
 
   // Loop thread only.
@@ -116,7 +119,7 @@ public final class FtNode implements AutoCloseable {
    *
    * @throws IOException when there is no such backup, or the disk refuses; one line
    */
-  public void protect(InetSocketAddress backup) throws IOException, InterruptedException {
+  public void protect(InetSocketAddress with) throws IOException, InterruptedException {
     Future<?> asked =
         blocking.submit(
             () -> {
@@ -126,7 +129,8 @@ public final class FtNode implements AutoCloseable {
               }
               arbiter.enter(new Claimant(now.vm(), now.epoch() + 1, Claimant.Side.PRIMARY));
               Incoming incoming = new Incoming();
-              PeerLink to = connect(backup, incoming, now);
+              PeerLink to = connect(with, incoming, now);
+              backup = with;
               network.loop().execute(() -> connected(to, incoming));
               return null;
             });
@@ -137,10 +141,10 @@ public final class FtNode implements AutoCloseable {
     }
   }
 
-  private PeerLink connect(InetSocketAddress backup, Incoming incoming, FtStatus before)
+  private PeerLink connect(InetSocketAddress to, Incoming incoming, FtStatus before)
       throws IOException, InterruptedException {
     try {
-      return network.connect(backup, connectMillis, incoming);
+      return network.connect(to, connectMillis, incoming);
     } catch (IOException e) {
       if (before.epoch() == 0) {
         // This VM never had a pair, so the disk is not its own yet.
@@ -339,7 +343,35 @@ public final class FtNode implements AutoCloseable {
         }
       }
       case FtAction.Halt halt -> machine.halt(halt.reason());
+      case FtAction.Resync _ -> resync(machine);
       case FtAction.Note note -> machine.note(note.text());
+    }
+  }
+
+  private void resync(Vm machine) {
+    InetSocketAddress to = backup;
+    if (to == null || !resyncs.mayTry(System.nanoTime())) {
+      machine.note("no resync: the backup has diverged too often; see lockstep protect");
+      return;
+    }
+    // It has to take its machine apart first.
+    Runnable again =
+        () ->
+            Thread.ofVirtual()
+                .start(
+                    () -> {
+                      try {
+                        protect(to);
+                      } catch (IOException e) {
+                        machine.note("no resync: " + e.getMessage());
+                      } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                      }
+                    });
+    ScheduledFuture<?> planned =
+        network.loop().schedule(again, RESYNC_MILLIS, TimeUnit.MILLISECONDS);
+    if (planned.isCancelled()) {
+      machine.note("no resync: this side is closed");
     }
   }
 

@@ -453,6 +453,9 @@ public final class FtSession {
         actions.add(new FtAction.CutLog());
         actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
         note("the backup left (" + bye.reason() + "); runs unprotected");
+        if (bye.why() == Leaving.DIVERGED) {
+          actions.add(new FtAction.Resync());
+        }
       }
       case RECEIVING -> pairingFailed("the primary left: " + bye.reason());
       case FOLLOWING -> {

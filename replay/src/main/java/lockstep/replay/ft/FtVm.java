@@ -67,6 +67,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final CompletableFuture<End> over = new CompletableFuture<>();
 
   private volatile @Nullable VcpuHandle handle;
+  private volatile @Nullable Thread vcpu;
   private volatile boolean stopping;
 
   /** Whether the machine runs, so that a task must stop it first. */
@@ -210,6 +211,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
                     over.completeExceptionally(e);
                   }
                 });
+    vcpu = thread;
     VcpuHandle now = new VcpuHandle(on.kick(), thread);
     handle = now;
     queue.wakeWith(now::kick);
@@ -402,6 +404,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         .start(
             () -> {
               try {
+                // One machine at a time: an earlier one may still be on its way out.
+                Thread earlier = vcpu;
+                if (earlier != null) {
+                  earlier.join();
+                }
                 Machine restored = now.restore();
                 launch(() -> followToTheEnd(now, restored), restored);
                 node.restored(self);
@@ -460,7 +467,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     if (lost != null) {
       return new End.Halted(lost);
     }
-    following = null;
     return node.status().state() == FtSession.State.WAITING ? null : new End.Elsewhere(reason);
   }
 

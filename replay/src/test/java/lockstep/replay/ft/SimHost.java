@@ -285,8 +285,8 @@ final class SimHost {
               });
       case FtAction.Disconnect _ -> disconnect();
       case FtAction.Halt _ -> running = false;
-      case FtAction.Note _ -> {
-        // For people.
+      case FtAction.Resync _, FtAction.Note _ -> {
+        // For people; and no replay goes astray here.
       }
     }
   }
