@@ -97,6 +97,15 @@ final class MachineAccess implements StoppedMachine {
   }
 
   @Override
+  public void untrackDirtyPages() throws SysException {
+    Optional<DirtyPages.Asker> earlier = dirty;
+    dirty = Optional.empty();
+    if (earlier.isPresent()) {
+      earlier.get().close();
+    }
+  }
+
+  @Override
   public void takeDirtyPages(PageSink sink) throws SysException {
     loop.completeInstruction();
     DirtyPages.Asker asker =

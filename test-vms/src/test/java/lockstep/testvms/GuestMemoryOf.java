@@ -16,47 +16,52 @@ final class GuestMemoryOf {
   private static final Pattern MAPPING =
       Pattern.compile("^([0-9a-f]+)-([0-9a-f]+) rw-p 00000000 00:00 0\\s*$");
 
-  private final long pid;
-  private final List<Long> starts;
-  private final int sizeBytes;
+  /** The kernel shows neighbours as one mapping. */
+  private static final int NEIGHBOURS_BYTES = 16 << 20;
 
-  private GuestMemoryOf(long pid, List<Long> starts, int sizeBytes) {
+  private record Mapping(long start, int sizeBytes) {}
+
+  private final long pid;
+  private final List<Mapping> mappings = new ArrayList<>();
+
+  private GuestMemoryOf(long pid) {
     this.pid = pid;
-    this.starts = starts;
-    this.sizeBytes = sizeBytes;
   }
 
-  /** All that may be the memory of a guest of this size. */
-  static GuestMemoryOf process(long pid, int sizeBytes) throws IOException {
-    List<Long> starts = new ArrayList<>();
+  /** All that may hold the memory of a guest of this size. */
+  static GuestMemoryOf process(long pid, int guestBytes) throws IOException {
+    GuestMemoryOf memory = new GuestMemoryOf(pid);
     for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/maps"))) {
       Matcher mapping = MAPPING.matcher(line);
       if (mapping.matches()) {
         long start = Long.parseUnsignedLong(mapping.group(1), 16);
-        if (Long.parseUnsignedLong(mapping.group(2), 16) - start == sizeBytes) {
-          starts.add(start);
+        long size = Long.parseUnsignedLong(mapping.group(2), 16) - start;
+        if (size >= guestBytes && size <= guestBytes + NEIGHBOURS_BYTES) {
+          memory.mappings.add(new Mapping(start, (int) size));
         }
       }
     }
-    return new GuestMemoryOf(pid, starts, sizeBytes);
+    return memory;
   }
 
-  /** Replaces the first place that holds a text. */
+  /** Replaces a text wherever it is. */
   void change(String from, String to) throws IOException {
+    int changed = 0;
     try (RandomAccessFile memory = new RandomAccessFile("/proc/" + pid + "/mem", "rw")) {
-      byte[] content = new byte[sizeBytes];
-      for (long start : starts) {
-        memory.seek(start);
+      for (Mapping mapping : mappings) {
+        byte[] content = new byte[mapping.sizeBytes()];
+        memory.seek(mapping.start());
         memory.readFully(content);
-        int at = new String(content, ISO_8859_1).indexOf(from);
-        if (at >= 0) {
-          memory.seek(start + at);
+        String text = new String(content, ISO_8859_1);
+        for (int at = text.indexOf(from); at >= 0; at = text.indexOf(from, at + 1)) {
+          memory.seek(mapping.start() + at);
           memory.write(to.getBytes(ISO_8859_1));
-          return;
+          changed++;
         }
       }
     }
-    throw new IOException(
-        "'%s' is in none of %d mappings of %d bytes".formatted(from, starts.size(), sizeBytes));
+    if (changed == 0) {
+      throw new IOException("'%s' is in none of %s".formatted(from, mappings));
+    }
   }
 }

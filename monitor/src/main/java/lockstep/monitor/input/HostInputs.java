@@ -1,6 +1,8 @@
 package lockstep.monitor.input;
 
+import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +20,7 @@ public final class HostInputs implements GuestClock {
 
   private final InputQueue queue;
   private final WakeTimer wakeTimer;
+  private final ArrayDeque<ExternalInput> givenBack = new ArrayDeque<>();
   private final long[] deadlineNanos;
   private final long originHostNanos;
   private long nextDeadlineNanos = TimerPort.NEVER;
@@ -41,9 +44,15 @@ public final class HostInputs implements GuestClock {
     return System.nanoTime() - originHostNanos;
   }
 
+  /** Takes inputs back that were not applied; they are due at once, in this order. */
+  public void giveBack(Collection<ExternalInput> inputs) {
+    givenBack.addAll(inputs);
+  }
+
   /** Takes the oldest queued input, else the first expired timer, or null when none is due. */
   public @Nullable ExternalInput due() {
-    ExternalInput queued = queue.poll();
+    ExternalInput earlier = givenBack.poll();
+    ExternalInput queued = earlier != null ? earlier : queue.poll();
     if (queued != null || nextDeadlineNanos == TimerPort.NEVER) {
       return queued;
     }

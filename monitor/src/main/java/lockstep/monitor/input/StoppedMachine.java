@@ -35,6 +35,9 @@ public interface StoppedMachine {
   /** From now on the pages that the guest writes are remembered for {@link #takeDirtyPages}. */
   void trackDirtyPages() throws SysException;
 
+  /** No longer, because remembering them costs. */
+  void untrackDirtyPages() throws SysException;
+
   /** Hands over every page written since the last call, or since tracking began. */
   void takeDirtyPages(PageSink sink) throws SysException;
 

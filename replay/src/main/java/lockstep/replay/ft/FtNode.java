@@ -37,6 +37,9 @@ public final class FtNode implements AutoCloseable {
     /** Primary: copy the state into the stream and record into it from there. */
     void startLog(LogStream stream);
 
+    /** Primary: nobody follows any more; the log goes nowhere. */
+    void cutLog();
+
     /** Backup: become what the pipe brings; then {@link FtNode#restored}. */
     void follow(Claimant self, FramePipe pipe);
 
@@ -322,6 +325,7 @@ public final class FtNode implements AutoCloseable {
       case FtAction.CutLog _ -> {
         if (stream != null) {
           stream.cut();
+          machine.cutLog();
         }
       }
       case FtAction.Receive receive -> receive(receive.hello(), machine);

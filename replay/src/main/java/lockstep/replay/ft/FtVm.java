@@ -59,7 +59,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final OutputGate gate;
   private final OutputPump pump;
   private final DiskSink medium;
-  private final RecordOptions options;
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue();
   private final KickTimer timer = new KickTimer(this::kick);
@@ -81,10 +80,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   // vCPU thread only.
   private @Nullable Machine machine;
   private @Nullable HostInputs host;
-  private @Nullable Recorder recorder;
-  private @Nullable PrimaryLog log;
-  private @Nullable StateTransfer transfer;
   private final Roles roles;
+  private final Protecting protecting;
   private final RoleSwitch doors;
 
   /**
@@ -105,11 +102,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     this.node = node;
     this.gate = gate;
     this.medium = medium;
-    this.options = options;
     this.notes = notes;
     this.roles = new Roles(gate, medium);
     this.doors = new RoleSwitch(roles.live(new HostInputs(queue, Recorder.TIMERS, 0, timer)));
     this.pump = new OutputPump(gate, console, medium, node::released, notes);
+    this.protecting =
+        new Protecting(options, doors, roles, this::standing, this::ask, this::copied);
   }
 
   /** The way in for console bytes and disk completions. */
@@ -225,7 +223,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         over.complete(end);
       }
     } finally {
-      abandonTransfer();
+      protecting.abandon();
       // The vCPU is about to go: nobody may kick it any more.
       handle = null;
       queue.wakeWith(() -> {});
@@ -256,12 +254,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   private End ended(Machine on, RunResult result) throws SysException, InterruptedException {
-    Recorder recording = recorder;
-    PrimaryLog to = log;
-    if (recording != null && to != null) {
-      recording.finish(on.position(), result);
-      to.sendAll();
-    }
+    protecting.guestEnded(on, result);
     drain();
     String lost = halted;
     if (lost != null) {
@@ -317,10 +310,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   public void handOver() {
     ask(
         () -> {
-          PrimaryLog to = log;
-          if (to != null) {
-            to.sendAll();
-          }
+          protecting.sendAll();
           drain();
           node.tell(new FtEvent.HandOver());
           node.settle();
@@ -335,45 +325,28 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public void startLog(LogStream stream) {
-    ask(() -> transfer(stream));
+    ask(() -> protecting.begin(stream, current(), inputs()));
   }
 
-  private void transfer(LogStream stream) throws Exception {
-    abandonTransfer();
-    StateTransfer next =
-        new StateTransfer(
-            current(),
-            inputs(),
-            stream,
-            options,
-            Optional.ofNullable(recorder),
-            () -> {
-              drain();
-              gate.restart();
-              return null;
-            },
-            this::ask,
-            this::record,
-            report -> {
-              lastTransfer = Optional.of(report);
-              notes.accept(report.toString());
-            },
-            reason -> node.tell(new FtEvent.PairingFailed(reason)));
-    transfer = next;
-    next.start();
+  /** Recording costs, and nobody reads the log any more. */
+  @Override
+  public void cutLog() {
+    ask(() -> protecting.end(current()));
   }
 
-  private void record(StateTransfer.Log begun) {
-    recorder = begun.recorder();
-    log = begun.entries();
-    doors.become(roles.recorded(begun.recorder(), begun.entries()));
+  /** What was shown so far is counted from before the log that begins now. */
+  private void standing() throws InterruptedException {
+    drain();
+    gate.restart();
   }
 
-  private void abandonTransfer() throws Exception {
-    StateTransfer now = transfer;
-    transfer = null;
-    if (now != null) {
-      now.abandon();
+  private void copied(StateTransfer.Outcome outcome) {
+    switch (outcome) {
+      case StateTransfer.Report report -> {
+        lastTransfer = Optional.of(report);
+        notes.accept(report.toString());
+      }
+      case StateTransfer.Failed failed -> node.tell(new FtEvent.PairingFailed(failed.reason()));
     }
   }
 

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.function.Consumer;
 import lockstep.monitor.Machine;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.StateCopy;
@@ -40,8 +39,11 @@ public final class StateTransfer {
   /** A round that leaves more than this part of the one before is not worth another. */
   private static final double SHRINKS = 0.9;
 
-  /** Where the log goes on. vCPU thread. */
-  record Log(Recorder recorder, PrimaryLog entries) {}
+  /** How it ended. */
+  public sealed interface Outcome {}
+
+  /** The pair is not formed. */
+  public record Failed(String reason) implements Outcome {}
 
   /**
    * How it went.
@@ -52,7 +54,8 @@ public final class StateTransfer {
    * @param nanos from beginning to end
    * @param stoodNanos of that the guest stood still
    */
-  public record Report(int rounds, long memoryBytes, long sentBytes, long nanos, long stoodNanos) {
+  public record Report(int rounds, long memoryBytes, long sentBytes, long nanos, long stoodNanos)
+      implements Outcome {
     @Override
     public String toString() {
       return "state of %d MiB copied in %d rounds, %d ms, %d KiB sent; the guest stood for %.1f ms"
@@ -66,48 +69,31 @@ public final class StateTransfer {
   private final LogStream stream;
   private final EntryFramer framer;
   private final RecordOptions options;
-  private final Optional<Recorder> earlier;
-  private final Callable<?> atStop;
+  private final Protecting owner;
   private final VcpuTask.Taker vcpu;
-  private final Consumer<Log> begun;
-  private final Consumer<Report> done;
   private final OutputStream out;
   private final Thread thread;
   private final long startNanos = System.nanoTime();
   private volatile boolean abandoned;
   private @Nullable StateCopy copy;
 
-  /**
-   * Begins; vCPU thread.
-   *
-   * @param earlier who recorded the same machine before, and may hold inputs
-   * @param atStop what is to be done when the guest stands, before the log begins
-   * @param begun hears, while the guest stands, that the log has begun
-   * @param failed hears that there will be none
-   */
+  /** One for a stream that nothing was written to; {@link #start} begins. */
   StateTransfer(
       Machine machine,
       HostInputs inputs,
       LogStream stream,
       RecordOptions options,
-      Optional<Recorder> earlier,
-      Callable<?> atStop,
-      VcpuTask.Taker vcpu,
-      Consumer<Log> begun,
-      Consumer<Report> done,
-      Consumer<String> failed) {
+      Protecting owner,
+      VcpuTask.Taker vcpu) {
     this.machine = machine;
     this.inputs = inputs;
     this.stream = stream;
     this.framer = new EntryFramer(stream);
     this.options = options;
-    this.earlier = earlier;
-    this.atStop = atStop;
+    this.owner = owner;
     this.vcpu = vcpu;
-    this.begun = begun;
-    this.done = done;
     this.out = new BufferedOutputStream(output(), BUFFER_BYTES);
-    this.thread = Thread.ofPlatform().name("state").unstarted(() -> run(failed));
+    this.thread = Thread.ofPlatform().name("state").unstarted(this::run);
   }
 
   /** On the vCPU thread. */
@@ -130,15 +116,14 @@ public final class StateTransfer {
     };
   }
 
-  private void run(Consumer<String> failed) {
+  private void run() {
     try {
-      Report report = transfer(copy());
-      done.accept(report);
+      owner.copied(transfer(copy()));
     } catch (InterruptedException | java.io.InterruptedIOException e) {
       // Abandoned; whoever did it knows why.
     } catch (Exception e) {
       if (!stream.isCut()) {
-        failed.accept("the state was not copied: " + e.getMessage());
+        owner.copied(new Failed("the state was not copied: " + e.getMessage()));
       }
       vcpu.ask(this::closeCopy);
     }
@@ -168,17 +153,16 @@ public final class StateTransfer {
   /** The guest stands: the rest, and from here on the log. Returns how long it stood, ns. */
   private long finish(StateCopy from) throws Exception {
     long stopNanos = System.nanoTime();
-    atStop.call();
+    owner.stands();
     long now = inputs.nowNanos();
     PrimaryLog entries = new PrimaryLog(framer);
     Recorder recorder = new Recorder(inputs, now, entries, framer::flush, options);
-    earlier.ifPresent(recorder::goOnFrom);
     Optional<RunResult> ended = from.finish(new SavedInputs(now, List.of()));
     if (ended.isPresent()) {
       throw new IOException("the guest has ended");
     }
     out.flush();
-    begun.accept(new Log(recorder, entries));
+    owner.logBegins(recorder, entries);
     closeCopy();
     return System.nanoTime() - stopNanos;
   }

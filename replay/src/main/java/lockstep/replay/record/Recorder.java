@@ -188,9 +188,15 @@ public final class Recorder implements InputSource {
     }
   }
 
-  /** Goes on where another recorder of the same machine stopped: what it held comes first. */
-  public void goOnFrom(Recorder earlier) {
-    held.addAll(earlier.held);
+  /**
+   * Ends the recording of a machine that lives on: what is held back goes to whoever takes the live
+   * inputs next. Between two runs, on the same thread.
+   */
+  public void release(VcpuPosition position) throws SysException {
+    host.giveBack(held);
+    held.clear();
+    host.armTimer(DELAY_TIMER, TimerPort.NEVER);
+    position.machine().untrackDirtyPages();
   }
 
   /** At a point that a replay finds again. */

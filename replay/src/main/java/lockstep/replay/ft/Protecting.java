@@ -1,0 +1,114 @@
+package lockstep.replay.ft;
+
+import java.util.function.Consumer;
+import lockstep.monitor.Machine;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.Recorder;
+import lockstep.sys.SysException;
+import org.jspecify.annotations.Nullable;
+
+/** The primary's side of a machine: the state on its way, and the log after it. vCPU thread. */
+final class Protecting {
+  /** What is to be done when the guest stands, before a log begins. */
+  interface Standing {
+    void run() throws InterruptedException;
+  }
+
+  private final RecordOptions options;
+  private final RoleSwitch doors;
+  private final Roles roles;
+  private final Standing standing;
+  private final VcpuTask.Taker vcpu;
+  private final Consumer<StateTransfer.Outcome> outcome;
+  private @Nullable HostInputs inputs;
+  private @Nullable Recorder recorder;
+  private @Nullable PrimaryLog log;
+  private @Nullable StateTransfer transfer;
+
+  /**
+   * A machine without a backup.
+   *
+   * @param outcome hears of every transfer's end, on a thread of its own
+   */
+  Protecting(
+      RecordOptions options,
+      RoleSwitch doors,
+      Roles roles,
+      Standing standing,
+      VcpuTask.Taker vcpu,
+      Consumer<StateTransfer.Outcome> outcome) {
+    this.options = options;
+    this.doors = doors;
+    this.roles = roles;
+    this.standing = standing;
+    this.vcpu = vcpu;
+    this.outcome = outcome;
+  }
+
+  /** Begins to copy the state; the log begins when that is done. */
+  void begin(LogStream stream, Machine machine, HostInputs live) throws Exception {
+    abandon();
+    end(machine);
+    inputs = live;
+    StateTransfer next = new StateTransfer(machine, live, stream, options, this, vcpu);
+    transfer = next;
+    next.start();
+  }
+
+  /** The guest stands and the state is whole but for its last part. */
+  void stands() throws InterruptedException {
+    standing.run();
+  }
+
+  /** The state is whole: from here on the log. */
+  void logBegins(Recorder from, PrimaryLog to) {
+    recorder = from;
+    log = to;
+    doors.become(roles.recorded(from, to));
+  }
+
+  /** Any thread. */
+  void copied(StateTransfer.Outcome how) {
+    outcome.accept(how);
+  }
+
+  /** Sends all of the log that there is. */
+  void sendAll() {
+    PrimaryLog to = log;
+    if (to != null) {
+      to.sendAll();
+    }
+  }
+
+  /** The log's last entries. */
+  void guestEnded(Machine machine, RunResult result) throws SysException {
+    Recorder from = recorder;
+    if (from != null) {
+      from.finish(machine.position(), result);
+      sendAll();
+    }
+  }
+
+  /** No log any more: the machine lives on as one that never had a backup. */
+  void end(Machine machine) throws SysException {
+    Recorder from = recorder;
+    HostInputs live = inputs;
+    recorder = null;
+    log = null;
+    if (from != null && live != null) {
+      from.release(machine.position());
+      doors.become(roles.live(live));
+    }
+  }
+
+  /** Ends a transfer that has not ended; nobody reads the machine's memory afterwards. */
+  void abandon() throws Exception {
+    StateTransfer now = transfer;
+    transfer = null;
+    if (now != null) {
+      now.abandon();
+    }
+  }
+}
