@@ -1,0 +1,291 @@
+package lockstep.storage.iscsi;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.Writer;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.List;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.Arbiter.Verdict;
+import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.Claimant.Side;
+import lockstep.storage.scsi.PersistentReserve;
+import lockstep.storage.scsi.ScsiArbiter;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Who gets a disk with persistent reservations, and that the loser cannot write it. */
+class ScsiArbiterTest {
+  private static final String VM = "00112233445566778899aabbccddeeff";
+  private static final String OTHER_VM = "ffeeddccbbaa99887766554433221100";
+  private static final int IMAGE_BYTES = 1 << 20;
+  private static final int RACES = 50;
+  private static final int MANY_RACES = 1_000;
+
+  @TempDir private Path directory = Path.of("");
+  private Path image = Path.of("");
+  private Tgtd tgtd;
+
+  @BeforeEach
+  void start() throws Exception {
+    image = directory.resolve("disk.img");
+    try (FileChannel file =
+        FileChannel.open(image, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      file.write(ByteBuffer.wrap(new byte[1]), IMAGE_BYTES - 1);
+    }
+    tgtd = Tgtd.start(image);
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    if (tgtd != null) {
+      tgtd.close();
+    }
+  }
+
+  private static Claimant claimant(String vm, long epoch, Side side) {
+    return new Claimant(vm, epoch, side);
+  }
+
+  /** A host: its session, disk and arbiter. */
+  private static final class Host implements AutoCloseable {
+    private final IscsiSession session;
+    private final IscsiDisk disk;
+    private final ScsiArbiter arbiter;
+
+    Host(IscsiAddress address) throws IOException {
+      session = IscsiSession.open(address, IscsiTimes.USUAL);
+      arbiter = new ScsiArbiter(session, PersistentReserve.Type.WRITE_EXCLUSIVE, 5_000);
+      session.greeting(arbiter::restore);
+      disk = IscsiDisk.open(session);
+    }
+
+    BlockResult write(int block) throws Exception {
+      return IscsiDiskTest.carryOut(
+          disk, new BlockRequest.Write(1, block * 4096L, Bytes.copyOf(new byte[4096]), false));
+    }
+
+    Verdict claim(Claimant self) {
+      Arbiter.Ruling ruling = arbiter.claim(self);
+      System.out.println("ScsiArbiterTest: " + self.side() + " " + ruling);
+      return ruling.verdict();
+    }
+
+    @Override
+    public void close() throws IOException {
+      arbiter.close();
+      session.close();
+    }
+  }
+
+  private Host host(String name) throws IOException {
+    return new Host(tgtd.address(1, "?initiator=iqn.2026-11.dev.lockstep.test:" + name));
+  }
+
+  @Test
+  void firstToClaimWinsForEverAndTheOtherIsRefusedByTheDisk() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (Host one = host("one");
+        Host two = host("two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      assertInstanceOf(BlockResult.Done.class, one.write(0));
+      assertInstanceOf(BlockResult.Fenced.class, two.write(0), "a backup that follows wrote");
+      for (int i = 0; i < 3; i++) {
+        assertEquals(Verdict.WON, two.claim(backup));
+        assertEquals(Verdict.LOST, one.claim(primary));
+      }
+      assertInstanceOf(BlockResult.Fenced.class, one.write(0));
+      assertInstanceOf(BlockResult.Done.class, two.write(0));
+      Claimant second = claimant(VM, 2, Side.PRIMARY);
+      two.arbiter.enter(second);
+      one.arbiter.enter(second.peer());
+      assertEquals(Verdict.LOST, one.claim(primary), "an old epoch");
+      assertEquals(Verdict.WON, two.claim(second));
+      assertEquals(Verdict.LOST, one.claim(second.peer()));
+      assertInstanceOf(BlockResult.Done.class, two.write(0));
+      assertThrows(IOException.class, () -> one.arbiter.enter(primary), "an old epoch");
+      two.arbiter.leave(second);
+      assertEquals(
+          List.of(),
+          new lockstep.storage.scsi.Reservations(
+                  two.session, PersistentReserve.Type.WRITE_EXCLUSIVE, 5_000)
+              .keys()
+              .keys());
+    }
+  }
+
+  @Test
+  void diskOfLivingVmIsRefusedAndThatOfDeadOneTaken() throws Exception {
+    Claimant first = claimant(VM, 1, Side.PRIMARY);
+    Claimant stranger = claimant(OTHER_VM, 1, Side.PRIMARY);
+    try (Host two = host("two")) {
+      try (Host one = host("one")) {
+        one.arbiter.enter(first);
+        IOException refused = assertThrows(IOException.class, () -> two.arbiter.enter(stranger));
+        assertTrue(String.valueOf(refused.getMessage()).contains("in use"), refused.toString());
+        assertThrows(IOException.class, () -> two.arbiter.enter(stranger.peer()));
+      }
+      two.arbiter.enter(stranger);
+      assertEquals(Verdict.LOST, two.claim(first.peer()));
+    }
+  }
+
+  @Test
+  void connectionThatBreaksCostsNeitherDiskNorVerdict() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (CuttingProxy near = new CuttingProxy(tgtd.port());
+        CuttingProxy far = new CuttingProxy(tgtd.port());
+        Host one = new Host(Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one"));
+        Host two = new Host(Tgtd.address(far.port(), 1, "?initiator=iqn.2026-11.dev:two"))) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      near.cut(false);
+      far.cut(false);
+      assertInstanceOf(BlockResult.Done.class, one.write(0), "after its own reconnect");
+      assertInstanceOf(BlockResult.Fenced.class, two.write(0));
+      near.cut(true);
+      assertEquals(Verdict.WON, two.claim(backup));
+      far.cut(false);
+      assertInstanceOf(BlockResult.Done.class, two.write(1), "the winner, reconnected");
+      assertEquals(Verdict.WON, two.claim(backup));
+      near.cut(false);
+      assertInstanceOf(BlockResult.Fenced.class, one.write(2), "the loser, back again");
+      assertEquals(Verdict.LOST, one.claim(primary));
+      far.cut(true);
+      Claimant second = claimant(VM, 2, Side.PRIMARY);
+      assertEquals(Verdict.LOST, one.claim(second.peer()), "no such pair yet");
+    }
+  }
+
+  @Test
+  void targetThatForgetsGivesNoVerdictUntilItsWriterIsBack() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (CuttingProxy near = new CuttingProxy(tgtd.port());
+        Host one = new Host(Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one"));
+        Host two = host("two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      near.cut(true);
+      tgtd.kill();
+      tgtd.restart();
+      assertEquals(Verdict.UNKNOWN, two.claim(backup), "it may have been decided before");
+      near.cut(false);
+      assertInstanceOf(BlockResult.Done.class, one.write(0));
+      assertEquals(Verdict.WON, two.claim(backup));
+      assertInstanceOf(BlockResult.Fenced.class, one.write(0));
+    }
+  }
+
+  @Test
+  void oneOfTwoProcessesWinsEachRaceAndTheOtherWritesNothingMore() throws Exception {
+    race(RACES);
+  }
+
+  @Test
+  @Tag("long")
+  void oneOfTwoProcessesWinsEachOfManyRaces() throws Exception {
+    race(MANY_RACES);
+  }
+
+  /** A process at the other end of two pipes. */
+  private static final class Side2 implements AutoCloseable {
+    private final Process process;
+    private final BufferedReader in;
+    private final Writer out;
+
+    Side2(IscsiAddress address, String initiator, Side side) throws IOException {
+      process =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "--enable-native-access=ALL-UNNAMED",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  RaceSide.class.getName(),
+                  "//%s/%s/1?initiator=%s".formatted(address.portal(), address.target(), initiator),
+                  side.name())
+              .redirectError(ProcessBuilder.Redirect.INHERIT)
+              .start();
+      in = process.inputReader(UTF_8);
+      out = process.outputWriter(UTF_8);
+    }
+
+    void tell(String line) throws IOException {
+      out.write(line + "\n");
+      out.flush();
+    }
+
+    String answer() throws IOException {
+      String line = in.readLine();
+      return line == null ? "nothing" : line;
+    }
+
+    String ask(String line) throws IOException {
+      tell(line);
+      return answer();
+    }
+
+    @Override
+    public void close() throws IOException {
+      process.destroyForcibly().onExit().join();
+      in.close();
+    }
+  }
+
+  private void race(int rounds) throws Exception {
+    int[] won = new int[2];
+    try (Side2 one = new Side2(tgtd.address(1, ""), "iqn.2026-11.dev:one", Side.PRIMARY);
+        Side2 two = new Side2(tgtd.address(1, ""), "iqn.2026-11.dev:two", Side.BACKUP)) {
+      for (int round = 1; round <= rounds; round++) {
+        assertEquals("entered", one.ask("enter " + round));
+        assertEquals("entered", two.ask("enter " + round));
+        long at = System.currentTimeMillis() + 5;
+        // The primary needs one command for what the backup does with two.
+        one.tell("claim " + round + " " + (at + (round % 3)));
+        two.tell("claim " + round + " " + at);
+        List<String> verdicts = List.of(one.answer(), two.answer());
+        String shown = "round " + round + ": " + verdicts;
+        assertTrue(verdicts.contains("WON") && verdicts.contains("LOST"), shown);
+        boolean first = verdicts.get(0).equals("WON");
+        won[first ? 0 : 1]++;
+        byte[] before = first ? new byte[0] : firstBlocks();
+        assertEquals("accepted 0 fenced 16", (first ? two : one).ask("write " + round), shown);
+        if (!first) {
+          assertArrayEquals(before, firstBlocks(), shown + ": the loser has changed the disk");
+        }
+        assertEquals("accepted 16 fenced 0", (first ? one : two).ask("write " + round), shown);
+        assertEquals("left", (first ? two : one).ask("leave " + round));
+        assertEquals("left", (first ? one : two).ask("leave " + round));
+      }
+    }
+    System.out.printf(
+        "ScsiArbiterTest: %d races, %d won by the primary, %d by the backup%n",
+        rounds, won[0], won[1]);
+    assertTrue(won[0] > 0 && won[1] > 0, Arrays.toString(won));
+  }
+
+  private byte[] firstBlocks() throws IOException {
+    return Arrays.copyOf(Files.readAllBytes(image), 8 * RaceSide.BLOCK);
+  }
+}
