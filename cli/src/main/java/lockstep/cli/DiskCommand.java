@@ -123,13 +123,15 @@ final class DiskCommand implements Runnable {
         row("block", geometry.blockBytes() + " bytes");
         row("read-only", geometry.readOnly() ? "yes" : "no");
         row("discard", geometry.canDiscard() ? "yes" : "no");
+        if (disk instanceof BlockDisk device) {
+          row("full block", device.physicalBlockBytes() + " bytes");
+          row("engine", device.engine());
+        } else if (disk instanceof FileDisk file) {
+          row("engine", file.engine());
+        }
         switch (spec) {
           case DiskSpec.File file -> lease(file.path());
           case DiskSpec.Device _ -> {
-            if (disk instanceof BlockDisk device) {
-              row("full block", device.physicalBlockBytes() + " bytes");
-              row("engine", device.engine());
-            }
             row("arbitration", "none on a block device yet; a pair needs --arbiter file:PATH");
           }
         }

@@ -13,7 +13,7 @@ import lockstep.storage.ffi.disk.Medium;
 import lockstep.sys.SysException;
 
 /** What disks behind a descriptor of this kernel have in common: checks, bounds, the end. */
-abstract sealed class NativeDisk implements BlockDevice permits BlockDisk {
+abstract sealed class NativeDisk implements BlockDevice permits BlockDisk, FileDisk {
   /** Enough to keep a device busy; a guest's queue has room for 128 requests. */
   static final int DEPTH = 32;
 

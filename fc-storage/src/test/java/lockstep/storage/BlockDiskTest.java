@@ -27,6 +27,7 @@ import lockstep.monitor.block.Geometry;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.RingEngine;
+import lockstep.testing.LoopDevice;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -1,31 +1,58 @@
 package lockstep.storage;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.Geometry;
 import lockstep.monitor.state.Bytes;
+import lockstep.storage.ffi.disk.DiskEngine;
+import lockstep.storage.ffi.disk.RingEngine;
+import lockstep.testing.SmallFileSystem;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** A disk that is a file. */
+/** A disk that is a file; with each engine. */
+@ParameterizedClass
+@EnumSource(DiskEngine.Kind.class)
 class FileDiskTest {
   private static final int SIZE_BYTES = 1 << 20;
 
   @TempDir private Path directory = Path.of("");
+
+  @Parameter private DiskEngine.Kind kind = DiskEngine.Kind.THREADS;
+
+  @BeforeEach
+  void engineIsThere() {
+    Optional<String> refusal =
+        kind == DiskEngine.Kind.IO_URING ? RingEngine.refusal() : Optional.empty();
+    assumeTrue(refusal.isEmpty(), () -> "no io_uring here: " + refusal.orElse(""));
+  }
+
+  private FileDisk open(Path path) throws IOException {
+    return FileDisk.open(path, medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH));
+  }
 
   private Path image() throws IOException {
     Path path = directory.resolve("disk.img");
@@ -45,7 +72,7 @@ class FileDiskTest {
     byte[] expected = new byte[SIZE_BYTES];
     long seed = System.nanoTime();
     Random random = new Random(seed);
-    try (FileDisk disk = FileDisk.open(path)) {
+    try (FileDisk disk = open(path)) {
       for (int i = 0; i < 200; i++) {
         int length = 512 * (1 + random.nextInt(16));
         int offset = 512 * random.nextInt((SIZE_BYTES - length) / 512);
@@ -68,13 +95,13 @@ class FileDiskTest {
 
   @Test
   void wrongRequestsAreRefusedAtOnce() throws Exception {
-    try (FileDisk disk = FileDisk.open(image())) {
+    try (FileDisk disk = open(image())) {
       for (BlockRequest wrong :
           new BlockRequest[] {
             new BlockRequest.Read(1, 1, 512),
             new BlockRequest.Read(1, 0, 100),
             new BlockRequest.Read(1, SIZE_BYTES, 512),
-            new BlockRequest.Discard(1, 0, 512)
+            new BlockRequest.Discard(1, 512, SIZE_BYTES)
           }) {
         assertThrows(IllegalArgumentException.class, () -> disk.submit(wrong, result -> {}));
       }
@@ -84,7 +111,7 @@ class FileDiskTest {
   @Test
   void fileThatShrinksUnderTheDiskFailsItsReads() throws Exception {
     Path path = image();
-    try (FileDisk disk = FileDisk.open(path)) {
+    try (FileDisk disk = open(path)) {
       try (FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE)) {
         file.truncate(4096);
       }
@@ -106,10 +133,92 @@ class FileDiskTest {
 
   @Test
   void closedDiskTakesNothing() throws Exception {
-    FileDisk disk = FileDisk.open(image());
+    FileDisk disk = open(image());
     disk.close();
     assertThrows(
         IllegalStateException.class, () -> disk.submit(new BlockRequest.Flush(1), result -> {}));
+  }
+
+  @Test
+  void discardMakesAHole() throws Exception {
+    Path path = image();
+    try (FileDisk disk = open(path)) {
+      assumeTrue(disk.geometry().canDiscard(), "no holes on the file system of " + path);
+      byte[] data = new byte[SIZE_BYTES];
+      Arrays.fill(data, (byte) 3);
+      result(disk, new BlockRequest.Write(1, 0, Bytes.copyOf(data), true));
+      long full = allocatedBytes(path);
+      assertInstanceOf(
+          BlockResult.Done.class, result(disk, new BlockRequest.Discard(2, 0, SIZE_BYTES / 2)));
+      assertEquals(
+          new BlockResult.Done(3, Bytes.copyOf(new byte[512])),
+          result(disk, new BlockRequest.Read(3, 4096, 512)));
+      assertEquals(
+          new BlockResult.Done(4, Bytes.copyOf(data, 0, 512)),
+          result(disk, new BlockRequest.Read(4, SIZE_BYTES / 2, 512)));
+      assertEquals(SIZE_BYTES, Files.size(path));
+      assertTrue(allocatedBytes(path) <= full - SIZE_BYTES / 2, full + " before");
+    }
+  }
+
+  /** As stat(1) counts; Java does not say it. */
+  private static long allocatedBytes(Path path) throws Exception {
+    Process stat = new ProcessBuilder("stat", "--format=%b", path.toString()).start();
+    return Long.parseLong(new String(stat.getInputStream().readAllBytes(), US_ASCII).strip()) * 512;
+  }
+
+  @Test
+  void fullFileSystemFailsWritesAndLosesNothing() throws Exception {
+    try (SmallFileSystem small = SmallFileSystem.ofBytes(1 << 20)) {
+      Path path = small.directory().resolve("disk.img");
+      FileDisk.create(path, 4L << 20);
+      try (FileDisk disk = open(path)) {
+        byte[] chunk = new byte[64 << 10];
+        int written = 0;
+        BlockResult last = write(disk, written, chunk);
+        while (last instanceof BlockResult.Done) {
+          written++;
+          last = write(disk, written, chunk);
+        }
+        assertTrue(assertInstanceOf(BlockResult.Failed.class, last).reason().contains("ENOSPC"));
+        assertTrue(written > 8, written + " chunks");
+        assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Flush(1)));
+        for (int i = 0; i < written; i++) {
+          Arrays.fill(chunk, (byte) (i + 1));
+          assertEquals(
+              new BlockResult.Done(i, Bytes.copyOf(chunk)),
+              result(disk, new BlockRequest.Read(i, (long) i * chunk.length, chunk.length)));
+        }
+        // Room that is given back can be used again.
+        result(disk, new BlockRequest.Discard(1, 0, 2L * chunk.length));
+        assertInstanceOf(BlockResult.Done.class, write(disk, written, chunk));
+      }
+    }
+  }
+
+  private static BlockResult write(FileDisk disk, int number, byte[] chunk) throws Exception {
+    Arrays.fill(chunk, (byte) (number + 1));
+    return result(
+        disk,
+        new BlockRequest.Write(number, (long) number * chunk.length, Bytes.copyOf(chunk), false));
+  }
+
+  @Test
+  void fileThatNobodyMayWriteIsAReadOnlyDisk() throws Exception {
+    Path path = image();
+    Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("r--r--r--"));
+    try (FileDisk disk = open(path)) {
+      assertEquals(new Geometry(SIZE_BYTES, 512, true, false), disk.geometry());
+      assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Read(1, 0, 512)));
+      assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Flush(2)));
+      for (BlockRequest wrong :
+          new BlockRequest[] {
+            new BlockRequest.Write(3, 0, Bytes.copyOf(new byte[512]), false),
+            new BlockRequest.Discard(4, 0, 512)
+          }) {
+        assertThrows(IllegalArgumentException.class, () -> disk.submit(wrong, result -> {}));
+      }
+    }
   }
 
   @Test

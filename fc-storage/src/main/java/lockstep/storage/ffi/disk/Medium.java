@@ -62,6 +62,21 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard)
     return number(fd, block_h.BLKROGET, "BLKROGET") != 0;
   }
 
+  /**
+   * Whether a file's file system makes holes: asked behind its end, where none changes anything.
+   */
+  public static boolean canPunchHoles(Fd fd, long sizeBytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      return punch(Sys.errnoSlot(arena), fd, sizeBytes, PAGE_BYTES) == 0;
+    }
+  }
+
+  private static long punch(MemorySegment errnoSlot, Fd fd, long offset, long length) {
+    int mode = posix_h.FALLOC_FL_PUNCH_HOLE | posix_h.FALLOC_FL_KEEP_SIZE;
+    // Safe: no addresses.
+    return Sys.call(errnoSlot, posix_h.SYS_fallocate, fd.number(), mode, offset, length, 0, 0);
+  }
+
   private static int number(Fd fd, long request, String name) throws SysException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment number = arena.allocate(JAVA_LONG);
@@ -93,17 +108,7 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard)
     long length = request.lengthBytes();
     return switch (discard) {
       case NONE -> -posix_h.EOPNOTSUPP;
-      case PUNCH_HOLE ->
-          // Safe: no addresses.
-          Sys.call(
-              errnoSlot,
-              posix_h.SYS_fallocate,
-              fd.number(),
-              posix_h.FALLOC_FL_PUNCH_HOLE | posix_h.FALLOC_FL_KEEP_SIZE,
-              offset,
-              length,
-              0,
-              0);
+      case PUNCH_HOLE -> punch(errnoSlot, fd, offset, length);
       case BLOCK_DEVICE -> {
         try (Arena arena = Arena.ofConfined()) {
           MemorySegment range = arena.allocateFrom(JAVA_LONG, offset, length);

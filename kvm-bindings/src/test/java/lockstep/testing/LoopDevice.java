@@ -1,4 +1,4 @@
-package lockstep.storage;
+package lockstep.testing;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -15,7 +15,7 @@ import java.util.List;
  * A loop device of this kernel over a file. It is detached right after it was opened, which Linux
  * puts off until the last one closes it: even a killed test leaves none behind.
  */
-final class LoopDevice implements AutoCloseable {
+public final class LoopDevice implements AutoCloseable {
   private final Path path;
   private final FileChannel held;
 
@@ -25,7 +25,7 @@ final class LoopDevice implements AutoCloseable {
   }
 
   /** Attaches a file; where this host cannot, the test is skipped with the reason. */
-  static LoopDevice over(Path file, String... options) throws Exception {
+  public static LoopDevice over(Path file, String... options) throws Exception {
     assumeTrue(
         Files.isWritable(Path.of("/dev/loop-control")),
         "no loop devices: /dev/loop-control is missing or not ours");
@@ -57,7 +57,7 @@ final class LoopDevice implements AutoCloseable {
   }
 
   /** Where it is. */
-  Path path() {
+  public Path path() {
     return path;
   }
 
