@@ -6,8 +6,6 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
-import lockstep.monitor.block.BlockDevice;
-import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtVm;
 import picocli.CommandLine.Command;
@@ -24,7 +22,9 @@ import picocli.CommandLine.Spec;
     footer = {
       "  lockstep backup --listen 0.0.0.0:7000 --disk file:/shared/web.img",
       "  lockstep primary --guest linux --disk file:/shared/web.img --backup 192.0.2.7:7000"
-          + "     (on the other host)"
+          + "     (on the other host)",
+      "  lockstep backup --listen 0.0.0.0:7000 \\",
+      "      --disk iscsi://192.0.2.9/iqn.2026-11.com.example:web/1?chap=web.chap"
     },
     exitCodeList = {
       "0:the VM ended or was stopped, here or at the primary",
@@ -51,10 +51,9 @@ final class BackupCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    Arbiter arbiter = pair.arbiter();
-    Optional<BlockDevice> disk = pair.openDisk();
     FtVm.End end;
     try (Kvm kvm = Kvm.open();
+        PairDisk storage = pair.open();
         PairRun run =
             new PairRun(
                 pair.name("backup-" + listen.getPort()),
@@ -63,8 +62,7 @@ final class BackupCommand implements Callable<Integer> {
                 pair.insecure(),
                 FtSession.backup(pair.times()),
                 pair.times(),
-                arbiter,
-                disk,
+                storage,
                 PlacementWord.AUTO.options(
                     kvm, TimeUnit.MILLISECONDS.toNanos(MAX_INPUT_DELAY_MILLIS)),
                 this::say);

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
-import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.Geometry;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
@@ -13,6 +13,8 @@ import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileDisk;
 import lockstep.storage.FileLease;
+import lockstep.storage.SharedDisk;
+import lockstep.storage.iscsi.IscsiDisk;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -23,10 +25,19 @@ import picocli.CommandLine.Spec;
 /** {@code lockstep disk}: makes disks, shows them, and tries their arbitration by hand. */
 @Command(
     name = "disk",
-    description = "Make a disk, show it, or try its arbitration by hand.",
-    subcommands = {DiskCommand.Create.class, DiskCommand.Info.class, DiskCommand.Arbitrate.class},
+    description = "Make a disk, show it, probe what it guarantees, or try its arbitration by hand.",
+    subcommands = {
+      DiskCommand.Create.class,
+      DiskCommand.Info.class,
+      DiskProbeCommand.class,
+      DiskCommand.Arbitrate.class
+    },
     footerHeading = "%nExamples:%n",
-    footer = {"  lockstep disk create file:web.img --size 1G", "  lockstep disk info dev:/dev/sdb"})
+    footer = {
+      "  lockstep disk create file:web.img --size 1G",
+      "  lockstep disk info dev:/dev/sdb",
+      "  lockstep disk probe iscsi://192.0.2.9/iqn.2026-11.com.example:web/1"
+    })
 final class DiskCommand implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -42,19 +53,14 @@ final class DiskCommand implements Runnable {
   abstract static class Base implements Callable<Integer> {
     @Spec private CommandSpec spec = CommandSpec.create();
 
-    @Parameters(paramLabel = "SPEC", description = "The disk: file:PATH or dev:/dev/NAME.")
+    @Parameters(
+        paramLabel = "SPEC",
+        description =
+            "The disk: file:PATH, dev:/dev/NAME, or iscsi://HOST[:PORT]/TARGET/LUN[?chap=FILE].")
     private String disk = "";
 
     final DiskSpec disk() {
       return DiskOption.parse(spec, disk);
-    }
-
-    /** The image, where only an image will do. */
-    final Path path(String problemOfDevice) {
-      return switch (disk()) {
-        case DiskSpec.File file -> file.path();
-        case DiskSpec.Device _ -> throw usage(problemOfDevice);
-      };
     }
 
     final PrintWriter out() {
@@ -91,7 +97,12 @@ final class DiskCommand implements Runnable {
       if (sizeBytes < LEAST_BYTES || sizeBytes % LEAST_BYTES != 0) {
         throw usage("--size " + sizeBytes + ": a multiple of " + LEAST_BYTES);
       }
-      Path path = path("a block device is not made but found; give file:PATH");
+      Path path =
+          switch (disk()) {
+            case DiskSpec.File file -> file.path();
+            case DiskSpec.Device _, DiskSpec.Iscsi _ ->
+                throw usage("only an image can be made; give file:PATH");
+          };
       try {
         FileDisk.create(path, sizeBytes);
       } catch (FileAlreadyExistsException e) {
@@ -108,8 +119,11 @@ final class DiskCommand implements Runnable {
   @Command(
       name = "info",
       description = "Show a disk's size, who has it, and what its arbitration guarantees.",
-      footerHeading = "%nExample:%n",
-      footer = "  lockstep disk info file:web.img")
+      footerHeading = "%nExamples:%n",
+      footer = {
+        "  lockstep disk info file:web.img",
+        "  lockstep disk info iscsi://192.0.2.9/iqn.2026-11.com.example:web/1?chap=web.chap"
+      })
   static final class Info extends Base {
     /** Only Picocli makes one. */
     Info() {}
@@ -117,29 +131,38 @@ final class DiskCommand implements Runnable {
     @Override
     public Integer call() throws Exception {
       DiskSpec spec = disk();
-      try (BlockDevice disk = DiskOption.open(spec, BlockDisk.Use.PAIR)) {
-        Geometry geometry = disk.geometry();
-        row("size", geometry.capacityBytes() + " bytes");
-        row("block", geometry.blockBytes() + " bytes");
-        row("read-only", geometry.readOnly() ? "yes" : "no");
-        row("discard", geometry.canDiscard() ? "yes" : "no");
-        if (disk instanceof BlockDisk device) {
-          row("full block", device.physicalBlockBytes() + " bytes");
-          row("engine", device.engine());
-        } else if (disk instanceof FileDisk file) {
-          row("engine", file.engine());
-        }
-        switch (spec) {
-          case DiskSpec.File file -> lease(file.path());
-          case DiskSpec.Device _ -> {
-            row("arbitration", "none on a block device yet; a pair needs --arbiter file:PATH");
+      try (SharedDisk disk = DiskOption.open(spec, BlockDisk.Use.PAIR)) {
+        geometry(disk.medium().geometry());
+        switch (disk.medium()) {
+          case BlockDisk device -> {
+            row("full block", device.physicalBlockBytes() + " bytes");
+            row("engine", device.engine());
           }
+          case FileDisk file -> row("engine", file.engine());
+          case IscsiDisk unit -> {
+            row("product", unit.facts().product());
+            row("FUA", unit.facts().fua() ? "yes" : "no: a flush follows the write");
+            row("engine", "libiscsi, " + IscsiDisk.DEPTH + " requests");
+          }
+          default -> throw new IllegalStateException("a medium of another kind");
+        }
+        if (spec instanceof DiskSpec.File file) {
+          lease(file.path());
+        } else {
+          reservations(disk);
         }
         out().flush();
         return Main.DONE;
       } catch (IOException e) {
         throw new CommandFailure(String.valueOf(e.getMessage()), "try again", e);
       }
+    }
+
+    private void geometry(Geometry geometry) {
+      row("size", geometry.capacityBytes() + " bytes");
+      row("block", geometry.blockBytes() + " bytes");
+      row("read-only", geometry.readOnly() ? "yes" : "no");
+      row("discard", geometry.canDiscard() ? "yes" : "no");
     }
 
     private void lease(Path image) throws IOException {
@@ -152,6 +175,22 @@ final class DiskCommand implements Runnable {
                     ? "the storage refuses the loser's writes"
                     : "cannot refuse the loser's writes"));
       }
+    }
+
+    private void reservations(SharedDisk disk) throws IOException {
+      if (disk.arbiter().isEmpty()) {
+        row(
+            "arbitration",
+            "no persistent reservations: %s; a pair needs --arbiter file:PATH"
+                .formatted(disk.whyNoReservations()));
+        return;
+      }
+      row("reserved by", disk.arbiter().get().holderLine().orElse("nobody"));
+      List<String> registered = disk.arbiter().get().registered();
+      row("registered", registered.isEmpty() ? "nobody" : String.join("; ", registered));
+      row(
+          "arbitration",
+          "persistent reservations: decide who goes on; the disk refuses the loser's writes");
     }
 
     private void row(String name, String value) {
@@ -197,6 +236,15 @@ final class DiskCommand implements Runnable {
     @Option(names = "--enter", description = "Make the side known to the disk first.")
     private boolean enter;
 
+    @Option(
+        names = "--reopen",
+        description = {
+          "Claim nothing, but put back a reservation that the target has forgotten (a restart"
+              + " without APTPL), so that a backup whose claims get no answer can go on.",
+          "Only when the primary is dead for certain."
+        })
+    private boolean reopen;
+
     /** Only Picocli makes one. */
     Arbitrate() {}
 
@@ -208,8 +256,37 @@ final class DiskCommand implements Runnable {
       } catch (IllegalArgumentException e) {
         throw usage(String.valueOf(e.getMessage()));
       }
-      try (Arbiter arbiter =
-          new FileLease(path("arbitration on a block device is not built yet; give file:PATH"))) {
+      DiskSpec spec = disk();
+      return switch (spec) {
+        case DiskSpec.File file -> {
+          try (FileLease lease = new FileLease(file.path())) {
+            yield claim(lease, self);
+          }
+        }
+        case DiskSpec.Device _, DiskSpec.Iscsi _ -> {
+          try (SharedDisk disk = DiskOption.open(spec, BlockDisk.Use.PAIR)) {
+            yield claim(disk.arbiter().orElseThrow(() -> noReservations(disk)), self);
+          } catch (IOException e) {
+            throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep disk info", e);
+          }
+        }
+      };
+    }
+
+    private static CommandFailure noReservations(SharedDisk disk) {
+      return new CommandFailure(
+          "it has no persistent reservations: " + disk.whyNoReservations(),
+          "nothing to arbitrate by; a pair needs --arbiter file:PATH");
+    }
+
+    private int claim(Arbiter arbiter, Claimant self) throws Exception {
+      try {
+        if (reopen) {
+          arbiter.enter(new Claimant(self.vm(), self.epoch(), Claimant.Side.PRIMARY));
+          out().println("REOPENED: as before any claim");
+          out().flush();
+          return Main.DONE;
+        }
         if (enter) {
           arbiter.enter(self);
         }

@@ -1,11 +1,14 @@
 package lockstep.cli;
 
 import java.io.IOException;
+import java.security.SecureRandom;
+import java.util.HexFormat;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.ft.Claimant;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
-import lockstep.storage.FileDisk;
+import lockstep.storage.SharedDisk;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -13,6 +16,8 @@ import picocli.CommandLine.Spec;
 
 /** {@code --disk}: the guest's disk. */
 final class DiskOption {
+  private static final int VM_BYTES = 16;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec = CommandSpec.create();
 
@@ -20,8 +25,9 @@ final class DiskOption {
       names = "--disk",
       paramLabel = "SPEC",
       description =
-          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one), or"
-              + " dev:/dev/NAME, a block device.")
+          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one);"
+              + " dev:/dev/NAME, a block device; or iscsi://HOST[:PORT]/TARGET/LUN[?chap=FILE],"
+              + " a unit of an iSCSI target, with USER:SECRET in a file that others cannot read.")
   private Optional<String> disk = Optional.empty();
 
   /** Only Picocli makes one. */
@@ -32,34 +38,49 @@ final class DiskOption {
     return disk;
   }
 
-  /** Opens it, if there is one, for one machine of this host. */
+  /** Opens it, if there is one, for one machine of this host that is in no pair. */
   Optional<BlockDevice> open() throws CommandFailure {
-    return open(BlockDisk.Use.ALONE);
-  }
-
-  /** Opens it, if there is one. */
-  Optional<BlockDevice> open(BlockDisk.Use use) throws CommandFailure {
     if (disk.isEmpty()) {
       return Optional.empty();
     }
-    return Optional.of(open(parse(spec, disk.get()), use));
+    DiskSpec named = parse(spec, disk.get());
+    SharedDisk opened = open(named, BlockDisk.Use.ALONE);
+    try {
+      return Optional.of(opened.heldFor(new Claimant(newVm(), 1, Claimant.Side.PRIMARY)));
+    } catch (IOException e) {
+      try (opened) {
+        throw failure(named, e);
+      } catch (IOException closing) {
+        e.addSuppressed(closing);
+        throw failure(named, e);
+      }
+    }
+  }
+
+  /** The identity of a VM that never was. */
+  static String newVm() {
+    byte[] random = new byte[VM_BYTES];
+    new SecureRandom().nextBytes(random);
+    return HexFormat.of().formatHex(random);
   }
 
   /** Opens what a user named. */
-  static BlockDevice open(DiskSpec disk, BlockDisk.Use use) throws CommandFailure {
+  static SharedDisk open(DiskSpec disk, BlockDisk.Use use) throws CommandFailure {
     try {
-      return switch (disk) {
-        case DiskSpec.File file -> FileDisk.open(file.path());
-        case DiskSpec.Device device -> BlockDisk.open(device.path(), use);
-      };
+      return SharedDisk.open(disk, use);
     } catch (IOException e) {
-      String remedy =
-          switch (disk) {
-            case DiskSpec.File _ -> "lockstep disk create makes an image";
-            case DiskSpec.Device _ -> "lsblk shows the devices there are";
-          };
-      throw new CommandFailure(String.valueOf(e.getMessage()), remedy, e);
+      throw failure(disk, e);
     }
+  }
+
+  private static CommandFailure failure(DiskSpec disk, IOException e) {
+    String remedy =
+        switch (disk) {
+          case DiskSpec.File _ -> "lockstep disk create makes an image";
+          case DiskSpec.Device _ -> "lsblk shows the devices there are";
+          case DiskSpec.Iscsi _ -> "lockstep disk info shows what can be reached, and who has it";
+        };
+    return new CommandFailure(String.valueOf(e.getMessage()), remedy, e);
   }
 
   /** What a user's text names; wrong usage if nothing. */

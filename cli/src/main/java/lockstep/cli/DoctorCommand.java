@@ -54,7 +54,8 @@ final class DoctorCommand implements Callable<Integer> {
     return usable ? Main.DONE : Main.FAILED;
   }
 
-  private static void print(PrintWriter out, List<Finding> findings) {
+  /** Prints rows in columns. */
+  static void print(PrintWriter out, List<Finding> findings) {
     int nameWidth = width(findings.stream().map(Finding::name).toList());
     int valueWidth = width(findings.stream().map(Finding::value).toList());
     String row = "%-" + nameWidth + "s  %-7s  %-" + valueWidth + "s  %s%n";

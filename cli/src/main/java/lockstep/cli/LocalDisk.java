@@ -81,10 +81,15 @@ final class LocalDisk implements DiskSink, AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
+  public void close() throws CommandFailure {
     bridge.ifPresent(DiskBridge::close);
-    if (medium.isPresent()) {
-      medium.get().close();
+    try {
+      if (medium.isPresent()) {
+        medium.get().close();
+      }
+    } catch (IOException e) {
+      throw new CommandFailure(
+          "disk, at the end: " + e.getMessage(), "see lockstep disk info, and check its data", e);
     }
   }
 }

@@ -1,18 +1,19 @@
 package lockstep.cli;
 
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileLease;
+import lockstep.storage.SharedDisk;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -33,7 +34,8 @@ final class PairOptions {
       paramLabel = "SPEC",
       description =
           "Where the two sides settle who goes on: a disk that both reach. Default: the guest's"
-              + " disk.")
+              + " disk. On an iSCSI or SCSI disk its reservations decide, and it refuses the"
+              + " loser's writes; on file:PATH a lease decides, and refuses nothing.")
   private Optional<String> arbiter = Optional.empty();
 
   @Option(
@@ -119,36 +121,63 @@ final class PairOptions {
     return FtTimes.of(timeoutMillis);
   }
 
-  /** Opens the guest's disk, if it has one. */
-  Optional<BlockDevice> openDisk() throws CommandFailure {
-    return disk.open(BlockDisk.Use.PAIR);
+  /** Opens the guest's disk, if it has one, and what settles who goes on. */
+  PairDisk open() throws CommandFailure {
+    if (disk.text().isEmpty() && arbiter.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "a pair needs a disk that both sides reach; give --disk or --arbiter");
+    }
+    List<SharedDisk> open = new ArrayList<>();
+    try {
+      Optional<SharedDisk> medium = Optional.empty();
+      if (disk.text().isPresent()) {
+        medium = Optional.of(open(disk.text().get(), open));
+      }
+      return new PairDisk(arbiter(medium, open), medium.map(SharedDisk::medium), open);
+    } catch (CommandFailure | RuntimeException e) {
+      for (SharedDisk each : open) {
+        try {
+          each.close();
+        } catch (IOException closing) {
+          e.addSuppressed(closing);
+        }
+      }
+      throw e;
+    }
   }
 
-  /** The shared disk's arbiter. */
-  Arbiter arbiter() throws CommandFailure {
-    String of =
-        arbiter
-            .or(disk::text)
-            .orElseThrow(
-                () ->
-                    new ParameterException(
-                        spec.commandLine(),
-                        "a pair needs a disk that both sides reach; give --disk or --arbiter"));
-    Path path = path(of).toAbsolutePath();
+  private SharedDisk open(String text, List<SharedDisk> open) throws CommandFailure {
+    SharedDisk one = DiskOption.open(DiskOption.parse(spec, text), BlockDisk.Use.PAIR);
+    open.add(one);
+    return one;
+  }
+
+  private Arbiter arbiter(Optional<SharedDisk> medium, List<SharedDisk> open)
+      throws CommandFailure {
+    String text = arbiter.or(disk::text).orElseThrow();
+    boolean own = arbiter.isEmpty() || arbiter.equals(disk.text());
+    return switch (DiskOption.parse(spec, text)) {
+      case DiskSpec.File file -> lease(text, file.path().toAbsolutePath());
+      case DiskSpec.Device _, DiskSpec.Iscsi _ ->
+          reservations(text, own && medium.isPresent() ? medium.get() : open(text, open));
+    };
+  }
+
+  private static Arbiter lease(String text, Path path) throws CommandFailure {
     if (path.getParent() == null || !Files.isWritable(path.getParent())) {
       throw new CommandFailure(
-          "arbiter " + of + ": cannot write beside it", "both sides need write access there");
+          "arbiter " + text + ": cannot write beside it", "both sides need write access there");
     }
     return new FileLease(path);
   }
 
-  private Path path(String text) {
-    return switch (DiskOption.parse(spec, text)) {
-      case DiskSpec.File file -> file.path();
-      case DiskSpec.Device _ ->
-          throw new ParameterException(
-              spec.commandLine(),
-              "arbitration on a block device is not built yet; give --arbiter file:PATH");
-    };
+  private static Arbiter reservations(String text, SharedDisk on) throws CommandFailure {
+    if (on.arbiter().isEmpty()) {
+      throw new CommandFailure(
+          "disk %s has no persistent reservations: %s".formatted(text, on.whyNoReservations()),
+          "give --arbiter file:PATH, a place that both sides reach");
+    }
+    return on.arbiter().get();
   }
 }

@@ -21,7 +21,6 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.output.DiskSink;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
-import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.FtSession;
@@ -45,7 +44,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   private final PeerNetwork network;
   private final boolean anywhere;
-  private final Arbiter arbiter;
   private final FtNode node;
   private final FtVm vm;
   private final Optional<BlockDevice> medium;
@@ -72,6 +70,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /**
    * @param name what it is called here
    * @param anywhere whether plain TCP may leave this host
+   * @param storage closed after this
    * @param notes takes lines for the user
    */
   PairRun(
@@ -81,18 +80,16 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       boolean anywhere,
       FtSession session,
       FtTimes times,
-      Arbiter arbiter,
-      Optional<BlockDevice> medium,
+      PairDisk storage,
       RecordOptions options,
       Consumer<String> notes)
       throws CommandFailure {
-    this.arbiter = arbiter;
-    this.medium = medium;
+    this.medium = storage.medium();
     this.notes = notes;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
-    this.node = new FtNode(network, arbiter, gate, session, times);
+    this.node = new FtNode(network, storage.arbiter(), gate, session, times);
     this.vm =
         new FtVm(kvm, node, gate, new FileOutputStream(FileDescriptor.out), disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
@@ -149,6 +146,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Runs a VM as primary, to its end here. */
   FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
+    if (backup.isEmpty()) {
+      hold();
+    }
     vm.start(
         doors -> {
           Machine machine =
@@ -179,6 +179,15 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       }
     }
     return end();
+  }
+
+  private void hold() throws CommandFailure, InterruptedException {
+    try {
+      node.hold();
+    } catch (IOException e) {
+      throw new CommandFailure(
+          String.valueOf(e.getMessage()), "lockstep disk info shows who has it", e);
+    }
   }
 
   /** Listens for a primary. */
@@ -272,11 +281,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     DiskBridge bridge = disk.bridge;
     if (bridge != null) {
       bridge.close();
-    }
-    try (arbiter) {
-      if (medium.isPresent()) {
-        medium.get().close();
-      }
     }
   }
 }

@@ -2,14 +2,10 @@ package lockstep.cli;
 
 import java.io.PrintWriter;
 import java.net.InetSocketAddress;
-import java.security.SecureRandom;
-import java.util.HexFormat;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
-import lockstep.monitor.block.BlockDevice;
-import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.record.RecordOptions;
@@ -28,7 +24,9 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  lockstep backup --listen 0.0.0.0:7000 --disk file:/shared/web.img     (on the other host)",
-      "  lockstep primary --guest linux --disk file:/shared/web.img --backup 192.0.2.7:7000"
+      "  lockstep primary --guest linux --disk file:/shared/web.img --backup 192.0.2.7:7000",
+      "  lockstep primary --guest linux --disk iscsi://192.0.2.9/iqn.2026-11.com.example:web/1 \\",
+      "      --backup 192.0.2.7:7000"
     },
     exitCodeList = {
       "0:the guest stopped or was stopped, or goes on at the backup",
@@ -37,8 +35,6 @@ import picocli.CommandLine.Spec;
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class PrimaryCommand implements Callable<Integer> {
-  private static final int VM_BYTES = 16;
-
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
   @Mixin private StartOptions start = new StartOptions();
@@ -81,14 +77,11 @@ final class PrimaryCommand implements Callable<Integer> {
   }
 
   private int run(Kvm kvm, Start from) throws Exception {
-    byte[] random = new byte[VM_BYTES];
-    new SecureRandom().nextBytes(random);
     String name = pair.name(start.guestName());
-    String vm = HexFormat.of().formatHex(random);
-    Arbiter arbiter = pair.arbiter();
-    Optional<BlockDevice> disk = pair.openDisk();
+    String vm = DiskOption.newVm();
     FtVm.End end;
-    try (PairRun run =
+    try (PairDisk storage = pair.open();
+        PairRun run =
             new PairRun(
                 name,
                 kvm,
@@ -96,8 +89,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 pair.insecure(),
                 FtSession.primary(name, vm, pair.times()),
                 pair.times(),
-                arbiter,
-                disk,
+                storage,
                 options(kvm),
                 this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {

@@ -22,6 +22,7 @@ import picocli.CommandLine.Spec;
       "  lockstep run --guest hello",
       "  lockstep run --guest linux --snapshot state.snap",
       "  lockstep run --guest linux --disk file:data.img",
+      "  lockstep run --guest linux --disk iscsi://192.0.2.9/iqn.2026-11.com.example:data/1",
       "  lockstep run --from state.snap",
       "  lockstep run --kernel bzImage --initrd initrd.gz --append console=ttyS0 --memory 256M"
     },

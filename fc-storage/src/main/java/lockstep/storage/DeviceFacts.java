@@ -16,6 +16,16 @@ final class DeviceFacts {
         || Long.parseLong(read(here.resolve("../queue/discard_max_bytes"), "-1")) > 0;
   }
 
+  /** Whether it is a part of another device. */
+  static boolean isPartition(Path device) throws IOException {
+    return Files.exists(directory(device).resolve("partition"));
+  }
+
+  /** Whether it is a map of the device mapper: multipath, LVM, encryption. */
+  static boolean isMapped(Path device) throws IOException {
+    return Files.exists(directory(device).resolve("dm"));
+  }
+
   private static Path directory(Path device) throws IOException {
     long number = (Long) Files.getAttribute(device, "unix:rdev");
     // As gnu_dev_major and gnu_dev_minor take it apart.

@@ -235,6 +235,9 @@ public final class IscsiDisk implements BlockDevice {
 
   @Override
   public void close() throws IOException {
+    if (closed) {
+      return;
+    }
     closed = true;
     try {
       if (!free.tryAcquire(

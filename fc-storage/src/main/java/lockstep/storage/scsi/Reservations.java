@@ -25,6 +25,20 @@ public final class Reservations {
     return PersistentReserve.keys(in(PersistentReserve.In.READ_KEYS));
   }
 
+  /**
+   * Why the unit has no persistent reservations; empty when it has.
+   *
+   * @throws IOException when it does not answer; one line
+   */
+  public Optional<String> refusal() throws IOException {
+    ScsiReply reply =
+        calls.call(
+            PersistentReserve.in(PersistentReserve.In.READ_KEYS),
+            Bytes.empty(),
+            PersistentReserve.IN_BYTES);
+    return reply.good() ? Optional.empty() : Optional.of(reply.text());
+  }
+
   /** Who has the reservation. */
   public Optional<PersistentReserve.Reservation> reservation() throws IOException {
     return PersistentReserve.reservation(in(PersistentReserve.In.READ_RESERVATION));

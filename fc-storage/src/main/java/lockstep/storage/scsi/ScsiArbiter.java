@@ -1,6 +1,7 @@
 package lockstep.storage.scsi;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import lockstep.replay.ft.Arbiter;
@@ -330,12 +331,25 @@ public final class ScsiArbiter implements Arbiter {
 
   /** What has the disk, for people; empty for a free one. */
   public Optional<String> holderLine() throws IOException {
-    return unit.reservation()
+    return unit.reservation().map(now -> describe(now.key()));
+  }
+
+  private static String describe(long key) {
+    return ScsiKey.read(key)
+        .map(ScsiKey::text)
+        .orElse("other software, key 0x%016x".formatted(key));
+  }
+
+  /** Who is registered, for people; equal ones once. */
+  public List<String> registered() throws IOException {
+    return unit.keys().keys().stream()
+        .distinct()
         .map(
-            now ->
-                ScsiKey.read(now.key())
-                    .map(ScsiKey::text)
-                    .orElse("other software, key 0x%016x".formatted(now.key())));
+            key ->
+                ScsiKey.read(key)
+                    .map(ScsiKey::registrant)
+                    .orElse("other software, key 0x%016x".formatted(key)))
+        .toList();
   }
 
   private void beat() {

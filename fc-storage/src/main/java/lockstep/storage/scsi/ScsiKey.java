@@ -63,7 +63,13 @@ record ScsiKey(int vm, long epoch, Mark mark) {
         | mark.code;
   }
 
-  /** For people. */
+  /** Of one that is registered, for people. */
+  String registrant() {
+    return "VM %06x..., epoch %d, %s"
+        .formatted(vm, epoch, mark == Mark.BACKUP ? "backup" : "primary");
+  }
+
+  /** Of one that holds the reservation, for people. */
   String text() {
     return "VM %06x..., epoch %d, %s"
         .formatted(

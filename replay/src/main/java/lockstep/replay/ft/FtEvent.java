@@ -44,6 +44,9 @@ public sealed interface FtEvent {
   /** The guest has ended in order; everything it showed has left. */
   record GuestEnded(String how) implements FtEvent {}
 
+  /** The storage refused a write of this side, because another host has the disk. */
+  record Fenced(String reason) implements FtEvent {}
+
   /** The user wants no backup any more (primary), or no part in it (backup). */
   record Detach() implements FtEvent {}
 

@@ -75,6 +75,7 @@ public final class FtNode implements AutoCloseable {
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
   private final Resyncs resyncs = new Resyncs();
+  private volatile boolean holding;
   private volatile @Nullable InetSocketAddress backup;
   private @Nullable Vm vm;
 
@@ -118,6 +119,22 @@ public final class FtNode implements AutoCloseable {
   }
 
   /**
+   * Primary that starts without a backup: has the disk from here on, as in the first pair.
+   *
+   * @throws IOException when the disk refuses; one line
+   */
+  public void hold() throws IOException, InterruptedException {
+    Future<?> asked =
+        blocking.submit(
+            () -> {
+              arbiter.enter(new Claimant(status.vm(), 1, Claimant.Side.PRIMARY));
+              holding = true;
+              return null;
+            });
+    await(asked);
+  }
+
+  /**
    * Primary: forms a pair with a backup; returns when the state's copy begins.
    *
    * @throws IOException when there is no such backup, or the disk refuses; one line
@@ -137,6 +154,10 @@ public final class FtNode implements AutoCloseable {
               network.loop().execute(() -> connected(to, incoming));
               return null;
             });
+    await(asked);
+  }
+
+  private static void await(Future<?> asked) throws IOException, InterruptedException {
     try {
       asked.get();
     } catch (ExecutionException e) {
@@ -149,7 +170,7 @@ public final class FtNode implements AutoCloseable {
     try {
       return network.connect(to, connectMillis, incoming);
     } catch (IOException e) {
-      if (before.epoch() == 0) {
+      if (before.epoch() == 0 && !holding) {
         // This VM never had a pair, so the disk is not its own yet.
         arbiter.leave(new Claimant(before.vm(), 1, Claimant.Side.PRIMARY));
       }
@@ -445,8 +466,8 @@ public final class FtNode implements AutoCloseable {
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */
   public void leave() throws IOException {
     FtStatus now = status;
-    if (now.epoch() > 0) {
-      arbiter.leave(new Claimant(now.vm(), now.epoch(), now.side()));
+    if (now.epoch() > 0 || holding) {
+      arbiter.leave(new Claimant(now.vm(), Math.max(1, now.epoch()), now.side()));
     }
   }
 

@@ -149,6 +149,11 @@ public final class FtSession {
       case FtEvent.WentLive _ -> wentLive();
       case FtEvent.Diverged diverged -> diverged(diverged.reason());
       case FtEvent.GuestEnded ended -> guestEnded(ended.how());
+      case FtEvent.Fenced fenced -> {
+        if (state != State.HALTED && state != State.ENDED) {
+          halt(fenced.reason());
+        }
+      }
       case FtEvent.Detach _ -> detach(nowNanos);
       case FtEvent.HandOver _ -> handOver();
     }

@@ -242,6 +242,9 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       if (lost != null) {
         return new End.Halted(lost);
       }
+      if (result instanceof RunResult.Fenced fenced) {
+        return fenced(fenced.reason());
+      }
       if (!(result instanceof RunResult.Stopped) || stopping) {
         return ended(on, result);
       }
@@ -251,6 +254,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         task.run();
       }
     }
+  }
+
+  /** Another host has the disk: this is no end of the guest, and the other side hears of none. */
+  private End fenced(String reason) throws InterruptedException {
+    node.tell(new FtEvent.Fenced(reason));
+    node.settle();
+    String lost = halted;
+    return new End.Halted(lost == null ? reason : lost);
   }
 
   private End ended(Machine on, RunResult result) throws SysException, InterruptedException {

@@ -1,0 +1,200 @@
+package lockstep.storage;
+
+import java.io.IOException;
+import java.util.Optional;
+import java.util.function.Consumer;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.Geometry;
+import lockstep.replay.ft.Claimant;
+import lockstep.storage.iscsi.IscsiAddress;
+import lockstep.storage.iscsi.IscsiDisk;
+import lockstep.storage.iscsi.IscsiSession;
+import lockstep.storage.iscsi.IscsiTimes;
+import lockstep.storage.scsi.PersistentReserve;
+import lockstep.storage.scsi.Reservations;
+import lockstep.storage.scsi.ScsiArbiter;
+import lockstep.storage.scsi.ScsiTransport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A disk that is open here: its medium, the way to its SCSI unit if there is one, and what settles
+ * who has it, where the disk itself can. Opening changes nothing on the disk. One thread opens and
+ * closes it.
+ */
+public final class SharedDisk implements AutoCloseable {
+  /** For each command of an arbiter; a unit that is up answers in milliseconds. */
+  public static final int COMMAND_MILLIS = 5_000;
+
+  /** One host, one path: whoever is not the holder may not write. */
+  static final PersistentReserve.Type RESERVATION = PersistentReserve.Type.WRITE_EXCLUSIVE;
+
+  /** The way to a unit. */
+  private interface Way extends AutoCloseable {
+    @Override
+    void close() throws IOException;
+  }
+
+  private final BlockDevice medium;
+  private final Optional<ScsiTransport> unit;
+  private final Optional<ScsiArbiter> arbiter;
+  private final String whyNot;
+  private final Way way;
+  private @Nullable Claimant holder;
+
+  private SharedDisk(BlockDevice medium, Optional<ScsiTransport> unit, Way way, Reserves reserves) {
+    this.medium = medium;
+    this.unit = unit;
+    this.way = way;
+    this.arbiter = reserves.arbiter();
+    this.whyNot = reserves.whyNot();
+  }
+
+  private record Reserves(Optional<ScsiArbiter> arbiter, String whyNot) {
+    static Reserves none(String whyNot) {
+      return new Reserves(Optional.empty(), whyNot);
+    }
+
+    static Reserves of(ScsiTransport unit) throws IOException {
+      Reservations reservations = new Reservations(unit, RESERVATION, COMMAND_MILLIS);
+      Optional<String> refusal = reservations.refusal();
+      return refusal.isPresent()
+          ? none("its target refuses them: " + refusal.get())
+          : new Reserves(Optional.of(new ScsiArbiter(unit, RESERVATION, COMMAND_MILLIS)), "");
+    }
+  }
+
+  /**
+   * Opens a disk.
+   *
+   * @param use who else of this host may have a block device open
+   * @throws IOException when it cannot be used; one line
+   */
+  public static SharedDisk open(DiskSpec disk, BlockDisk.Use use) throws IOException {
+    return switch (disk) {
+      case DiskSpec.File file ->
+          new SharedDisk(
+              FileDisk.open(file.path()),
+              Optional.empty(),
+              () -> {},
+              Reserves.none("it is a file"));
+      case DiskSpec.Device device -> device(device, use);
+      case DiskSpec.Iscsi iscsi -> iscsi(iscsi.address());
+    };
+  }
+
+  private static SharedDisk device(DiskSpec.Device device, BlockDisk.Use use) throws IOException {
+    BlockDisk medium = BlockDisk.open(device.path(), use);
+    SgUnit unit;
+    try {
+      unit = SgUnit.open(device.path());
+    } catch (IOException e) {
+      return new SharedDisk(
+          medium, Optional.empty(), () -> {}, Reserves.none(String.valueOf(e.getMessage())));
+    }
+    try {
+      return new SharedDisk(medium, Optional.of(unit), unit::close, Reserves.of(unit));
+    } catch (IOException e) {
+      try (unit) {
+        medium.close();
+      }
+      throw e;
+    }
+  }
+
+  private static SharedDisk iscsi(IscsiAddress address) throws IOException {
+    IscsiSession session = IscsiSession.open(address, IscsiTimes.USUAL);
+    try {
+      Reserves reserves = Reserves.of(session);
+      reserves.arbiter().ifPresent(arbiter -> session.greeting(arbiter::restore));
+      return new SharedDisk(
+          IscsiDisk.open(session), Optional.of(session), session::close, reserves);
+    } catch (IOException e) {
+      session.close();
+      throw e;
+    }
+  }
+
+  /** The medium; closed with this. */
+  public BlockDevice medium() {
+    return medium;
+  }
+
+  /** The way to its SCSI unit, if it has one. */
+  public Optional<ScsiTransport> unit() {
+    return unit;
+  }
+
+  /** What settles who has it by persistent reservations; closed with this. */
+  public Optional<ScsiArbiter> arbiter() {
+    return arbiter;
+  }
+
+  /** Why there is no {@link #arbiter}: a phrase; empty when there is one. */
+  public String whyNoReservations() {
+    return whyNot;
+  }
+
+  /**
+   * This disk for a VM that runs alone: where the disk can, other hosts are kept from writing until
+   * it is closed, and with it all of this.
+   *
+   * @param self a VM that is in no pair
+   * @throws IOException when another VM, or other software, has it; one line
+   */
+  public BlockDevice heldFor(Claimant self) throws IOException {
+    if (arbiter.isPresent() && !medium.geometry().readOnly()) {
+      arbiter.get().enter(self);
+      holder = self;
+    }
+    return new Held();
+  }
+
+  private final class Held implements BlockDevice {
+    @Override
+    public Geometry geometry() {
+      return medium.geometry();
+    }
+
+    @Override
+    public void submit(BlockRequest request, Consumer<BlockResult> completion) {
+      medium.submit(request, completion);
+    }
+
+    @Override
+    public int depth() {
+      return medium.depth();
+    }
+
+    @Override
+    public void close() throws IOException {
+      SharedDisk.this.close();
+    }
+  }
+
+  /**
+   * Waits for requests in flight, gives up what {@link #heldFor} took, and lets go of everything.
+   *
+   * @throws IOException when what was written may not be on the medium, or others still find the
+   *     disk taken
+   */
+  @Override
+  public void close() throws IOException {
+    try (way;
+        Way _ = this::release) {
+      medium.close();
+    }
+  }
+
+  private void release() throws IOException {
+    if (arbiter.isPresent()) {
+      try (ScsiArbiter last = arbiter.get()) {
+        if (holder != null) {
+          last.leave(holder);
+          holder = null;
+        }
+      }
+    }
+  }
+}
