@@ -70,7 +70,7 @@ public final class Reservations {
    * @throws IOException when it was refused for another reason, or there is no answer, and it may
    *     have been done
    */
-  boolean change(PersistentReserve.Out what, long key, long actionKey, boolean persistent)
+  public boolean change(PersistentReserve.Out what, long key, long actionKey, boolean persistent)
       throws IOException {
     ScsiReply reply =
         calls.call(

@@ -23,6 +23,7 @@ import java.util.random.RandomGeneratorFactory;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.state.Bytes;
+import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -77,7 +78,8 @@ class IscsiDiskTest {
     System.out.println("IscsiDiskTest: seed " + seed);
     RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(seed);
     byte[] expected = new byte[IMAGE_BYTES];
-    try (IscsiSession session = IscsiSession.open(tgtd.address(1, ""), IscsiTimes.USUAL);
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {
       assertEquals(IMAGE_BYTES, disk.geometry().capacityBytes());
       assertEquals(BLOCK, disk.geometry().blockBytes());
@@ -103,7 +105,8 @@ class IscsiDiskTest {
 
   @Test
   void manyRequestsInFlightEachGetTheirOwnData() throws Exception {
-    try (IscsiSession session = IscsiSession.open(tgtd.address(1, ""), IscsiTimes.USUAL);
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {
       for (int round = 0; round < 20; round++) {
         List<CompletableFuture<BlockResult>> results = new ArrayList<>();
@@ -135,7 +138,8 @@ class IscsiDiskTest {
   @Test
   void readOnlyUnitIsReadOnlyDisk() throws Exception {
     tgtd.parameters(1, "readonly=1");
-    try (IscsiSession session = IscsiSession.open(tgtd.address(1, ""), IscsiTimes.USUAL);
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {
       assertTrue(disk.geometry().readOnly());
       assertInstanceOf(BlockResult.Done.class, carryOut(disk, new BlockRequest.Read(1, 0, BLOCK)));
@@ -148,7 +152,8 @@ class IscsiDiskTest {
   @Test
   void discardedBlocksAreGivenBack() throws Exception {
     tgtd.parameters(1, "thin_provisioning=1");
-    try (IscsiSession session = IscsiSession.open(tgtd.address(1, ""), IscsiTimes.USUAL);
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {
       assertTrue(disk.geometry().canDiscard());
       carryOut(disk, new BlockRequest.Write(1, 0, pattern(1, 1 << 20), true));
@@ -163,22 +168,24 @@ class IscsiDiskTest {
 
   @Test
   void wrongTargetLunPortAndSecretAreNamed() throws Exception {
-    assertMessage("no such LUN", tgtd.address(9, ""));
+    assertMessage("no such LUN", IscsiAddress.parse(tgtd.address(9, "")));
     assertMessage(
         "iqn.2026-11.dev.lockstep.test:other",
         IscsiAddress.parse(
             "//127.0.0.1:%d/iqn.2026-11.dev.lockstep.test:other/1".formatted(tgtd.port())));
     tgtd.admin("--op", "new", "--mode", "account", "--user", "us", "--password", "secretsecret");
     tgtd.admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "us");
-    assertMessage("uthent", tgtd.address(1, ""));
-    assertMessage("uthent", tgtd.address(1, "?chap=" + secret("us:wrongwrongwrong")));
+    assertMessage("uthent", IscsiAddress.parse(tgtd.address(1, "")));
+    assertMessage(
+        "uthent", IscsiAddress.parse(tgtd.address(1, "?chap=" + secret("us:wrongwrongwrong"))));
     try (IscsiSession session =
             IscsiSession.open(
-                tgtd.address(1, "?chap=" + secret("us:secretsecret")), IscsiTimes.USUAL);
+                IscsiAddress.parse(tgtd.address(1, "?chap=" + secret("us:secretsecret"))),
+                IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {
       assertInstanceOf(BlockResult.Done.class, carryOut(disk, new BlockRequest.Read(1, 0, BLOCK)));
     }
-    IscsiAddress gone = tgtd.address(1, "");
+    IscsiAddress gone = IscsiAddress.parse(tgtd.address(1, ""));
     tgtd.kill();
     assertMessage("refused", gone);
   }

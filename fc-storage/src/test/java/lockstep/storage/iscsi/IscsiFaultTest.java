@@ -14,6 +14,8 @@ import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.state.Bytes;
+import lockstep.testing.CuttingProxy;
+import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -141,7 +143,7 @@ class IscsiFaultTest {
   @Test
   void writesOutlastRestartsOfTarget() throws Exception {
     during(
-        tgtd.address(1, ""),
+        IscsiAddress.parse(tgtd.address(1, "")),
         IscsiTimes.USUAL,
         3,
         () -> {
@@ -158,7 +160,7 @@ class IscsiFaultTest {
   void writesOutlastCutConnections() throws Exception {
     try (CuttingProxy proxy = new CuttingProxy(tgtd.port())) {
       during(
-          Tgtd.address(proxy.port(), 1, ""),
+          IscsiAddress.parse(Tgtd.address(proxy.port(), 1, "")),
           IscsiTimes.USUAL,
           6,
           () -> {
@@ -181,14 +183,15 @@ class IscsiFaultTest {
           tgtd.signal("CONT");
           Thread.sleep(500);
         };
-    during(tgtd.address(1, ""), IscsiTimes.USUAL, 1, stop);
-    during(tgtd.address(1, ""), new IscsiTimes(400, 400, 30_000, 200), 2, stop);
+    during(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL, 1, stop);
+    during(IscsiAddress.parse(tgtd.address(1, "")), new IscsiTimes(400, 400, 30_000, 200), 2, stop);
   }
 
   @Test
   void requestFailsInTimeWhenTargetIsGone() throws Exception {
     try (IscsiSession session =
-        IscsiSession.open(tgtd.address(1, ""), new IscsiTimes(500, 500, 1_000, 100))) {
+        IscsiSession.open(
+            IscsiAddress.parse(tgtd.address(1, "")), new IscsiTimes(500, 500, 1_000, 100))) {
       IscsiDisk disk = IscsiDisk.open(session);
       tgtd.kill();
       long started = System.nanoTime();

@@ -26,6 +26,8 @@ import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.Claimant.Side;
 import lockstep.storage.scsi.PersistentReserve;
 import lockstep.storage.scsi.ScsiArbiter;
+import lockstep.testing.CuttingProxy;
+import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -97,7 +99,8 @@ class ScsiArbiterTest {
   }
 
   private Host host(String name) throws IOException {
-    return new Host(tgtd.address(1, "?initiator=iqn.2026-11.dev.lockstep.test:" + name));
+    return new Host(
+        IscsiAddress.parse(tgtd.address(1, "?initiator=iqn.2026-11.dev.lockstep.test:" + name)));
   }
 
   @Test
@@ -156,8 +159,14 @@ class ScsiArbiterTest {
     Claimant backup = claimant(VM, 1, Side.BACKUP);
     try (CuttingProxy near = new CuttingProxy(tgtd.port());
         CuttingProxy far = new CuttingProxy(tgtd.port());
-        Host one = new Host(Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one"));
-        Host two = new Host(Tgtd.address(far.port(), 1, "?initiator=iqn.2026-11.dev:two"))) {
+        Host one =
+            new Host(
+                IscsiAddress.parse(
+                    Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one")));
+        Host two =
+            new Host(
+                IscsiAddress.parse(
+                    Tgtd.address(far.port(), 1, "?initiator=iqn.2026-11.dev:two")))) {
       one.arbiter.enter(primary);
       two.arbiter.enter(backup);
       near.cut(false);
@@ -183,7 +192,10 @@ class ScsiArbiterTest {
     Claimant primary = claimant(VM, 1, Side.PRIMARY);
     Claimant backup = claimant(VM, 1, Side.BACKUP);
     try (CuttingProxy near = new CuttingProxy(tgtd.port());
-        Host one = new Host(Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one"));
+        Host one =
+            new Host(
+                IscsiAddress.parse(
+                    Tgtd.address(near.port(), 1, "?initiator=iqn.2026-11.dev:one")));
         Host two = host("two")) {
       one.arbiter.enter(primary);
       two.arbiter.enter(backup);
@@ -255,8 +267,12 @@ class ScsiArbiterTest {
 
   private void race(int rounds) throws Exception {
     int[] won = new int[2];
-    try (Side2 one = new Side2(tgtd.address(1, ""), "iqn.2026-11.dev:one", Side.PRIMARY);
-        Side2 two = new Side2(tgtd.address(1, ""), "iqn.2026-11.dev:two", Side.BACKUP)) {
+    try (Side2 one =
+            new Side2(
+                IscsiAddress.parse(tgtd.address(1, "")), "iqn.2026-11.dev:one", Side.PRIMARY);
+        Side2 two =
+            new Side2(
+                IscsiAddress.parse(tgtd.address(1, "")), "iqn.2026-11.dev:two", Side.BACKUP)) {
       for (int round = 1; round <= rounds; round++) {
         assertEquals("entered", one.ask("enter " + round));
         assertEquals("entered", two.ask("enter " + round));

@@ -1,4 +1,4 @@
-package lockstep.storage.iscsi;
+package lockstep.testing;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import lockstep.storage.ffi.IscsiContext;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -20,11 +19,15 @@ import org.junit.jupiter.api.Assumptions;
  * more can be added. It can be killed and started again with the same LUNs, as a target whose
  * machine was reset would come back.
  */
-final class Tgtd implements AutoCloseable {
-  static final String TARGET = "iqn.2026-11.dev.lockstep.test:disk";
+public final class Tgtd implements AutoCloseable {
+  /** The target's name. */
+  public static final String TARGET = "iqn.2026-11.dev.lockstep.test:disk";
 
   private static final Path PROGRAM = Path.of("/usr/sbin/tgtd");
   private static final String ADMIN = "/usr/sbin/tgtadm";
+  private static final String LIBRARY = "libiscsi.so.7";
+  private static final List<String> LIBRARY_DIRECTORIES =
+      List.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib");
   private static final long START_SECONDS = 15;
 
   /** Control numbers that it takes. */
@@ -44,7 +47,7 @@ final class Tgtd implements AutoCloseable {
   }
 
   /** Starts one, or skips the test where there is none, saying so. */
-  static Tgtd start(Path image) throws Exception {
+  public static Tgtd start(Path image) throws Exception {
     String missing = missing();
     if (!missing.isEmpty()) {
       System.out.println("iSCSI tests are skipped: " + missing);
@@ -69,14 +72,11 @@ final class Tgtd implements AutoCloseable {
     if (!Files.isWritable(Path.of("/run"))) {
       return "tgtd needs root";
     }
-    try (var buffers = new lockstep.storage.ffi.IscsiBuffers(1);
-        var context =
-            new IscsiContext(
-                new IscsiContext.Login("iqn.x", 1, TARGET, java.util.Optional.empty()), buffers)) {
-      return context.fd() < 0 ? "" : "a socket without a connection";
-    } catch (IOException e) {
-      return String.valueOf(e.getMessage());
+    if (LIBRARY_DIRECTORIES.stream()
+        .noneMatch(directory -> Files.exists(Path.of(directory, LIBRARY)))) {
+      return "no " + LIBRARY + ": install libiscsi7";
     }
+    return "";
   }
 
   private Process launch() throws IOException, InterruptedException {
@@ -108,7 +108,7 @@ final class Tgtd implements AutoCloseable {
   }
 
   /** Sets it up further; also after each restart. */
-  void admin(String... arguments) throws IOException, InterruptedException {
+  public void admin(String... arguments) throws IOException, InterruptedException {
     List<String> words = Arrays.asList(arguments);
     setUp.add(words);
     run(words);
@@ -126,7 +126,7 @@ final class Tgtd implements AutoCloseable {
   }
 
   /** Adds a LUN. */
-  void unit(int lun, Path image) throws IOException, InterruptedException {
+  public void unit(int lun, Path image) throws IOException, InterruptedException {
     admin(
         "--op",
         "new",
@@ -141,7 +141,7 @@ final class Tgtd implements AutoCloseable {
   }
 
   /** Sets parameters of a LUN. */
-  void parameters(int lun, String parameters) throws IOException, InterruptedException {
+  public void parameters(int lun, String parameters) throws IOException, InterruptedException {
     admin(
         "--op",
         "update",
@@ -155,26 +155,28 @@ final class Tgtd implements AutoCloseable {
         parameters);
   }
 
-  int port() {
+  /** Where its portal listens, on the loopback interface. */
+  public int port() {
     return port;
   }
 
-  /** The address of a LUN, through the target's own port. */
-  IscsiAddress address(int lun, String options) {
+  /** What stands behind {@code iscsi:} for a LUN, through the target's own port. */
+  public String address(int lun, String options) {
     return address(port, lun, options);
   }
 
-  static IscsiAddress address(int port, int lun, String options) {
-    return IscsiAddress.parse("//127.0.0.1:%d/%s/%d%s".formatted(port, TARGET, lun, options));
+  /** The same through another port. */
+  public static String address(int port, int lun, String options) {
+    return "//127.0.0.1:%d/%s/%d%s".formatted(port, TARGET, lun, options);
   }
 
   /** SIGKILL: it forgets all but what is in the images. */
-  void kill() {
+  public void kill() {
     process.destroyForcibly().onExit().join();
   }
 
   /** Starts it again after {@link #kill}. */
-  void restart() throws IOException, InterruptedException {
+  public void restart() throws IOException, InterruptedException {
     process = launch();
     for (List<String> words : setUp) {
       run(words);
@@ -182,7 +184,7 @@ final class Tgtd implements AutoCloseable {
   }
 
   /** Stops or continues it, as a target that is too busy would look. */
-  void signal(String name) throws IOException, InterruptedException {
+  public void signal(String name) throws IOException, InterruptedException {
     new ProcessBuilder("kill", "-" + name, String.valueOf(process.pid())).start().waitFor();
   }
 

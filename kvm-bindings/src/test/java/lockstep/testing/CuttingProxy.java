@@ -1,4 +1,4 @@
-package lockstep.storage.iscsi;
+package lockstep.testing;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,19 +10,21 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /** A piece of network between an initiator and a target that can be cut at any moment. */
-final class CuttingProxy implements AutoCloseable {
+public final class CuttingProxy implements AutoCloseable {
   private final ServerSocket server;
   private final int to;
   private final List<Socket> open = new CopyOnWriteArrayList<>();
   private volatile boolean blocked;
 
-  CuttingProxy(int to) throws IOException {
+  /** One to a port of this host; it listens at once. */
+  public CuttingProxy(int to) throws IOException {
     this.to = to;
     server = new ServerSocket(0, 16, InetAddress.getLoopbackAddress());
     Thread.ofPlatform().daemon().name("proxy-accept").start(this::accept);
   }
 
-  int port() {
+  /** Where it listens. */
+  public int port() {
     return server.getLocalPort();
   }
 
@@ -60,7 +62,7 @@ final class CuttingProxy implements AutoCloseable {
   }
 
   /** Cuts what is connected; new connections are let through, or refused. */
-  void cut(boolean refuseNew) throws IOException {
+  public void cut(boolean refuseNew) throws IOException {
     blocked = refuseNew;
     for (Socket socket : open) {
       socket.close();
