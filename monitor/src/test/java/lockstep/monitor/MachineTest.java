@@ -34,7 +34,7 @@ import org.junit.jupiter.api.Test;
 class MachineTest {
   private static final long MEMORY_BYTES = 2L << 20;
   private static final int SECTOR = 512;
-  private static final long GUEST_LIMIT_MILLIS = 10_000;
+  private static final long GUEST_LIMIT_MILLIS = 60_000;
 
   private final InputQueue queue = new InputQueue();
   private final ByteArrayOutputStream console = new ByteArrayOutputStream();

@@ -19,7 +19,7 @@ final class ConsoleSession implements AutoCloseable {
   /** What the shell of the guest's init shows when it waits for a command. */
   static final String PROMPT = "lockstep# ";
 
-  private static final long ANSWER_LIMIT_SECONDS = 60;
+  private static final long ANSWER_LIMIT_SECONDS = 300;
 
   private final Process process;
   private final StringBuilder transcript = new StringBuilder();

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.reflect.Proxy;
 import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
@@ -71,17 +72,22 @@ class HazardTest {
         1);
   }
 
-  /** Far more than it takes on an idle and on a busy host. */
-  private static final int MOST_RUNS = 30;
+  /** The guest reads it with interrupts off, three instructions before it can take an interrupt. */
+  private static final int SURE_PORT = 0x21;
 
   private static RecordedGuest guest(Hazard hazard) {
     return RecordedGuest.of(GUEST, "test=" + hazard.number);
   }
 
-  private static RecordedGuest.Recording recordAndReplay(Hazard hazard, StepReach reach)
-      throws Exception {
+  private static InputSource ticksWhileMasked(InputSource real) {
+    return new TicksWhileMasked(real, SURE_PORT);
+  }
+
+  private static RecordedGuest.Recording recordAndReplay(
+      Hazard hazard, StepReach reach, UnaryOperator<InputSource> ticks) throws Exception {
     RecordedGuest guest = guest(hazard);
-    RecordedGuest.Recording recording = guest.record(options(reach));
+    RecordedGuest.Recording recording =
+        guest.record(options(reach), RecordedGuest.NO_COUNTER, ticks);
     if (hazard == Hazard.TRAPS && recording.how() instanceof RunResult.Crashed crashed) {
       // A KVM that emulates kernel code may not know INT n (docs/host-kvm.md): it must say so.
       assertTrue(crashed.report().contains("cannot emulate"), crashed.report());
@@ -111,12 +117,10 @@ class HazardTest {
   @ParameterizedTest
   @EnumSource(Hazard.class)
   void anInterruptPlacedByStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
-    // Whether a tick finds the guest with interrupts off is the host's timing: some runs have none.
-    boolean stepped = false;
-    for (int run = 0; run < MOST_RUNS && !stepped; run++) {
-      stepped = hasSteps(recordAndReplay(hazard, StepReach.KERNEL));
-    }
-    assertTrue(stepped || hazard == Hazard.TRAPS, "no interrupt was placed by steps");
+    // By itself, whether a tick finds the guest with interrupts off is the host's timing.
+    RecordedGuest.Recording recording =
+        recordAndReplay(hazard, StepReach.KERNEL, HazardTest::ticksWhileMasked);
+    assertTrue(hasSteps(recording), "no interrupt was placed by steps");
   }
 
   /**
@@ -127,7 +131,7 @@ class HazardTest {
   @ParameterizedTest
   @EnumSource(Hazard.class)
   void anInterruptPlacedWithoutStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
-    assertFalse(hasSteps(recordAndReplay(hazard, StepReach.NONE)));
+    assertFalse(hasSteps(recordAndReplay(hazard, StepReach.NONE, UnaryOperator.identity())));
   }
 
   /** The guest's checks are worth something: it notices an interrupt that it cannot take yet. */
@@ -135,7 +139,10 @@ class HazardTest {
   void anInterruptForcedInIsSeenByTheGuest() throws Exception {
     RecordedGuest.Recording recording =
         guest(Hazard.MASKED)
-            .record(options(StepReach.NONE), RecordedGuest.NO_COUNTER, ForcesInterrupts::new);
+            .record(
+                options(StepReach.NONE),
+                RecordedGuest.NO_COUNTER,
+                real -> ticksWhileMasked(new ForcesInterrupts(real)));
     assertFalse(GUEST.passes(recording.console(), 0), recording.console());
   }
 

@@ -23,8 +23,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** Linux's own virtio driver on the disk: on the real KVM, with real MMIO, on a real file. */
 @KvmRequired
 class LinuxDiskTest {
-  private static final long BOOT_LIMIT_SECONDS = 180;
-  private static final long ANSWER_LIMIT_SECONDS = 120;
+  private static final long BOOT_LIMIT_SECONDS = 600;
+  private static final long ANSWER_LIMIT_SECONDS = 300;
   private static final int IMAGE_BYTES = 16 << 20;
   private static final int BLOCKS = 256;
   private static final int BLOCK_BYTES = 4096;

@@ -51,8 +51,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** A guest whose host goes away with its disk requests: the next host hands them out again. */
 @KvmRequired
 class MovedDiskTest {
-  private static final long BOOT_LIMIT_SECONDS = 180;
-  private static final long ANSWER_LIMIT_SECONDS = 120;
+  private static final long BOOT_LIMIT_SECONDS = 600;
+  private static final long ANSWER_LIMIT_SECONDS = 300;
   private static final int IMAGE_BYTES = 4 << 20;
   private static final int BLOCKS = 512;
 

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 final class QemuGuestTest {
   private static final String QEMU = "qemu-system-x86_64";
-  private static final int TIMEOUT_SECONDS = 60;
+  private static final int TIMEOUT_SECONDS = 300;
 
   @ParameterizedTest
   @MethodSource("lockstep.testvms.Guests#all")

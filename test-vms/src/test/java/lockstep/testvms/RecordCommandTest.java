@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** {@code record}, {@code replay} and {@code log} as a user has them: processes and a file. */
 @KvmRequired
 class RecordCommandTest {
-  private static final long LIMIT_SECONDS = 60;
+  private static final long LIMIT_SECONDS = 300;
 
   /** 128 and the number of SIGTERM. */
   private static final int TERMINATED = 143;

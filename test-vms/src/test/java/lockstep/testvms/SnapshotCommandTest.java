@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Snapshots as a user has them: written at a signal, gone on from in another process. */
 @KvmRequired
 class SnapshotCommandTest {
-  private static final long BOOT_LIMIT_SECONDS = 180;
+  private static final long BOOT_LIMIT_SECONDS = 600;
 
   /** 128 and the number of SIGTERM. */
   private static final int TERMINATED = 143;
