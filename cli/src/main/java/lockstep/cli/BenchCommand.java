@@ -7,9 +7,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -18,7 +20,11 @@ import picocli.CommandLine.Spec;
     name = "bench",
     description = "Measure on this host, beside a peer in C where there is one.",
     footerHeading = "%nExample:%n",
-    footer = {"  lockstep bench exits --json", "  lockstep bench replay"})
+    footer = {
+      "  lockstep bench exits --json",
+      "  lockstep bench replay",
+      "  lockstep bench disk --quick"
+    })
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -26,7 +32,8 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "NAME",
       description =
           "exits: guest exits a second, bytes allocated per exit, start-up. replay: speed of"
-              + " recording and replay, log bytes.")
+              + " recording and replay, log bytes. disk: requests a second of each kind of disk"
+              + " beside C programs, of a guest beside QEMU.")
   private Which which = Which.EXITS;
 
   @Option(
@@ -34,13 +41,25 @@ final class BenchCommand implements Callable<Integer> {
       description = "Print a JSON array of {name, value, unit, peer, ratio, goal, met}.")
   private boolean json;
 
+  @Option(
+      names = "--quick",
+      description = "Of disk: measure so shortly that only the rows count, not their figures.")
+  private boolean quick;
+
+  @Option(
+      names = "--rows",
+      paramLabel = "PREFIX",
+      description = "Of disk: only rows whose names begin so: file, 'iscsi 4K', guest.")
+  private String rows = "";
+
   /** Only Picocli makes one. */
   BenchCommand() {}
 
   /** The benchmarks there are. */
   enum Which {
     EXITS,
-    REPLAY
+    REPLAY,
+    DISK
   }
 
   /**
@@ -100,14 +119,24 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
+  private DiskBench.Plan plan() {
+    return (quick ? DiskBench.Plan.QUICK : DiskBench.Plan.FULL).of(rows);
+  }
+
   @Override
   public Integer call() throws Exception {
+    if ((quick || !rows.isEmpty()) && which != Which.DISK) {
+      throw new ParameterException(
+          spec.commandLine(), "--quick and --rows are options of bench disk alone");
+    }
     PrintWriter err = spec.commandLine().getErr();
+    Consumer<String> notes = note -> err.println("lockstep bench: " + note);
     List<Figure> figures =
         new ArrayList<>(
             switch (which) {
-              case EXITS -> ExitsBench.run(note -> err.println("lockstep bench: " + note));
-              case REPLAY -> ReplayBench.run(note -> err.println("lockstep bench: " + note));
+              case EXITS -> ExitsBench.run(notes);
+              case REPLAY -> ReplayBench.run(notes);
+              case DISK -> DiskBench.run(plan(), notes);
             });
     PrintWriter out = spec.commandLine().getOut();
     if (json) {

@@ -1,18 +1,13 @@
 package lockstep.cli;
 
 import com.sun.management.ThreadMXBean;
-import java.io.BufferedReader;
-import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.cli.BenchCommand.Figure;
 import lockstep.kvm.CpuModel;
@@ -46,8 +41,6 @@ final class ExitsBench {
   /** Below this a round's own few objects show, not the exits: 0 per exit. */
   private static final double GOAL_BYTES = 0.5;
 
-  private static final long COMPILE_SECONDS = 60;
-
   /** Real mode: 50,000 writes to the UART's scratch register, then the exit port. */
   private static final int[] GUEST = {
     0xba,
@@ -69,31 +62,17 @@ final class ExitsBench {
   private ExitsBench() {}
 
   static List<Figure> run(Consumer<String> notes) throws Exception {
-    Path work = Files.createTempDirectory("lockstep-bench");
-    try (Kvm kvm = Kvm.open()) {
+    try (BenchWork work = BenchWork.open();
+        Kvm kvm = Kvm.open()) {
       byte[] image = image();
       QuirkSet quirks = QuirkProbe.probe(kvm);
       for (int i = 0; i < WARM_UP_ROUNDS; i++) {
         round(kvm, quirks, image);
       }
-      Optional<Peer> peer = peer(work, image, notes);
-      List<Figure> figures;
-      try {
-        figures = new ArrayList<>(exits(kvm, quirks, image, peer));
-      } finally {
-        if (peer.isPresent()) {
-          peer.get().close();
-        }
-      }
+      Optional<BenchProgram> peer = peer(work, image, notes);
+      List<Figure> figures = new ArrayList<>(exits(kvm, quirks, image, peer));
       startUp(notes).ifPresent(figures::add);
       return figures;
-    } finally {
-      try (var files = Files.list(work)) {
-        for (Path file : files.toList()) {
-          Files.delete(file);
-        }
-      }
-      Files.delete(work);
     }
   }
 
@@ -129,8 +108,8 @@ final class ExitsBench {
     }
   }
 
-  private static List<Figure> exits(Kvm kvm, QuirkSet quirks, byte[] image, Optional<Peer> peer)
-      throws Exception {
+  private static List<Figure> exits(
+      Kvm kvm, QuirkSet quirks, byte[] image, Optional<BenchProgram> peer) throws Exception {
     double[] ours = new double[ROUNDS];
     double[] theirs = new double[ROUNDS];
     double[] ratios = new double[ROUNDS];
@@ -140,7 +119,7 @@ final class ExitsBench {
       ours[i] = round.nanos();
       bytes = Math.min(bytes, round.bytes());
       if (peer.isPresent()) {
-        theirs[i] = peer.get().nanos();
+        theirs[i] = peer.get().measure("");
         ratios[i] = ours[i] / theirs[i];
       }
     }
@@ -148,17 +127,17 @@ final class ExitsBench {
     return List.of(
         new Figure(
             "exits",
-            1e9 / median(ours),
+            1e9 / Medians.of(ours),
             "exits/s",
-            measured ? Optional.of(1e9 / median(theirs)) : Optional.empty(),
+            measured ? Optional.of(1e9 / Medians.of(theirs)) : Optional.empty(),
             Optional.empty(),
             Optional.empty()),
         new Figure(
             "exit time",
-            median(ours),
+            Medians.of(ours),
             "ns",
-            measured ? Optional.of(median(theirs)) : Optional.empty(),
-            measured ? Optional.of(median(ratios)) : Optional.empty(),
+            measured ? Optional.of(Medians.of(theirs)) : Optional.empty(),
+            measured ? Optional.of(Medians.of(ratios)) : Optional.empty(),
             measured ? Optional.of(GOAL_RATIO) : Optional.empty()),
         new Figure(
             "allocated per exit",
@@ -169,74 +148,17 @@ final class ExitsBench {
             Optional.of(GOAL_BYTES)));
   }
 
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
-  }
-
-  /** The C program, which runs one round for every line it is sent. */
-  private static final class Peer implements AutoCloseable {
-    private final Process process;
-    private final BufferedWriter ask;
-    private final BufferedReader answer;
-
-    Peer(Process process) {
-      this.process = process;
-      this.ask = process.outputWriter();
-      this.answer = process.inputReader();
-    }
-
-    double nanos() throws IOException, CommandFailure {
-      ask.write("\n");
-      ask.flush();
-      String line = answer.readLine();
-      if (line == null) {
-        throw new CommandFailure("the C program ended early", "its message is above");
-      }
-      return Double.parseDouble(line);
-    }
-
-    @Override
-    public void close() throws IOException {
-      ask.close();
-      answer.close();
-      process.destroy();
-    }
-  }
-
-  /** Compiles and starts the C program; empty without a compiler. */
-  private static Optional<Peer> peer(Path work, byte[] image, Consumer<String> notes)
+  /** Compiles and starts the C program, which runs one round a line; empty without a compiler. */
+  private static Optional<BenchProgram> peer(BenchWork work, byte[] image, Consumer<String> notes)
       throws IOException, InterruptedException, CommandFailure {
-    Path source = work.resolve("exits.c");
-    Path program = work.resolve("exits");
-    Path guest = work.resolve("guest");
-    try (InputStream in = ExitsBench.class.getResourceAsStream("exits.c")) {
-      if (in == null) {
-        throw new IllegalStateException("exits.c is not in the jar");
-      }
-      Files.copy(in, source);
-    }
-    Files.write(guest, image);
-    Process compiler;
-    try {
-      compiler =
-          new ProcessBuilder("cc", "-O2", "-o", program.toString(), source.toString())
-              .inheritIO()
-              .start();
-    } catch (IOException e) {
-      notes.accept("no C compiler (" + e.getMessage() + "): no peer; apt-get install gcc");
+    if (BenchWork.find("cc").isEmpty()) {
+      notes.accept("no C compiler: no peer; apt-get install gcc libc6-dev");
       return Optional.empty();
     }
-    if (!compiler.waitFor(COMPILE_SECONDS, TimeUnit.SECONDS) || compiler.exitValue() != 0) {
-      compiler.destroyForcibly();
-      throw new CommandFailure("cc failed on exits.c", "its messages are above");
-    }
-    return Optional.of(
-        new Peer(
-            new ProcessBuilder(program.toString(), guest.toString())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start()));
+    Path program = work.compile("exits.c");
+    Path guest = work.directory().resolve("guest");
+    Files.write(guest, image);
+    return Optional.of(BenchProgram.start(work, program, guest.toString()));
   }
 
   /**
@@ -268,7 +190,7 @@ final class ExitsBench {
     return Optional.of(
         new Figure(
             "start to first output",
-            median(millis),
+            Medians.of(millis),
             "ms",
             Optional.empty(),
             Optional.empty(),

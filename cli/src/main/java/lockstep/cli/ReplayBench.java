@@ -1,30 +1,18 @@
 package lockstep.cli;
 
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import lockstep.cli.BenchCommand.Figure;
-import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
-import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
-import lockstep.monitor.boot.BootConfig;
-import lockstep.monitor.boot.BootException;
-import lockstep.monitor.boot.BootImage;
-import lockstep.monitor.boot.BootImages;
-import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
@@ -77,9 +65,9 @@ final class ReplayBench {
 
   /** Measures; takes two to three minutes. */
   static List<Figure> run(Consumer<String> notes) throws Exception {
-    Path directory = Files.createTempDirectory("lockstep-bench");
-    try (Kvm kvm = Kvm.open()) {
-      ReplayBench bench = new ReplayBench(kvm, directory);
+    try (BenchWork work = BenchWork.open();
+        Kvm kvm = Kvm.open()) {
+      ReplayBench bench = new ReplayBench(kvm, work.directory());
       List<Figure> figures = new ArrayList<>();
       for (Map.Entry<String, String> guest :
           List.of(
@@ -91,38 +79,7 @@ final class ReplayBench {
       notes.accept("linux: idle for " + IDLE_SECONDS + " s");
       figures.addAll(bench.idle());
       return figures;
-    } finally {
-      try (Stream<Path> files = Files.walk(directory)) {
-        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-          Files.delete(file);
-        }
-      }
     }
-  }
-
-  /**
-   * @param words a guest's name, and behind a blank what to add to its command line
-   */
-  private Start boot(String words) throws BootException {
-    String name = words.split(" ", 2)[0];
-    BuiltInGuest guest =
-        GuestList.find(name)
-            .orElseThrow(() -> new BootException("guest " + name, "is not here", "install it"));
-    BuiltInGuest.Files files = guest.source().files(line -> {});
-    RewriteOptions rewrite =
-        new RewriteOptions(
-            OptionalInt.of(MachineLayout.CLOCK_PORT),
-            OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
-            quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty());
-    BootConfig config =
-        BootConfig.of(guest.memoryBytes(), guest.commandLine() + words.substring(name.length()))
-            .withRewrite(rewrite);
-    BootImage image =
-        BootImages.load(
-            files.kernel(),
-            files.initrd().isPresent() ? config.withInitrd(files.initrd().get()) : config);
-    return new Start.Boot(
-        new MachineConfig(guest.memoryBytes(), CpuModel.Kind.DETERMINISTIC, 0), quirks, image);
   }
 
   private List<Figure> fixedWork(String name, String kind) throws Exception {
@@ -132,16 +89,16 @@ final class ReplayBench {
     Path log = directory.resolve("work.log");
     for (int round = 0; round < ROUNDS; round++) {
       LocalRun plainRun = new LocalRun(Optional.empty(), line -> {});
-      plainRun.run(kvm, boot(name), NOWHERE);
+      plainRun.run(kvm, BenchGuest.boot(quirks, name), NOWHERE);
       unrecorded[round] = plainRun.ranNanos() / 1e9;
       RecordedRun recordedRun = new RecordedRun();
-      record(boot(name), log, recordedRun);
+      record(BenchGuest.boot(quirks, name), log, recordedRun);
       recorded[round] = recordedRun.ranNanos() / 1e9;
       replayed[round] = replay(log);
     }
-    double plain = median(unrecorded);
-    double recording = median(recorded);
-    double replay = median(replayed);
+    double plain = Medians.of(unrecorded);
+    double recording = Medians.of(recorded);
+    double replay = Medians.of(replayed);
     return List.of(
         speed("recorded, " + kind, recording, plain, SPEED_GOAL),
         speed("replayed, " + kind, replay, recording, REPLAY_GOAL));
@@ -163,7 +120,7 @@ final class ReplayBench {
     Path snapshot = directory.resolve("prompt.snap");
     SnapshotFile file = new SnapshotFile(snapshot, line -> {});
     LocalRun booting = new LocalRun(Optional.of(file), line -> {});
-    booting.run(kvm, boot("linux"), new StopsAt("lockstep# ", booting));
+    booting.run(kvm, BenchGuest.boot(quirks, "linux"), new StopsAt("lockstep# ", booting));
     double digestMillis = digestMillis(file);
     Path log = directory.resolve("idle.log");
     try (SnapshotFile.Reading reading = file.read()) {
@@ -218,7 +175,7 @@ final class ReplayBench {
           MachineDigests.of(machine.position().machine());
           millis[i] = (System.nanoTime() - before) / 1e6;
         }
-        return median(millis);
+        return Medians.of(millis);
       }
     }
   }
@@ -261,11 +218,5 @@ final class ReplayBench {
       }
       return run.ranNanos() / 1e9;
     }
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 }

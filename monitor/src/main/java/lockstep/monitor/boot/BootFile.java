@@ -63,6 +63,11 @@ public final class BootFile {
     return content.length;
   }
 
+  /** A fresh copy of the content. */
+  public byte[] toArray() {
+    return content.clone();
+  }
+
   /** The content itself, shared: package-private so that only loaders see it, and none writes. */
   byte[] bytes() {
     return content;

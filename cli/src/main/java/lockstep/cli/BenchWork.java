@@ -1,0 +1,193 @@
+package lockstep.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * What a benchmark has on this host beside itself: a directory, programs, devices. All of it is
+ * gone after {@link #close}, and when the process is told to end before that.
+ */
+final class BenchWork implements AutoCloseable {
+  private static final long PROGRAM_SECONDS = 60;
+  private static final List<String> ADMIN_PLACES = List.of("/usr/sbin", "/sbin");
+
+  /** Undoes one thing; told once. */
+  @FunctionalInterface
+  interface Undo {
+    /** Does so. */
+    void run() throws IOException;
+  }
+
+  private final Path directory;
+  private final ArrayDeque<Undo> undoes = new ArrayDeque<>();
+  private final Thread hook = new Thread(this::undoAll, "bench-cleanup");
+  private boolean over;
+
+  private BenchWork(Path directory) {
+    this.directory = directory;
+  }
+
+  /** Makes the directory. */
+  static BenchWork open() throws IOException {
+    BenchWork work = new BenchWork(Files.createTempDirectory("lockstep-bench"));
+    work.undoes.push(work::removeDirectory);
+    Runtime.getRuntime().addShutdownHook(work.hook);
+    return work;
+  }
+
+  /** Where files go that are not to stay. */
+  Path directory() {
+    return directory;
+  }
+
+  /**
+   * Starts a program that ends with this.
+   *
+   * @param also what is to be undone after its end
+   */
+  synchronized Process start(ProcessBuilder program, Undo also) throws IOException {
+    if (over) {
+      throw new IOException("told to end");
+    }
+    Process process = program.start();
+    undoes.push(
+        () -> {
+          process.destroyForcibly().onExit().join();
+          also.run();
+        });
+    return process;
+  }
+
+  /** The same with nothing else to undo. */
+  Process start(ProcessBuilder program) throws IOException {
+    return start(program, () -> {});
+  }
+
+  /** Has something undone at the end, before what is there already. */
+  synchronized void atEnd(Undo undo) throws IOException {
+    if (over) {
+      undo.run();
+      throw new IOException("told to end");
+    }
+    undoes.push(undo);
+  }
+
+  /**
+   * Runs a program to its end.
+   *
+   * @return what it printed
+   * @throws CommandFailure when it fails, with what it said
+   */
+  String run(List<String> command) throws IOException, InterruptedException, CommandFailure {
+    Process process;
+    synchronized (this) {
+      if (over) {
+        throw new IOException("told to end");
+      }
+      process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    }
+    process.getOutputStream().close();
+    // Read elsewhere: a program that hangs must not hold this thread for ever.
+    Path name = Path.of(command.getFirst()).getFileName();
+    StringBuilder output = new StringBuilder();
+    Thread reader =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                  try (InputStream in = process.getInputStream()) {
+                    output.append(new String(in.readAllBytes(), UTF_8));
+                  } catch (IOException e) {
+                    // Its end tells what there is to tell.
+                  }
+                });
+    boolean ended = process.waitFor(PROGRAM_SECONDS, TimeUnit.SECONDS);
+    if (!ended) {
+      // Not of one that has ended: that would throw away what it printed.
+      process.destroyForcibly();
+    }
+    reader.join();
+    if (!ended || process.exitValue() != 0) {
+      String said = output.toString().strip();
+      throw new CommandFailure(
+          name + (ended ? " failed: " + said : " did not end in " + PROGRAM_SECONDS + " s"),
+          "try " + String.join(" ", command));
+    }
+    return output.toString();
+  }
+
+  /** Where a program is, among those of users and administrators. */
+  static Optional<Path> find(String program) {
+    String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
+    List<String> places = new ArrayList<>(List.of(path.split(":", -1)));
+    places.addAll(ADMIN_PLACES);
+    return places.stream()
+        .filter(place -> !place.isEmpty())
+        .map(place -> Path.of(place, program))
+        .filter(Files::isExecutable)
+        .findFirst();
+  }
+
+  /**
+   * Compiles a C program that is a resource beside this class.
+   *
+   * @param options behind the source, such as libraries
+   * @throws CommandFailure when it does not compile, with what the compiler said
+   */
+  Path compile(String source, String... options)
+      throws IOException, InterruptedException, CommandFailure {
+    Path file = directory.resolve(source);
+    try (InputStream in = BenchWork.class.getResourceAsStream(source)) {
+      if (in == null) {
+        throw new IllegalStateException(source + " is not in the jar");
+      }
+      Files.copy(in, file);
+    }
+    Path program = directory.resolve(source.replaceAll("\\.c$", ""));
+    List<String> command =
+        new ArrayList<>(List.of("cc", "-O2", "-o", program.toString(), file.toString()));
+    command.addAll(List.of(options));
+    run(command);
+    return program;
+  }
+
+  private void removeDirectory() throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private synchronized void undoAll() {
+    over = true;
+    for (Undo undo = undoes.poll(); undo != null; undo = undoes.poll()) {
+      try {
+        undo.run();
+      } catch (IOException e) {
+        System.err.println("lockstep bench: " + e.getMessage());
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    undoAll();
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The process is ending, and the hook finds nothing to do.
+    }
+  }
+}
