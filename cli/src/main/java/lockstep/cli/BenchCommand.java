@@ -1,7 +1,6 @@
 package lockstep.cli;
 
 import java.io.PrintWriter;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -120,7 +119,21 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private DiskBench.Plan plan() {
-    return (quick ? DiskBench.Plan.QUICK : DiskBench.Plan.FULL).of(rows);
+    DiskBench.Plan plan = (quick ? DiskBench.Plan.QUICK : DiskBench.Plan.FULL).of(rows);
+    if (!plan.hasAny()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "no row begins with '" + rows + "'; they begin with file, dev, iscsi and guest");
+    }
+    return plan;
+  }
+
+  private List<Figure> measure(Consumer<String> notes) throws Exception {
+    return switch (which) {
+      case EXITS -> ExitsBench.run(notes);
+      case REPLAY -> ReplayBench.run(notes);
+      case DISK -> DiskBench.run(plan(), notes);
+    };
   }
 
   @Override
@@ -131,13 +144,15 @@ final class BenchCommand implements Callable<Integer> {
     }
     PrintWriter err = spec.commandLine().getErr();
     Consumer<String> notes = note -> err.println("lockstep bench: " + note);
-    List<Figure> figures =
-        new ArrayList<>(
-            switch (which) {
-              case EXITS -> ExitsBench.run(notes);
-              case REPLAY -> ReplayBench.run(notes);
-              case DISK -> DiskBench.run(plan(), notes);
-            });
+    List<Figure> figures;
+    try {
+      figures = measure(notes);
+    } catch (Exception e) {
+      if (BenchWork.processIsEnding()) {
+        return Main.FAILED;
+      }
+      throw e;
+    }
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(Json.of(figures.stream().map(Figure::json).toList()));

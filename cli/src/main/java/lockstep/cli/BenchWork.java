@@ -46,6 +46,18 @@ final class BenchWork implements AutoCloseable {
     return work;
   }
 
+  /** Whether the process has been told to end: what fails from then on is of no interest. */
+  static boolean processIsEnding() {
+    Thread hook = new Thread(() -> {}, "bench-question");
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+      Runtime.getRuntime().removeShutdownHook(hook);
+      return false;
+    } catch (IllegalStateException e) {
+      return true;
+    }
+  }
+
   /** Where files go that are not to stay. */
   Path directory() {
     return directory;

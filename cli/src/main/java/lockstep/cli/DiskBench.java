@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import lockstep.cli.BenchCommand.Figure;
 import lockstep.cli.DiskLoad.Kind;
 import lockstep.cli.DiskLoad.Shape;
@@ -60,6 +61,11 @@ final class DiskBench {
     /** The same for some rows. */
     Plan of(String prefix) {
       return new Plan(rounds, millis, guestRounds, guestRequests, prefix);
+    }
+
+    /** Whether there is anything to measure. */
+    boolean hasAny() {
+      return Stream.of("file", "dev", "iscsi", "guest").anyMatch(this::has);
     }
 
     /** Whether there may be a row that begins with a word. */

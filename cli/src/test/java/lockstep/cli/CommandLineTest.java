@@ -51,7 +51,10 @@ class CommandLineTest {
         "run --from a --append quiet",
         "run --from a --initrd b",
         "run --snapshot",
-        "doctor extra"
+        "doctor extra",
+        "bench nope",
+        "bench exits --quick",
+        "bench disk --rows tape"
       })
   void wrongUsageIsOneLineAndExitCode2(String arguments) {
     Result result = lockstep(arguments.isEmpty() ? new String[0] : arguments.split(" "));
