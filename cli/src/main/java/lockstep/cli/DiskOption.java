@@ -78,7 +78,8 @@ final class DiskOption {
         switch (disk) {
           case DiskSpec.File _ -> "lockstep disk create makes an image";
           case DiskSpec.Device _ -> "lsblk shows the devices there are";
-          case DiskSpec.Iscsi _ -> "lockstep disk info shows what can be reached, and who has it";
+          case DiskSpec.Iscsi _ ->
+              "check the address and its target; lockstep disk info shows who has a disk";
         };
     return new CommandFailure(String.valueOf(e.getMessage()), remedy, e);
   }

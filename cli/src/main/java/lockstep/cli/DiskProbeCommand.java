@@ -12,8 +12,6 @@ import lockstep.monitor.block.Geometry;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.SharedDisk;
-import lockstep.storage.iscsi.IscsiSession;
-import lockstep.storage.iscsi.IscsiTimes;
 import lockstep.storage.scsi.ScsiTransport;
 import lockstep.storage.scsi.UnitFacts;
 import lockstep.storage.scsi.UnitProbe;
@@ -38,7 +36,7 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  lockstep disk probe iscsi://192.0.2.9/iqn.2026-11.com.example:web/1?chap=web.chap",
-      "  lockstep disk probe dev:/dev/sdb"
+      "  lockstep disk probe dev:/dev/sdb --second dev:/dev/sdc"
     },
     exitCodeList = {
       "0:this disk settles who goes on",
@@ -46,9 +44,6 @@ import picocli.CommandLine.Spec;
       "2:wrong usage"
     })
 final class DiskProbeCommand implements Callable<Integer> {
-  /** A target that is up answers in milliseconds; a probe does not wait for a sick one. */
-  private static final IscsiTimes TIMES = new IscsiTimes(5_000, 5_000, 20_000, 500);
-
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(
@@ -56,6 +51,15 @@ final class DiskProbeCommand implements Callable<Integer> {
       description =
           "The disk: file:PATH, dev:/dev/NAME, or iscsi://HOST[:PORT]/TARGET/LUN[?chap=FILE].")
   private String disk = "";
+
+  @Option(
+      names = "--second",
+      paramLabel = "SPEC",
+      description =
+          "Another way to the same disk, by another adapter or initiator name, that is to take it"
+              + " over. Default for iscsi: a second session; a device needs one to have fencing"
+              + " tried.")
+  private Optional<String> second = Optional.empty();
 
   @Option(
       names = "--json",
@@ -73,12 +77,13 @@ final class DiskProbeCommand implements Callable<Integer> {
       boolean settles =
           switch (named) {
             case DiskSpec.File file -> file(file.path(), findings);
-            case DiskSpec.Device _ -> unit(open, Optional.empty(), findings);
-            case DiskSpec.Iscsi iscsi -> {
-              try (IscsiSession second = IscsiSession.open(iscsi.address(), TIMES)) {
-                yield unit(open, Optional.of(second), findings);
-              }
-            }
+            case DiskSpec.Device _ ->
+                second.isEmpty()
+                    ? unit(open, Optional.empty(), findings)
+                    : units(open, DiskOption.parse(spec, second.get()), findings);
+            case DiskSpec.Iscsi iscsi ->
+                units(
+                    open, second.map(text -> DiskOption.parse(spec, text)).orElse(iscsi), findings);
           };
       medium(open.medium().geometry(), findings);
       print(findings);
@@ -136,6 +141,13 @@ final class DiskProbeCommand implements Callable<Integer> {
       }
     } catch (IOException | UnsupportedOperationException e) {
       return false;
+    }
+  }
+
+  private static boolean units(SharedDisk disk, DiskSpec other, List<Finding> to)
+      throws IOException, CommandFailure {
+    try (SharedDisk way = DiskOption.open(other, BlockDisk.Use.PAIR)) {
+      return unit(disk, way.unit(), to);
     }
   }
 
@@ -232,7 +244,7 @@ final class DiskProbeCommand implements Callable<Integer> {
         name,
         Finding.State.LIMITED,
         "not tried",
-        "takes two paths and a disk that may be written; see docs/storage.md");
+        "takes a second way to it (--second), and a disk that may be written");
   }
 
   private static Finding tried(

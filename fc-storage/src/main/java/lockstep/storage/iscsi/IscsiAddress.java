@@ -109,6 +109,29 @@ public record IscsiAddress(
   }
 
   /**
+   * What the library says of a failed login, in words that say what to do (RFC 7143, 11.13.5, for
+   * the numbers: class and detail as one, 0x201 being 513).
+   */
+  String loginProblem(String said) {
+    if (said.contains("(513)")) {
+      return chap.isEmpty()
+          ? "the target wants a secret: add ?chap=FILE"
+          : "the target refuses user or secret of " + chap.get() + " (CHAP)";
+    }
+    if (said.contains("(514)")) {
+      return "the target does not admit the initiator "
+          + initiator.orElseGet(IscsiAddress::usualInitiator);
+    }
+    if (said.contains("(515)")) {
+      return "no such target there: check its name";
+    }
+    if (said.contains("resolv")) {
+      return "no such host: " + host;
+    }
+    return said;
+  }
+
+  /**
    * With what to log in.
    *
    * @param isid 24 bits that make the nexus

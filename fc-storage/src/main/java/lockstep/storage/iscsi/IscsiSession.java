@@ -461,9 +461,9 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private IscsiContext connect() throws IOException {
     IscsiContext fresh = new IscsiContext(login, buffers);
     try {
-      fresh.connect(address.portal());
+      connect(fresh);
       if (pump(fresh, IscsiContext.CONNECT, times.loginMillis()).status() != 0) {
-        throw new IOException(fresh.error());
+        throw new IOException(address.loginProblem(fresh.error()));
       }
       Alone alone = new Alone(fresh);
       // Who has lost the disk must not end the winner's commands.
@@ -475,6 +475,14 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     } catch (IOException e) {
       fresh.close();
       throw e;
+    }
+  }
+
+  private void connect(IscsiContext fresh) throws IOException {
+    try {
+      fresh.connect(address.portal());
+    } catch (IOException e) {
+      throw new IOException(address.loginProblem(String.valueOf(e.getMessage())), e);
     }
   }
 

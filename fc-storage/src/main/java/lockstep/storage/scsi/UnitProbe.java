@@ -151,6 +151,10 @@ public final class UnitProbe {
 
   private Guarantees withTwo(ScsiTransport two, boolean persistent) throws IOException {
     Reservations second = of(two, timeoutMillis);
+    // Before anything is written through it.
+    if (!second.reservation().map(now -> now.key() == key).orElse(false)) {
+      throw new IOException("%s is not the same disk as %s".formatted(two.name(), one.name()));
+    }
     if (facts.geometry().readOnly()) {
       boolean took = preempt(second);
       return new Guarantees(

@@ -170,14 +170,15 @@ class IscsiDiskTest {
   void wrongTargetLunPortAndSecretAreNamed() throws Exception {
     assertMessage("no such LUN", IscsiAddress.parse(tgtd.address(9, "")));
     assertMessage(
-        "iqn.2026-11.dev.lockstep.test:other",
+        "no such target there",
         IscsiAddress.parse(
             "//127.0.0.1:%d/iqn.2026-11.dev.lockstep.test:other/1".formatted(tgtd.port())));
     tgtd.admin("--op", "new", "--mode", "account", "--user", "us", "--password", "secretsecret");
     tgtd.admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "us");
-    assertMessage("uthent", IscsiAddress.parse(tgtd.address(1, "")));
+    assertMessage("wants a secret", IscsiAddress.parse(tgtd.address(1, "")));
     assertMessage(
-        "uthent", IscsiAddress.parse(tgtd.address(1, "?chap=" + secret("us:wrongwrongwrong"))));
+        "refuses user or secret",
+        IscsiAddress.parse(tgtd.address(1, "?chap=" + secret("us:wrongwrongwrong"))));
     try (IscsiSession session =
             IscsiSession.open(
                 IscsiAddress.parse(tgtd.address(1, "?chap=" + secret("us:secretsecret"))),

@@ -9,12 +9,14 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.state.Bytes;
 import lockstep.testing.CuttingProxy;
+import lockstep.testing.SmallFileSystem;
 import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -200,5 +202,89 @@ class IscsiFaultTest {
       System.out.println("IscsiFaultTest: " + result);
       assertTrue(System.nanoTime() - started < TimeUnit.SECONDS.toNanos(10), "late");
     }
+  }
+
+  @Test
+  void fullFileSystemBehindTargetFailsWritesAndKeepsWhatWasAcknowledged() throws Exception {
+    try (SmallFileSystem small = SmallFileSystem.ofBytes(256 << 10)) {
+      // The target is another process, which finds it among the descriptors of this one.
+      String fd = small.directory().getFileName().toString();
+      Path full = Path.of("/proc", String.valueOf(ProcessHandle.current().pid()), "fd", fd, "full");
+      try (FileChannel file =
+          FileChannel.open(full, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        file.write(ByteBuffer.wrap(new byte[1]), IMAGE_BYTES - 1);
+      }
+      tgtd.unit(2, full);
+      try (IscsiSession session =
+              IscsiSession.open(IscsiAddress.parse(tgtd.address(2, "")), IscsiTimes.USUAL);
+          IscsiDisk disk = IscsiDisk.open(session)) {
+        int acknowledged = 0;
+        BlockResult last = write(disk, acknowledged);
+        while (last instanceof BlockResult.Done && acknowledged < 200) {
+          last = write(disk, ++acknowledged);
+        }
+        System.out.printf("IscsiFaultTest: %d writes, then %s%n", acknowledged, last);
+        assertInstanceOf(BlockResult.Failed.class, last);
+        assertTrue(acknowledged > 10, "writes: " + acknowledged);
+        assertInstanceOf(BlockResult.Done.class, write(disk, 0), "one that needs no room");
+        byte[] medium = Files.readAllBytes(full);
+        for (int i = 0; i < acknowledged; i++) {
+          assertEquals(numbered(i), Bytes.copyOf(medium, i * BLOCK, BLOCK), "block " + i);
+        }
+        assertEquals(1, session.logins(), "logins");
+      }
+    }
+  }
+
+  private static BlockResult write(IscsiDisk disk, int number) throws Exception {
+    return IscsiDiskTest.carryOut(
+        disk, new BlockRequest.Write(number, (long) number * BLOCK, numbered(number), true));
+  }
+
+  private static Bytes numbered(int number) {
+    ByteBuffer block = ByteBuffer.allocate(BLOCK);
+    while (block.hasRemaining()) {
+      block.putInt(number);
+    }
+    return Bytes.copyOf(block.array());
+  }
+
+  @Test
+  void secretThatIsRefusedAtReconnectFailsRequestsUntilItIsRightAgain() throws Exception {
+    String[] account = {"--op", "new", "--mode", "account", "--user", "us", "--password"};
+    tgtd.admin(concat(account, "secretsecret"));
+    tgtd.admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "us");
+    Path secret = Files.createTempFile(directory, "chap", "");
+    Files.setPosixFilePermissions(secret, PosixFilePermissions.fromString("rw-------"));
+    Files.writeString(secret, "us:secretsecret");
+    try (CuttingProxy proxy = new CuttingProxy(tgtd.port());
+        IscsiSession session =
+            IscsiSession.open(
+                IscsiAddress.parse(Tgtd.address(proxy.port(), 1, "?chap=" + secret)),
+                new IscsiTimes(2_000, 2_000, 2_000, 100))) {
+      IscsiDisk disk = IscsiDisk.open(session);
+      assertInstanceOf(BlockResult.Done.class, write(disk, 1));
+      tgtd.admin("--op", "delete", "--mode", "account", "--user", "us");
+      tgtd.admin(concat(account, "othersecret1"));
+      tgtd.admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "us");
+      proxy.cut(false);
+      BlockResult refused = write(disk, 2);
+      assertInstanceOf(BlockResult.Failed.class, refused);
+      assertTrue(refused.toString().contains("refuses user or secret"), refused.toString());
+      tgtd.admin("--op", "delete", "--mode", "account", "--user", "us");
+      tgtd.admin(concat(account, "secretsecret"));
+      tgtd.admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "us");
+      assertInstanceOf(BlockResult.Done.class, write(disk, 2));
+      disk.close();
+    }
+    byte[] medium = Files.readAllBytes(image);
+    assertEquals(numbered(1), Bytes.copyOf(medium, BLOCK, BLOCK));
+    assertEquals(numbered(2), Bytes.copyOf(medium, 2 * BLOCK, BLOCK));
+  }
+
+  private static String[] concat(String[] words, String last) {
+    String[] all = java.util.Arrays.copyOf(words, words.length + 1);
+    all[words.length] = last;
+    return all;
   }
 }

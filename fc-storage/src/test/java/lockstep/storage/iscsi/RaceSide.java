@@ -24,6 +24,11 @@ import lockstep.storage.scsi.ScsiArbiter;
 final class RaceSide {
   static final int BLOCK = 4096;
 
+  /** What the winner fills its blocks with. */
+  static final byte PRIMARY_BYTE = (byte) 0xaa;
+
+  static final byte BACKUP_BYTE = (byte) 0xbb;
+
   private static final int WRITERS = 8;
   private static final int LATE_WRITES = 16;
 
@@ -121,7 +126,7 @@ final class RaceSide {
     for (int i = 0; i < LATE_WRITES; i++) {
       CompletableFuture<BlockResult> result = new CompletableFuture<>();
       byte[] data = new byte[BLOCK];
-      java.util.Arrays.fill(data, (byte) (side == Claimant.Side.PRIMARY ? 0xaa : 0xbb));
+      java.util.Arrays.fill(data, side == Claimant.Side.PRIMARY ? PRIMARY_BYTE : BACKUP_BYTE);
       disk.submit(
           new BlockRequest.Write(
               numbers.incrementAndGet(), (long) (i % WRITERS) * BLOCK, Bytes.copyOf(data), false),

@@ -291,6 +291,10 @@ class ScsiArbiterTest {
           assertArrayEquals(before, firstBlocks(), shown + ": the loser has changed the disk");
         }
         assertEquals("accepted 16 fenced 0", (first ? one : two).ask("write " + round), shown);
+        if (!first) {
+          // The primary had writes in flight when it lost: none may land on the winner's.
+          assertArrayEquals(backupsBlocks(), firstBlocks(), shown + ": a late write");
+        }
         assertEquals("left", (first ? two : one).ask("leave " + round));
         assertEquals("left", (first ? one : two).ask("leave " + round));
       }
@@ -299,6 +303,12 @@ class ScsiArbiterTest {
         "ScsiArbiterTest: %d races, %d won by the primary, %d by the backup%n",
         rounds, won[0], won[1]);
     assertTrue(won[0] > 0 && won[1] > 0, Arrays.toString(won));
+  }
+
+  private static byte[] backupsBlocks() {
+    byte[] blocks = new byte[8 * RaceSide.BLOCK];
+    Arrays.fill(blocks, RaceSide.BACKUP_BYTE);
+    return blocks;
   }
 
   private byte[] firstBlocks() throws IOException {
