@@ -37,6 +37,7 @@ final class BackupCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private PairOptions pair = new PairOptions();
+  @Mixin private MetricsOption metrics = new MetricsOption();
 
   @Option(
       names = "--listen",
@@ -66,6 +67,7 @@ final class BackupCommand implements Callable<Integer> {
                 PlacementWord.AUTO.options(
                     kvm, TimeUnit.MILLISECONDS.toNanos(MAX_INPUT_DELAY_MILLIS)),
                 this::say);
+        AutoCloseable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       InetSocketAddress at = run.listen(listen);
       say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());

@@ -7,11 +7,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import lockstep.cli.control.ControlClient;
 import lockstep.monitor.host.ConsoleKeys;
-import lockstep.sys.Terminal;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -19,10 +17,17 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "console",
     description = "Attach this terminal to a VM's console; more than one may be.",
-    footerHeading = "%nOn a terminal, Ctrl-A x leaves; the VM goes on.%n%nExample:%n",
+    footerHeading =
+        "%nOn a terminal, Ctrl-A x leaves and the VM goes on; Ctrl-A h shows the keys.%n%nExample:%n",
     footer = "  lockstep console web")
 final class ConsoleCommand implements Callable<Integer> {
-  private static final int STANDARD_INPUT = 0;
+  private static final String HELP =
+      """
+      Ctrl-A x       leave; the VM goes on
+      Ctrl-A h       this help
+      Ctrl-A Ctrl-A  send Ctrl-A to the guest
+      """;
+
   private static final int BUFFER_BYTES = 1 << 12;
 
   @Parameters(paramLabel = "NAME", description = "The VM's name; lockstep ps shows all.")
@@ -35,20 +40,12 @@ final class ConsoleCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ControlClient client = ControlClient.connect(name)) {
       client.ask(Map.of("command", "console"));
-      Optional<Terminal> terminal = Terminal.of(STANDARD_INPUT);
-      if (terminal.isPresent()) {
-        terminal.get().makeRaw();
-      }
-      try {
-        attach(client, terminal.isPresent());
-      } finally {
-        if (terminal.isPresent()) {
-          terminal.get().restore();
-        }
+      try (RawTerminal terminal = RawTerminal.open()) {
+        attach(client, terminal.isTerminal());
       }
       return Main.DONE;
     } catch (IOException e) {
-      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep ps", e);
+      throw VmCommands.failure(e);
     }
   }
 
@@ -70,7 +67,7 @@ final class ConsoleCommand implements Callable<Integer> {
   }
 
   private static void type(ControlClient client, boolean raw) {
-    ConsoleKeys keys = new ConsoleKeys(() -> leave(client), () -> {}, () -> {});
+    ConsoleKeys keys = new ConsoleKeys(() -> leave(client), () -> {}, ConsoleCommand::showHelp);
     byte[] buffer = new byte[BUFFER_BYTES];
     try (InputStream in = new FileInputStream(FileDescriptor.in)) {
       int count = in.read(buffer);
@@ -82,6 +79,11 @@ final class ConsoleCommand implements Callable<Integer> {
     } catch (IOException e) {
       // The VM has ended, which the other thread sees.
     }
+  }
+
+  private static void showHelp() {
+    System.err.print("\r\n" + HELP.replace("\n", "\r\n"));
+    System.err.flush();
   }
 
   private static void leave(ControlClient client) {

@@ -1,7 +1,9 @@
 package lockstep.cli;
 
+import java.io.IOException;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
@@ -18,6 +20,7 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.RoleSwitch;
 import lockstep.sys.SysException;
 
 /**
@@ -46,17 +49,32 @@ final class LocalRun implements ConsoleTarget {
 
   private final VcpuThread vcpu = new VcpuThread();
 
+  /** A machine with its door and what comes in by it. */
+  private record Running(Machine machine, RoleSwitch door, HostInputs host) {}
+
+  private volatile Optional<Running> running = Optional.empty();
+
+  private final int slowdown;
+
   /**
    * @param snapshotFile written when the host stops the guest, and when asked for
    * @param notes takes lines for the user
    */
   LocalRun(Optional<SnapshotFile> snapshotFile, Consumer<String> notes) {
-    this(snapshotFile, notes, Optional.empty());
+    this(snapshotFile, notes, Optional.empty(), 1);
   }
 
-  /** The same with a disk, which is closed at the end of the run. */
+  /**
+   * The same with a disk, which is closed at the end of the run.
+   *
+   * @param slowdown how many times slower than the host's clock the guest's is
+   */
   LocalRun(
-      Optional<SnapshotFile> snapshotFile, Consumer<String> notes, Optional<BlockDevice> medium) {
+      Optional<SnapshotFile> snapshotFile,
+      Consumer<String> notes,
+      Optional<BlockDevice> medium,
+      int slowdown) {
+    this.slowdown = slowdown;
     this.snapshotFile = snapshotFile;
     this.notes = notes;
     this.medium = medium;
@@ -77,7 +95,41 @@ final class LocalRun implements ConsoleTarget {
   @Override
   public boolean stop() {
     leaving = true;
+    resume();
     return queue.offer(new HostDecision(Decision.STOP));
+  }
+
+  /** Holds the guest until {@link #resume}; its clock goes on. Any thread. */
+  void pause() {
+    running.ifPresent(now -> now.door().pause(true));
+    vcpu.kick();
+  }
+
+  /** Lets a paused guest go on. Any thread. */
+  void resume() {
+    running.ifPresent(now -> now.door().pause(false));
+    vcpu.kick();
+  }
+
+  /** Whether the guest is held. Any thread. */
+  boolean isPaused() {
+    return running.map(now -> now.door().isPaused()).orElse(false);
+  }
+
+  /** Writes a snapshot; the guest stands meanwhile. Any thread; returns when it is written. */
+  void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
+    Running now = running.orElseThrow(() -> new IOException("the VM does not run yet"));
+    file.write(
+        work -> {
+          Future<Optional<RunResult>> done =
+              now.door().look(() -> work.at(now.machine(), saved(now)));
+          vcpu.kick();
+          return done;
+        });
+  }
+
+  private static SavedInputs saved(Running now) {
+    return SavedInputs.ofWaiting(now.host().nowNanos(), now.host().waiting());
   }
 
   /** Has a snapshot written, after which the guest goes on. Any thread. */
@@ -132,16 +184,22 @@ final class LocalRun implements ConsoleTarget {
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
     try (KickTimer timer = vcpu.timer();
         LocalDisk disk = new LocalDisk(medium, queue)) {
-      HostInputs host = new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer);
+      HostInputs host =
+          new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer, slowdown);
+      RoleSwitch door = new RoleSwitch(new RoleSwitch.Role(new LiveInputs(host), sink, disk));
       try (Machine machine =
-          Machine.create(
-              kvm, disk.origin(start, kvm.supportedCpuid()), new LiveInputs(host), sink, disk)) {
+          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
         start.pending().forEach(queue::offer);
         start.into(machine);
         disk.resume(machine, start.pending());
-        RunResult result = vcpu.run(machine, queue, () -> toTheEnd(machine, host));
+        Running now = new Running(machine, door, host);
+        door.lookable(true);
+        running = Optional.of(now);
+        RunResult result = vcpu.run(machine, queue, () -> toTheEnd(now));
         counters = machine.counters();
         return result;
+      } finally {
+        door.lookable(false);
       }
     } finally {
       finished.countDown();
@@ -149,9 +207,9 @@ final class LocalRun implements ConsoleTarget {
   }
 
   /** On {@code vcpu-0}: runs, and between two runs writes a snapshot if one is wanted. */
-  private RunResult toTheEnd(Machine machine, HostInputs host) throws Exception {
+  private RunResult toTheEnd(Running now) throws Exception {
     while (true) {
-      RunResult result = vcpu.timed(machine);
+      RunResult result = vcpu.timed(() -> now.door().run(now.machine()));
       if (snapshotFile.isEmpty()) {
         return result;
       }
@@ -160,18 +218,17 @@ final class LocalRun implements ConsoleTarget {
         return result;
       }
       boolean last = leaving;
-      Optional<RunResult> ended = save(snapshotFile.get(), machine, host, last);
+      Optional<RunResult> ended = save(snapshotFile.get(), now, last);
       if (ended.isPresent() || last) {
         return ended.orElse(result);
       }
     }
   }
 
-  private Optional<RunResult> save(
-      SnapshotFile file, Machine machine, HostInputs host, boolean last)
+  private Optional<RunResult> save(SnapshotFile file, Running now, boolean last)
       throws CommandFailure, SysException {
     try {
-      return file.write(machine, new SavedInputs(host.nowNanos(), queue.waiting()));
+      return file.write(now.machine(), saved(now));
     } catch (CommandFailure e) {
       if (last) {
         throw e;

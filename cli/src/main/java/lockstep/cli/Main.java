@@ -47,6 +47,8 @@ public final class Main implements Runnable {
           VmCommands.Ps.class,
           VmCommands.Status.class,
           ConsoleCommand.class,
+          VmCommands.MetricsText.class,
+          VmCommands.Snapshot.class,
           VmCommands.Pause.class,
           VmCommands.Resume.class,
           VmCommands.Stop.class,

@@ -1,59 +1,101 @@
 package lockstep.cli;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.net.InetSocketAddress;
-import java.util.LinkedHashMap;
 import java.util.Map;
-import lockstep.cli.control.ControlServer;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtStatus;
 import picocli.CommandLine.TypeConversionException;
 
 /** What users may ask of one side of a pair while it runs. */
-final class PairControl implements ControlServer.Handler {
-  private final String name;
+final class PairControl extends VmControl {
   private final PairRun run;
 
   /**
    * @param name what this process is called here
    */
   PairControl(String name, PairRun run) {
-    this.name = name;
+    super(name, run.console(), run.queue());
     this.run = run;
   }
 
   @Override
-  public Map<String, Object> handle(Map<String, Object> request)
+  void addStatus(Map<String, Object> fields) {
+    FtStatus status = run.node().status();
+    FtStatus.Transfer transfer = status.transfer();
+    boolean here = isTheVm(status.state());
+    fields.put("role", here ? "primary" : "backup");
+    fields.put("state", status.state().name());
+    fields.put("paused", run.vm().isPaused());
+    fields.put("vm", status.vm());
+    fields.put("epoch", status.epoch());
+    fields.put("peer", status.peer());
+    fields.put("log_entries", transfer.entries());
+    fields.put("acknowledged_entries", transfer.acknowledgedEntries());
+    fields.put("replayed_entries", transfer.replayedEntries());
+    fields.put(here ? "sent_bytes" : "received_bytes", transfer.channelBytes());
+    fields.put("bandwidth_bytes_per_second", run.bandwidth().bytesPerSecond());
+    if (here) {
+      // Only acknowledgements tell it, and the backup has none to read.
+      fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
+    }
+    run.vm()
+        .lastTransfer()
+        .ifPresent(report -> fields.put("last_transfer_stood_us", report.stoodNanos() / 1_000));
+    run.vm()
+        .lastFailover()
+        .ifPresent(
+            at -> {
+              fields.put("last_failover", at.toString());
+              fields.put("last_failover_ms", at.toEpochMilli());
+            });
+  }
+
+  @Override
+  void pause() throws IOException {
+    needTheVm("pause");
+    run.vm().pause();
+  }
+
+  @Override
+  void resume() throws IOException {
+    needTheVm("resume");
+    run.vm().resume();
+  }
+
+  @Override
+  void stop() {
+    boolean unused = run.stop();
+  }
+
+  @Override
+  void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
+    needTheVm("snapshot");
+    run.snapshot(file);
+  }
+
+  @Override
+  void others(String command, Map<String, Object> request)
       throws IOException, InterruptedException {
-    String command = String.valueOf(request.get("command"));
     switch (command) {
-      case "status" -> {
-        return status();
-      }
-      case "pause" -> {
-        needTheVm(command);
-        run.vm().pause();
-      }
-      case "resume" -> {
-        needTheVm(command);
-        run.vm().resume();
-      }
-      case "stop" -> run.stop();
       case "failover" -> {
         need(FtSession.State.PROTECTED, command);
         run.vm().handOver();
       }
-      case "detach" -> run.node().tell(new FtEvent.Detach());
+      case "detach" -> {
+        FtSession.State now = run.node().status().state();
+        if (now == FtSession.State.ALONE || now == FtSession.State.WAITING) {
+          throw new IOException("detach: there is no other side; this one is " + now);
+        }
+        run.node().tell(new FtEvent.Detach());
+      }
       case "protect" -> {
         need(FtSession.State.ALONE, command);
         run.protect(address(request.getOrDefault("backup", "")));
       }
       default -> throw new IOException("no such command: " + command);
     }
-    return Map.of();
   }
 
   private static InetSocketAddress address(Object text) throws IOException {
@@ -85,28 +127,5 @@ final class PairControl implements ControlServer.Handler {
       case ALONE, PAIRING, PROTECTED -> true;
       default -> false;
     };
-  }
-
-  private Map<String, Object> status() {
-    FtStatus status = run.node().status();
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("name", name);
-    fields.put("pid", ProcessHandle.current().pid());
-    fields.put("role", isTheVm(status.state()) ? "primary" : "backup");
-    fields.put("state", status.state().name());
-    fields.put("paused", run.vm().isPaused());
-    fields.put("vm", status.vm());
-    fields.put("epoch", status.epoch());
-    fields.put("peer", status.peer());
-    fields.put("acknowledged_entries", status.transfer().acknowledgedEntries());
-    fields.put("sent_bytes", status.transfer().sentBytes());
-    fields.put("lag_ms", status.transfer().lagNanos() / 1_000_000);
-    fields.put("last_failover", run.vm().lastFailover().map(Object::toString).orElse(""));
-    return fields;
-  }
-
-  @Override
-  public void console(InputStream in, OutputStream out) throws IOException {
-    run.console().attach(in, out, run.queue());
   }
 }

@@ -10,7 +10,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import lockstep.cli.control.ControlDirectory;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
@@ -49,6 +48,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final Optional<BlockDevice> medium;
   private final Medium disk = new Medium();
   private final ConsoleHub console = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+  private final Bandwidth bandwidth = new Bandwidth();
+  private final PairControl commands;
   private final ControlServer control;
   private final Consumer<String> notes;
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -90,23 +91,22 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.network = new PeerNetwork(security);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
     this.node = new FtNode(network, storage.arbiter(), gate, session, times);
-    this.vm =
-        new FtVm(kvm, node, gate, new FileOutputStream(FileDescriptor.out), disk, options, notes);
+    this.vm = new FtVm(kvm, node, gate, console, disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
     node.attach(vm);
     // Last: from here on others ask.
-    this.control = control(name);
+    Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
+    this.commands = new PairControl(name, this);
+    this.control = VmName.listen(name, commands);
   }
 
-  private ControlServer control(String name) throws CommandFailure {
-    if (!ControlDirectory.isName(name)) {
-      throw new CommandFailure(
-          "'" + name + "' cannot name a VM", "give --name letters, digits, '.', '_' and '-'");
-    }
+  private void measure() {
     try {
-      return new ControlServer(name, new PairControl(name, this));
-    } catch (IOException e) {
-      throw new CommandFailure("control socket: " + e.getMessage(), "see lockstep ps", e);
+      do {
+        bandwidth.sample(node.status().transfer().channelBytes(), System.nanoTime());
+      } while (!finished.await(1, TimeUnit.SECONDS));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -130,7 +130,12 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   @Override
   public void snapshot() {
-    System.err.print("lockstep: no snapshot of a protected VM yet\r\n");
+    System.err.print("lockstep: lockstep snapshot NAME FILE writes one\r\n");
+  }
+
+  /** Writes a snapshot, while which the guest stands. Any thread; returns when it is written. */
+  void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
+    file.write(vm::look);
   }
 
   @Override
@@ -256,6 +261,16 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     node.protect(with);
   }
 
+  /** What users may ask of it. */
+  VmControl commands() {
+    return commands;
+  }
+
+  /** How much goes over the logging channel. */
+  Bandwidth bandwidth() {
+    return bandwidth;
+  }
+
   /** The guest's console. */
   ConsoleHub console() {
     return console;
@@ -274,6 +289,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void close() throws IOException {
     finished.countDown();
+    console.finish();
     control.close();
     node.close();
     vm.close();

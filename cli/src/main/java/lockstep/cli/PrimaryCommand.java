@@ -39,6 +39,7 @@ final class PrimaryCommand implements Callable<Integer> {
   @ParentCommand private Main main = new Main();
   @Mixin private StartOptions start = new StartOptions();
   @Mixin private PairOptions pair = new PairOptions();
+  @Mixin private MetricsOption metrics = new MetricsOption();
 
   @Option(
       names = "--backup",
@@ -92,6 +93,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 storage,
                 options(kvm),
                 this::say);
+        AutoCloseable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       run.spares(pair.spares());
       end = run.primary(from, kvm, backup);

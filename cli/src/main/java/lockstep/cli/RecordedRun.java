@@ -116,7 +116,7 @@ final class RecordedRun implements ConsoleTarget {
                 machine,
                 queue,
                 () -> {
-                  RunResult how = vcpu.timed(machine);
+                  RunResult how = vcpu.timed(machine::run);
                   recorder.finish(machine.position(), how);
                   return how;
                 });

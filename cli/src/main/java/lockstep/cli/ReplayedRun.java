@@ -88,7 +88,7 @@ final class ReplayedRun implements ConsoleTarget {
       try (Machine machine =
           machine(kvm, saved, replayer, replayer.outputs(sink), replayer.disk(request -> {}))) {
         return vcpu.run(
-            machine, queue, () -> replayer.finish(machine.position(), vcpu.timed(machine)));
+            machine, queue, () -> replayer.finish(machine.position(), vcpu.timed(machine::run)));
       }
     }
   }

@@ -1,15 +1,19 @@
 package lockstep.cli;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
@@ -21,7 +25,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "  lockstep run --guest hello",
       "  lockstep run --guest linux --snapshot state.snap",
-      "  lockstep run --guest linux --disk file:data.img",
+      "  lockstep run --guest linux --disk file:data.img --name web",
       "  lockstep run --guest linux --disk iscsi://192.0.2.9/iqn.2026-11.com.example:data/1",
       "  lockstep run --from state.snap",
       "  lockstep run --kernel bzImage --initrd initrd.gz --append console=ttyS0 --memory 256M"
@@ -33,11 +37,15 @@ import picocli.CommandLine.Spec;
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class RunCommand implements Callable<Integer> {
+  /** A day of the guest's would be three years. */
+  private static final int MAX_SLOWDOWN = 1_000;
+
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
 
   @Mixin private StartOptions start = new StartOptions();
   @Mixin private DiskOption disk = new DiskOption();
+  @Mixin private MetricsOption metrics = new MetricsOption();
 
   @Option(
       names = "--snapshot",
@@ -46,6 +54,24 @@ final class RunCommand implements Callable<Integer> {
           "Write the machine's state there when the guest is stopped (Ctrl-A x, SIGTERM) and at"
               + " Ctrl-A s.")
   private Optional<Path> snapshot = Optional.empty();
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description =
+          "What to call it here, so that lockstep status, console, pause, stop and snapshot reach"
+              + " it. Without: they do not.")
+  private Optional<String> name = Optional.empty();
+
+  @Option(
+      names = "--slow-clock",
+      paramLabel = "N",
+      defaultValue = "1",
+      description =
+          "The guest's clock runs N times slower than the host's: for a kernel whose timer"
+              + " interrupts come faster than a software KVM handles them. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private int slowClock = 1;
 
   /** Only Picocli makes one. */
   RunCommand() {}
@@ -63,13 +89,36 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int run(Kvm kvm, Start from, Optional<SnapshotFile> file) throws Exception {
-    LocalRun run = new LocalRun(file, this::say, disk.open());
+    LocalRun run = new LocalRun(file, this::say, disk.open(), slowdown());
+    ConsoleHub hub = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+    RunControl commands = new RunControl(name.orElse("vm"), hub, run);
     RunResult result;
-    try (TerminalConsole console = TerminalConsole.open(run)) {
+    try (AutoCloseable _ = listen(commands, hub);
+        AutoCloseable _ = metrics.open(commands, this::say);
+        TerminalConsole console = TerminalConsole.open(run, hub)) {
       result = run.run(kvm, from, console.output());
     }
     tell(run.counters().toString());
     return RunEnd.exitCode(result, spec.commandLine());
+  }
+
+  private AutoCloseable listen(RunControl commands, ConsoleHub hub) throws CommandFailure {
+    if (name.isEmpty()) {
+      return () -> {};
+    }
+    ControlServer control = VmName.listen(name.get(), commands);
+    return () -> {
+      hub.finish();
+      control.close();
+    };
+  }
+
+  private int slowdown() {
+    if (slowClock < 1 || slowClock > MAX_SLOWDOWN) {
+      throw new ParameterException(
+          spec.commandLine(), "--slow-clock is 1 to " + MAX_SLOWDOWN + ", not " + slowClock);
+    }
+    return slowClock;
   }
 
   private void tell(String line) {

@@ -15,6 +15,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.monitor.Machine;
@@ -23,6 +26,8 @@ import lockstep.monitor.SavedMachine;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.RoleSwitch;
 import lockstep.sys.SysException;
 
 /**
@@ -73,6 +78,52 @@ final class SnapshotFile {
    */
   Optional<RunResult> write(Machine machine, SavedInputs inputs)
       throws CommandFailure, SysException {
+    return write((out, progress) -> machine.save(out, inputs, progress));
+  }
+
+  /** Writes a machine to a stream, such as {@link Machine#save}. */
+  interface Saver<E extends Exception> {
+    /** As {@link #write(Machine, SavedInputs)}. */
+    Optional<RunResult> save(OutputStream out, Progress progress) throws IOException, E;
+  }
+
+  /** A machine that runs, and can be stopped for something that is done with it. */
+  @FunctionalInterface
+  interface Stander {
+    /** See {@link RoleSwitch#look}. */
+    Future<Optional<RunResult>> stand(FtVm.Look work) throws IOException;
+  }
+
+  /**
+   * Writes a machine that runs on another thread. It stands while its state is taken, and not while
+   * the disk is waited for.
+   *
+   * @throws IOException when the VM is not here or not any more; one line
+   */
+  void write(Stander vm) throws IOException, CommandFailure, InterruptedException {
+    Optional<RunResult> ended;
+    try {
+      ended =
+          this.<Exception>write(
+              (out, progress) ->
+                  vm.stand((machine, inputs) -> machine.save(out, inputs, progress)).get());
+    } catch (CancellationException e) {
+      throw new IOException("the VM does not run here", e);
+    } catch (IOException | CommandFailure | InterruptedException e) {
+      throw e;
+    } catch (ExecutionException e) {
+      throw new IOException(
+          this + ": " + (e.getCause() instanceof IOException io ? reason(io) : e.getCause()), e);
+    } catch (Exception e) {
+      throw new IOException(this + ": " + e, e);
+    }
+    if (ended.isPresent()) {
+      throw new IOException("the guest has ended; there is nothing to save");
+    }
+  }
+
+  /** The same for a machine that is written elsewhere, on its own thread perhaps. */
+  <E extends Exception> Optional<RunResult> write(Saver<E> saver) throws CommandFailure, E {
     long start = System.nanoTime();
     try {
       // In the same directory, because a move between file systems is not atomic.
@@ -82,7 +133,7 @@ final class SnapshotFile {
         try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
             OutputStream out =
                 new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER_BYTES)) {
-          ended = machine.save(out, inputs, progress("writing"));
+          ended = saver.save(out, progress("writing"));
           out.flush();
           channel.force(true);
         }

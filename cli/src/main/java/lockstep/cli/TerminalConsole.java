@@ -4,6 +4,7 @@ import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import lockstep.monitor.host.ConsoleInput;
@@ -27,7 +28,7 @@ final class TerminalConsole implements AutoCloseable {
   private volatile Optional<IOException> broken = Optional.empty();
   private final Thread hook;
 
-  private TerminalConsole(ConsoleTarget run) {
+  private TerminalConsole(ConsoleTarget run, OutputStream to) {
     hook =
         new Thread(
             () -> {
@@ -38,7 +39,7 @@ final class TerminalConsole implements AutoCloseable {
             "console-restore");
     output =
         new ConsoleOutput(
-            new FileOutputStream(FileDescriptor.out),
+            to,
             cause -> {
               broken = Optional.of(cause);
               run.stop();
@@ -54,7 +55,16 @@ final class TerminalConsole implements AutoCloseable {
 
   /** Takes the terminal and starts reading. */
   static TerminalConsole open(ConsoleTarget run) throws SysException {
-    TerminalConsole console = new TerminalConsole(run);
+    return open(run, new FileOutputStream(FileDescriptor.out));
+  }
+
+  /**
+   * The same with another way to standard output.
+   *
+   * @param to where {@link #output} leads
+   */
+  static TerminalConsole open(ConsoleTarget run, OutputStream to) throws SysException {
+    TerminalConsole console = new TerminalConsole(run, to);
     // Before raw mode, so that no signal can find the terminal raw and nobody to restore it.
     Runtime.getRuntime().addShutdownHook(console.hook);
     if (console.terminal.isPresent()) {

@@ -23,8 +23,19 @@ final class VcpuThread {
     return new KickTimer(() -> kick.run());
   }
 
+  /** Brings the machine out of the guest, or out of waiting, for a moment. Any thread. */
+  void kick() {
+    kick.run();
+  }
+
+  /** Something that runs a machine, such as {@link Machine#run}. */
+  @FunctionalInterface
+  interface Runner {
+    RunResult run() throws SysException, InterruptedException;
+  }
+
   /** Runs a machine on this thread, and measures it. On {@code vcpu-0}. */
-  RunResult timed(Machine machine) throws SysException, InterruptedException {
+  RunResult timed(Runner machine) throws SysException, InterruptedException {
     long start = System.nanoTime();
     try {
       return machine.run();

@@ -2,7 +2,10 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import lockstep.cli.control.ControlClient;
@@ -21,7 +24,10 @@ final class VmCommands {
   abstract static class Base implements Callable<Integer> {
     @Spec private CommandSpec spec = CommandSpec.create();
 
-    @Parameters(paramLabel = "NAME", description = "The VM's name; lockstep ps shows all.")
+    @Parameters(
+        index = "0",
+        paramLabel = "NAME",
+        description = "The VM's name; lockstep ps shows all.")
     private String name = "";
 
     final String name() {
@@ -43,21 +49,51 @@ final class VmCommands {
   }
 
   static Map<String, Object> ask(String name, Map<String, ?> request) throws CommandFailure {
+    return exchange(name, client -> client.ask(request));
+  }
+
+  /** One exchange with a VM. */
+  private interface Exchange {
+    Map<String, Object> with(ControlClient client) throws IOException;
+  }
+
+  private static Map<String, Object> exchange(String name, Exchange exchange)
+      throws CommandFailure {
     try (ControlClient client = ControlClient.connect(name)) {
-      return client.ask(request);
+      return exchange.with(client);
     } catch (IOException e) {
-      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep ps", e);
+      throw failure(e);
     }
+  }
+
+  /** What a VM refused, as one line; most refusals say themselves what to do. */
+  static CommandFailure failure(IOException e) {
+    String problem = String.valueOf(e.getMessage());
+    int remedy = problem.lastIndexOf("; ");
+    return remedy < 0
+        ? new CommandFailure(problem, "see lockstep ps", e)
+        : new CommandFailure(problem.substring(0, remedy), problem.substring(remedy + 2), e);
   }
 
   /** {@code lockstep ps}. */
   @Command(
       name = "ps",
-      description = "List the VMs of this user that run here, protected ones and backups.",
-      footerHeading = "%nExample:%n",
-      footer = "  lockstep ps")
+      description = {
+        "List the VMs of this user that run here: protected ones, backups, and those that lockstep"
+            + " run was given a --name for."
+      },
+      footerHeading = "%nExamples:%n",
+      footer = {"  lockstep ps", "  lockstep ps --json"})
   static final class Ps implements Callable<Integer> {
+    /** For one VM: a list that waits long for one that is stuck helps nobody. */
+    private static final long LIMIT_SECONDS = 3;
+
+    private static final String ROW = "%-20s %8s  %-8s %-10s %s%n";
+
     @Spec private CommandSpec spec = CommandSpec.create();
+
+    @Option(names = "--json", description = "A JSON array with each VM's status.")
+    private boolean json;
 
     /** Only Picocli makes one. */
     Ps() {}
@@ -65,19 +101,42 @@ final class VmCommands {
     @Override
     public Integer call() throws Exception {
       PrintWriter out = spec.commandLine().getOut();
-      out.printf("%-20s %8s  %-8s %-10s %s%n", "NAME", "PID", "ROLE", "STATE", "PEER");
+      List<Map<String, Object>> all = new ArrayList<>();
       for (String name : names()) {
         try (ControlClient client = ControlClient.connect(name)) {
-          Map<String, Object> status = client.ask(Map.of("command", "status"));
-          out.printf(
-              "%-20s %8s  %-8s %-10s %s%n",
-              name, status.get("pid"), status.get("role"), status.get("state"), status.get("peer"));
+          Map<String, Object> status =
+              new LinkedHashMap<>(client.ask(Map.of("command", "status"), LIMIT_SECONDS));
+          status.remove("ok");
+          all.add(status);
         } catch (IOException e) {
-          // Died meanwhile; its socket is gone now.
+          if (ControlDirectory.exists(name)) {
+            // Not dead, but stopped or stuck: its user should know.
+            all.add(new LinkedHashMap<>(Map.of("name", name, "state", "no answer")));
+          }
+        }
+      }
+      if (json) {
+        out.println(Json.of(all));
+      } else {
+        out.printf(ROW, "NAME", "PID", "ROLE", "STATE", "PEER");
+        for (Map<String, Object> status : all) {
+          Object state =
+              Boolean.TRUE.equals(status.get("paused")) ? "paused" : get(status, "state");
+          out.printf(
+              ROW,
+              get(status, "name"),
+              get(status, "pid"),
+              get(status, "role"),
+              state,
+              get(status, "peer"));
         }
       }
       out.flush();
       return Main.DONE;
+    }
+
+    private static Object get(Map<String, Object> status, String field) {
+      return status.getOrDefault(field, "-");
     }
 
     private static Iterable<String> names() throws CommandFailure {
@@ -109,27 +168,73 @@ final class VmCommands {
 
     @Override
     public Integer call() throws Exception {
-      long lastBytes = -1;
       while (true) {
         Map<String, Object> status = new LinkedHashMap<>(ask(Map.of("command", "status")));
         status.remove("ok");
-        long bytes = ((Number) status.getOrDefault("sent_bytes", 0)).longValue();
-        if (lastBytes >= 0) {
-          status.put("log_bytes_per_second", Math.max(0, bytes - lastBytes));
-        }
-        lastBytes = bytes;
         if (json) {
           out().println(Json.of(status));
         } else {
-          status.forEach((key, value) -> out().printf("%-22s %s%n", key, value));
+          status.forEach((key, value) -> out().printf("%-28s%s%n", key, value));
         }
         out().flush();
         if (!watch) {
           return Main.DONE;
         }
         Thread.sleep(WATCH_MILLIS);
-        out().println();
+        if (!json) {
+          out().println();
+        }
       }
+    }
+  }
+
+  /** {@code lockstep metrics}. */
+  @Command(
+      name = "metrics",
+      description = "Print a VM's metrics as Prometheus reads them; see also --metrics of run.",
+      footerHeading = "%nExample:%n",
+      footer = "  lockstep metrics web")
+  static final class MetricsText extends Base {
+    /** Only Picocli makes one. */
+    MetricsText() {}
+
+    @Override
+    public Integer call() throws Exception {
+      out().print(ask(Map.of("command", "metrics")).get("text"));
+      out().flush();
+      return Main.DONE;
+    }
+  }
+
+  /** {@code lockstep snapshot}. */
+  @Command(
+      name = "snapshot",
+      description = {
+        "Write the whole machine of a running VM to a file, from which lockstep run --from goes on.",
+        "The VM goes on, too; it stands while its state is taken."
+      },
+      footerHeading = "%nExample:%n",
+      footer = "  lockstep snapshot web web.snap")
+  static final class Snapshot extends Base {
+    /** For a state of many GiB. */
+    private static final long LIMIT_SECONDS = 3_600;
+
+    @Parameters(index = "1", paramLabel = "FILE", description = "The snapshot's file.")
+    private Path file = Path.of("");
+
+    /** Only Picocli makes one. */
+    Snapshot() {}
+
+    @Override
+    public Integer call() throws Exception {
+      String path = file.toAbsolutePath().normalize().toString();
+      Map<String, Object> answer =
+          exchange(
+              name(),
+              client -> client.ask(Map.of("command", "snapshot", "file", path), LIMIT_SECONDS));
+      out().println(answer.get("done"));
+      out().flush();
+      return Main.DONE;
     }
   }
 

@@ -29,6 +29,18 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
     pending = List.copyOf(pending);
   }
 
+  /**
+   * Of a machine that lives on, from all that waits. Decisions of its host are about that run; a
+   * timer that expired and was not applied is due again when its device has armed it anew.
+   */
+  public static SavedInputs ofWaiting(long clockNanos, List<ExternalInput> waiting) {
+    return new SavedInputs(
+        clockNanos,
+        waiting.stream()
+            .filter(input -> !(input instanceof HostDecision || input instanceof TimerExpiry))
+            .toList());
+  }
+
   private static final int TIMER = 1;
   private static final int CONSOLE = 2;
   private static final int DECISION = 3;

@@ -3,6 +3,7 @@ package lockstep.cli.control;
 import com.fasterxml.jackson.jr.ob.JSON;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.net.ConnectException;
 import java.net.SocketException;
@@ -13,9 +14,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** Speaks to a VM of this user. */
 public final class ControlClient implements AutoCloseable {
+  /** A VM answers in milliseconds; a busy host takes longer. */
+  private static final long USUAL_SECONDS = 20;
+
   private final SocketChannel channel;
   private final InputStream in;
   private final OutputStream out;
@@ -40,7 +48,7 @@ public final class ControlClient implements AutoCloseable {
       return new ControlClient(SocketChannel.open(UnixDomainSocketAddress.of(path)));
     } catch (ConnectException e) {
       Files.deleteIfExists(path);
-      throw new IOException("VM " + name + " has died", e);
+      throw new IOException("VM " + name + " has died; its socket is removed now", e);
     } catch (SocketException e) {
       throw new IOException("VM " + name + " does not answer: " + e.getMessage(), e);
     }
@@ -62,9 +70,16 @@ public final class ControlClient implements AutoCloseable {
    * @throws IOException when it was refused; the message is the VM's
    */
   public Map<String, Object> ask(Map<String, ?> request) throws IOException {
-    out.write((JSON.std.asString(request) + "\n").getBytes(StandardCharsets.UTF_8));
-    out.flush();
-    String line = ControlServer.readLine(in);
+    return ask(request, USUAL_SECONDS);
+  }
+
+  /**
+   * The same for what may take long.
+   *
+   * @param limitSeconds after which the VM counts as hung; the connection is of no use then
+   */
+  public Map<String, Object> ask(Map<String, ?> request, long limitSeconds) throws IOException {
+    String line = exchange(JSON.std.asString(request) + "\n", limitSeconds);
     if (line.isEmpty()) {
       throw new IOException("the VM ended before it answered");
     }
@@ -73,6 +88,33 @@ public final class ControlClient implements AutoCloseable {
       throw new IOException(String.valueOf(answer.get("error")));
     }
     return answer;
+  }
+
+  /** Sends a line and reads one; a process that was stopped (SIGSTOP) answers nothing. */
+  private String exchange(String line, long limitSeconds) throws IOException {
+    CompletableFuture<String> answer = new CompletableFuture<>();
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              try {
+                out.write(line.getBytes(StandardCharsets.UTF_8));
+                out.flush();
+                answer.complete(ControlServer.readLine(in));
+              } catch (IOException e) {
+                answer.completeExceptionally(e);
+              }
+            });
+    try {
+      return answer.get(limitSeconds, TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      channel.close();
+      throw new IOException("the VM did not answer within " + limitSeconds + " s", e);
+    } catch (ExecutionException e) {
+      throw new IOException("the VM ended before it answered", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("told to end while waiting for the VM");
+    }
   }
 
   /** What comes, after a console was asked for. */

@@ -58,6 +58,11 @@ public final class ControlDirectory {
     return get().resolve(name + SUFFIX);
   }
 
+  /** Whether there is a socket of that name; its VM may be dead. */
+  public static boolean exists(String name) throws IOException {
+    return Files.exists(socket(name));
+  }
+
   /** Names of all sockets there are, sorted; their VMs may be dead. */
   public static List<String> names() throws IOException {
     List<String> names = new ArrayList<>();

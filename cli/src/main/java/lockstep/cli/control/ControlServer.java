@@ -1,7 +1,6 @@
 package lockstep.cli.control;
 
 import com.fasterxml.jackson.jr.ob.JSON;
-import com.fasterxml.jackson.jr.ob.JSONObjectException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -18,12 +17,17 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.apache.logging.log4j.LogManager;
 
 /** Answers requests about one VM. */
 public final class ControlServer implements AutoCloseable {
   private static final int MAX_LINE_BYTES = 1 << 16;
+
+  /** More than anybody has terminals; bounds what a script in a loop can take. */
+  static final int MAX_CONNECTIONS = 64;
 
   /** Does what requests ask for. Called on a thread of the connection's own; may block. */
   public interface Handler {
@@ -75,6 +79,10 @@ public final class ControlServer implements AutoCloseable {
     try {
       while (true) {
         SocketChannel channel = server.accept();
+        if (open.size() >= MAX_CONNECTIONS) {
+          channel.close();
+          continue;
+        }
         open.add(channel);
         Thread.ofVirtual().start(() -> serve(channel));
       }
@@ -89,7 +97,13 @@ public final class ControlServer implements AutoCloseable {
       OutputStream out = Channels.newOutputStream(channel);
       String line = readLine(in);
       while (!line.isEmpty()) {
-        Map<String, Object> request = parse(line);
+        Optional<Map<String, Object>> parsed = parse(line);
+        if (parsed.isEmpty()) {
+          answer(out, Map.of("ok", false, "error", "not a JSON object with command"));
+          line = readLine(in);
+          continue;
+        }
+        Map<String, Object> request = parsed.get();
         if ("console".equals(request.get("command"))) {
           answer(out, Map.of("ok", true));
           handler.console(in, out);
@@ -105,14 +119,14 @@ public final class ControlServer implements AutoCloseable {
     }
   }
 
-  private static Map<String, Object> parse(String line) {
+  private static Optional<Map<String, Object>> parse(String line) {
     try {
       Map<String, Object> request = JSON.std.mapFrom(line);
-      return request == null ? Map.of() : request;
-    } catch (JSONObjectException e) {
-      return Map.of();
+      return request == null || !request.containsKey("command")
+          ? Optional.empty()
+          : Optional.of(request);
     } catch (IOException e) {
-      return Map.of();
+      return Optional.empty();
     }
   }
 
@@ -128,6 +142,11 @@ public final class ControlServer implements AutoCloseable {
       Thread.currentThread().interrupt();
       answer.put("ok", false);
       answer.put("error", "the VM is ending");
+    } catch (RuntimeException e) {
+      // The VM goes on; who asked is told that it is our bug.
+      LogManager.getLogger(ControlServer.class).error("control request failed", e);
+      answer.put("ok", false);
+      answer.put("error", "internal error, a bug of Lockstep: " + e);
     }
     return answer;
   }

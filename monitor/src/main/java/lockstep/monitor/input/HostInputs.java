@@ -1,8 +1,10 @@
 package lockstep.monitor.input;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +25,8 @@ public final class HostInputs implements GuestClock {
   private final ArrayDeque<ExternalInput> givenBack = new ArrayDeque<>();
   private final long[] deadlineNanos;
   private final long originHostNanos;
+  private final long startNanos;
+  private final int slowdown;
   private long nextDeadlineNanos = TimerPort.NEVER;
 
   /**
@@ -32,21 +36,51 @@ public final class HostInputs implements GuestClock {
    * @param wakeTimer kicks the vCPU out of the guest at a deadline
    */
   public HostInputs(InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer) {
+    this(queue, timers, startNanos, wakeTimer, 1);
+  }
+
+  /**
+   * The same with a clock that is slow, for guests whose timer interrupts would come faster than
+   * this host's KVM can handle them.
+   *
+   * @param slowdown host nanoseconds for each of the guest's; 1 or more
+   */
+  public HostInputs(
+      InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer, int slowdown) {
+    if (slowdown < 1) {
+      throw new IllegalArgumentException("slowdown " + slowdown + " is below 1");
+    }
     this.queue = queue;
     this.wakeTimer = wakeTimer;
     this.deadlineNanos = new long[timers];
     Arrays.fill(deadlineNanos, TimerPort.NEVER);
-    this.originHostNanos = System.nanoTime() - startNanos;
+    this.originHostNanos = System.nanoTime();
+    this.startNanos = startNanos;
+    this.slowdown = slowdown;
   }
 
   @Override
   public long nowNanos() {
-    return System.nanoTime() - originHostNanos;
+    return startNanos + (System.nanoTime() - originHostNanos) / slowdown;
+  }
+
+  /** When the guest clock shows that much, by the host's. */
+  private long hostNanos(long guestNanos) {
+    return originHostNanos + (guestNanos - startNanos) * slowdown;
   }
 
   /** Takes inputs back that were not applied; they are due at once, in this order. */
   public void giveBack(Collection<ExternalInput> inputs) {
     givenBack.addAll(inputs);
+  }
+
+  /**
+   * The inputs that wait here, oldest first; they stay. Not the timers, nor the host's decisions.
+   */
+  public List<ExternalInput> waiting() {
+    List<ExternalInput> waiting = new ArrayList<>(givenBack);
+    waiting.addAll(queue.waiting());
+    return waiting;
   }
 
   /** Takes the oldest queued input, else the first expired timer, or null when none is due. */
@@ -79,7 +113,9 @@ public final class HostInputs implements GuestClock {
       throw new InterruptedException("vCPU thread told to end");
     }
     long untilDeadline =
-        nextDeadlineNanos == TimerPort.NEVER ? WAIT_SLICE_NANOS : nextDeadlineNanos - nowNanos();
+        nextDeadlineNanos == TimerPort.NEVER
+            ? WAIT_SLICE_NANOS
+            : hostNanos(nextDeadlineNanos) - System.nanoTime();
     if (untilDeadline > 0) {
       LockSupport.parkNanos(this, Math.min(untilDeadline, WAIT_SLICE_NANOS));
     }
@@ -94,7 +130,7 @@ public final class HostInputs implements GuestClock {
     }
     if (earliest != nextDeadlineNanos) {
       nextDeadlineNanos = earliest;
-      wakeTimer.wakeAt(earliest == TimerPort.NEVER ? Long.MAX_VALUE : originHostNanos + earliest);
+      wakeTimer.wakeAt(earliest == TimerPort.NEVER ? Long.MAX_VALUE : hostNanos(earliest));
     }
   }
 }

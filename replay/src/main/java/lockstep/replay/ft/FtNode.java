@@ -85,6 +85,7 @@ public final class FtNode implements AutoCloseable {
   private @Nullable FramePipe pipe;
   private Bytes key = Bytes.empty();
   private long received = -1;
+  private long receivedBytes;
   private boolean ackDue;
   private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
   private volatile FtStatus status;
@@ -268,7 +269,9 @@ public final class FtNode implements AutoCloseable {
       return;
     }
     try {
-      long now = to.put(frame.frame().toArray());
+      byte[] bytes = frame.frame().toArray();
+      long now = to.put(bytes);
+      receivedBytes += bytes.length;
       if (now != received) {
         received = now;
         ackDue = true;
@@ -286,7 +289,9 @@ public final class FtNode implements AutoCloseable {
     PeerLink to = link;
     Vm machine = vm;
     if (to != null && machine != null && received >= 0) {
-      to.send(new PeerMessage.Ack(received, machine.replayed()));
+      long replayed = machine.replayed();
+      to.send(new PeerMessage.Ack(received, replayed));
+      transfer = new FtStatus.Transfer(received, received, replayed, receivedBytes, 0);
     }
   }
 
@@ -406,7 +411,9 @@ public final class FtNode implements AutoCloseable {
     if (now != null) {
       now.acknowledged(ack.received());
       long lag = now.replayed(ack.replayed(), System.nanoTime());
-      transfer = new FtStatus.Transfer(ack.received(), now.sentBytes(), lag);
+      transfer =
+          new FtStatus.Transfer(
+              now.sentEntries(), ack.received(), ack.replayed(), now.sentBytes(), lag);
     }
   }
 
@@ -419,6 +426,7 @@ public final class FtNode implements AutoCloseable {
     pipe = fresh;
     gate.follow();
     received = -1;
+    receivedBytes = 0;
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
     from.send(new PeerMessage.Welcome(from.heartbeatPort()));
     machine.follow(new Claimant(hello.vm(), hello.epoch(), Claimant.Side.BACKUP), fresh);

@@ -20,15 +20,23 @@ public record FtStatus(
     String peer,
     Transfer transfer) {
   /**
-   * The log, as the primary sees it.
+   * The log of the present or last pair, as this side sees it.
    *
+   * @param entries that the primary has sent or the backup received: where the log is
    * @param acknowledgedEntries that the backup has
-   * @param sentBytes with the machine's state
-   * @param lagNanos how old the oldest entry is that the backup has not replayed
+   * @param replayedEntries that the backup's machine has taken
+   * @param channelBytes sent or received, with the machine's state
+   * @param lagNanos how old the oldest entry is that the backup has not replayed; the primary's to
+   *     know, 0 at the backup
    */
-  public record Transfer(long acknowledgedEntries, long sentBytes, long lagNanos) {
+  public record Transfer(
+      long entries,
+      long acknowledgedEntries,
+      long replayedEntries,
+      long channelBytes,
+      long lagNanos) {
     /** No log yet. */
-    public static final Transfer NONE = new Transfer(0, 0, 0);
+    public static final Transfer NONE = new Transfer(0, 0, 0, 0, 0);
   }
 
   static FtStatus of(FtSession session, String peer, Transfer transfer) {

@@ -2,16 +2,20 @@ package lockstep.replay.ft;
 
 import java.io.OutputStream;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
+import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
@@ -52,6 +56,13 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   public interface Maker {
     /** A new or restored machine. */
     Machine make(RoleSwitch doors) throws Exception;
+  }
+
+  /** Something that is done with a machine that stands, on its thread. */
+  @FunctionalInterface
+  public interface Look {
+    /** See {@link RoleSwitch.Look}; the inputs are what a copy of the machine goes on with. */
+    Optional<RunResult> at(Machine machine, SavedInputs inputs) throws Exception;
   }
 
   private final Kvm kvm;
@@ -223,6 +234,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         over.complete(end);
       }
     } finally {
+      doors.lookable(false);
       protecting.abandon();
       // The vCPU is about to go: nobody may kick it any more.
       handle = null;
@@ -235,9 +247,28 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return over;
   }
 
+  /**
+   * Has something done with the machine while it stands; the guest and its log know nothing of it.
+   * Any thread.
+   *
+   * @return see {@link RoleSwitch#look}
+   */
+  public Future<Optional<RunResult>> look(Look work) {
+    Future<Optional<RunResult>> done = doors.look(() -> work.at(current(), savedInputs()));
+    kick();
+    return done;
+  }
+
+  private SavedInputs savedInputs() {
+    List<ExternalInput> waiting = new ArrayList<>(protecting.held());
+    waiting.addAll(inputs().waiting());
+    return SavedInputs.ofWaiting(inputs().nowNanos(), waiting);
+  }
+
   private End toTheEnd(Machine on) throws Exception {
+    doors.lookable(true);
     while (true) {
-      RunResult result = on.run();
+      RunResult result = doors.run(on);
       String lost = halted;
       if (lost != null) {
         return new End.Halted(lost);

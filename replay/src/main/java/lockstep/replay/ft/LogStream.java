@@ -23,6 +23,7 @@ public final class LogStream implements EntryFramer.Frames {
   private long lastFrameNanos = System.nanoTime();
   private long unacknowledgedBytes;
   private long sentBytes;
+  private long sentEntries;
   private boolean cut;
 
   /** A stream into a connection. */
@@ -66,6 +67,7 @@ public final class LogStream implements EntryFramer.Frames {
     if (!cut) {
       sentBytes += next.bytes();
       if (next.entries() > 0) {
+        sentEntries = next.entries();
         // The state's frames hold no entry: the connection bounds them by itself.
         unacknowledged.add(next);
         unreplayed.add(next);
@@ -109,6 +111,11 @@ public final class LogStream implements EntryFramer.Frames {
   /** Whether nothing is sent any more. */
   public synchronized boolean isCut() {
     return cut;
+  }
+
+  /** Entries sent so far: where the log is. */
+  public synchronized long sentEntries() {
+    return sentEntries;
   }
 
   /** Bytes sent so far. */

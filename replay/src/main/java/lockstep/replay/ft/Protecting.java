@@ -1,7 +1,9 @@
 package lockstep.replay.ft;
 
+import java.util.List;
 import java.util.function.Consumer;
 import lockstep.monitor.Machine;
+import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.record.RecordOptions;
@@ -72,6 +74,12 @@ final class Protecting {
   /** Any thread. */
   void copied(StateTransfer.Outcome how) {
     outcome.accept(how);
+  }
+
+  /** Inputs that wait for a point in the log; none without one. */
+  List<ExternalInput> held() {
+    Recorder from = recorder;
+    return from == null ? List.of() : from.held();
   }
 
   /** Sends all of the log that there is. */

@@ -199,6 +199,11 @@ public final class Recorder implements InputSource {
     position.machine().untrackDirtyPages();
   }
 
+  /** Inputs that wait here for a point, oldest first; they stay. vCPU thread. */
+  public List<ExternalInput> held() {
+    return List.copyOf(held);
+  }
+
   /** At a point that a replay finds again. */
   private Action atPoint(VcpuPosition position) throws InterruptedException, SysException {
     while (true) {

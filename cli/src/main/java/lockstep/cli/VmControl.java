@@ -1,0 +1,101 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import lockstep.cli.control.ControlServer;
+import lockstep.monitor.input.InputQueue;
+
+/**
+ * What users may ask of a VM while it runs, as far as it is the same for all (docs/control.md). Any
+ * thread.
+ */
+abstract class VmControl implements ControlServer.Handler {
+  private final String name;
+  private final ConsoleHub console;
+  private final InputQueue queue;
+
+  /**
+   * @param name what the VM is called here
+   * @param queue takes what attached terminals type
+   */
+  VmControl(String name, ConsoleHub console, InputQueue queue) {
+    this.name = name;
+    this.console = console;
+    this.queue = queue;
+  }
+
+  /** How it stands: docs/control.md says what each field means. */
+  final Map<String, Object> status() {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("name", name);
+    fields.put("pid", ProcessHandle.current().pid());
+    addStatus(fields);
+    fields.put("consoles", console.attached());
+    return fields;
+  }
+
+  /** Adds the fields from role to failover. */
+  abstract void addStatus(Map<String, Object> fields);
+
+  abstract void pause() throws IOException;
+
+  abstract void resume() throws IOException;
+
+  abstract void stop() throws IOException;
+
+  /** Returns when it is written. */
+  abstract void snapshot(SnapshotFile file)
+      throws IOException, CommandFailure, InterruptedException;
+
+  /** What only some VMs can do. */
+  abstract void others(String command, Map<String, Object> request)
+      throws IOException, InterruptedException;
+
+  @Override
+  public final Map<String, Object> handle(Map<String, Object> request)
+      throws IOException, InterruptedException {
+    String command = String.valueOf(request.getOrDefault("command", ""));
+    switch (command) {
+      case "status" -> {
+        return status();
+      }
+      case "metrics" -> {
+        return Map.of("text", Metrics.text(status()));
+      }
+      case "snapshot" -> {
+        return snapshot(request);
+      }
+      case "pause" -> pause();
+      case "resume" -> resume();
+      case "stop" -> stop();
+      default -> others(command, request);
+    }
+    return Map.of();
+  }
+
+  private Map<String, Object> snapshot(Map<String, Object> request)
+      throws IOException, InterruptedException {
+    String text = String.valueOf(request.getOrDefault("file", ""));
+    if (!text.startsWith("/")) {
+      throw new IOException("snapshot needs file, an absolute path");
+    }
+    StringBuilder said = new StringBuilder();
+    try {
+      SnapshotFile file = new SnapshotFile(Path.of(text), line -> said.replace(0, 1 << 16, line));
+      file.checkWritable();
+      snapshot(file);
+      return Map.of("done", said.toString());
+    } catch (CommandFailure e) {
+      throw new IOException(e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public final void console(InputStream in, OutputStream out) throws IOException {
+    console.attach(in, out, queue);
+  }
+}
