@@ -36,8 +36,8 @@ final class PairControl extends VmControl {
     fields.put("replayed_entries", transfer.replayedEntries());
     fields.put(here ? "sent_bytes" : "received_bytes", transfer.channelBytes());
     fields.put("bandwidth_bytes_per_second", run.bandwidth().bytesPerSecond());
-    if (here) {
-      // Only acknowledgements tell it, and the backup has none to read.
+    if (status.state() == FtSession.State.PROTECTED) {
+      // Only acknowledgements tell it.
       fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
     }
     run.vm()

@@ -105,7 +105,7 @@ final class SteppedCounter implements InputSource, InstructionCounter {
         making = action;
         yield beforeStep(at);
       }
-      case APPLY, DELIVER, STOP -> action;
+      case APPLY, DELIVER, WAIT, STOP -> action;
     };
   }
 

@@ -62,7 +62,8 @@ public final class ControlServer implements AutoCloseable {
       if (ControlClient.isAlive(name)) {
         throw new IOException("a VM called " + name + " runs here already; give another --name");
       }
-      Files.delete(path);
+      // Usually gone by now: who finds a dead VM's socket removes it.
+      Files.deleteIfExists(path);
     }
     server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {

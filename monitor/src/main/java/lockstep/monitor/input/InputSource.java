@@ -56,6 +56,8 @@ public interface InputSource extends GuestClock {
     RUN_TO_WINDOW,
     /** Enter the guest for one instruction. */
     STEP,
+    /** Nothing: the halted guest was waited for; ask again. So whoever is in between gets a say. */
+    WAIT,
     /** Leave the loop: the run is over for this source. */
     STOP
   }

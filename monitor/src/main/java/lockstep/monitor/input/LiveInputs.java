@@ -26,25 +26,24 @@ public final class LiveInputs implements InputSource {
 
   @Override
   public Action next(VcpuPosition position) throws InterruptedException {
-    while (true) {
-      ExternalInput due = host.due();
-      if (due != null) {
-        current = due;
-        return Action.APPLY;
-      }
-      if (position.interruptPending()) {
-        if (position.canTakeInterrupt()) {
-          return Action.DELIVER;
-        }
-        if (!position.halted()) {
-          return Action.RUN_TO_WINDOW;
-        }
+    ExternalInput due = host.due();
+    if (due != null) {
+      current = due;
+      return Action.APPLY;
+    }
+    if (position.interruptPending()) {
+      if (position.canTakeInterrupt()) {
+        return Action.DELIVER;
       }
       if (!position.halted()) {
-        return Action.RUN;
+        return Action.RUN_TO_WINDOW;
       }
-      host.await();
     }
+    if (!position.halted()) {
+      return Action.RUN;
+    }
+    host.await();
+    return Action.WAIT;
   }
 
   @Override

@@ -120,6 +120,9 @@ public final class VcpuLoop implements VcpuPosition {
         case RUN -> enter(false);
         case RUN_TO_WINDOW -> enter(true);
         case STEP -> step();
+        case WAIT -> {
+          // The source has waited.
+        }
         case STOP -> end(new RunResult.Stopped());
       }
     }

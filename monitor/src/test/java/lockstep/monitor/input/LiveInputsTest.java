@@ -62,12 +62,35 @@ class LiveInputsTest {
   }
 
   @Test
-  void aHaltedGuestWaitsForItsTimerWithoutReturning() throws InterruptedException {
+  void aHaltedGuestWaitsForItsTimerAndIsNotEntered() throws InterruptedException {
     position.halted = true;
     long deadline = inputs.nowNanos() + 20_000_000;
     inputs.armTimer(0, deadline);
-    assertEquals(Action.APPLY, inputs.next(position));
+    int waits = 0;
+    Action action = inputs.next(position);
+    while (action == Action.WAIT) {
+      waits++;
+      action = inputs.next(position);
+    }
+    assertEquals(Action.APPLY, action);
     assertTrue(inputs.nowNanos() >= deadline, "came back early");
+    assertTrue(waits < 20, waits + " waits: it burns CPU");
+  }
+
+  @Test
+  void aSlowClockShowsAndArmsGuestTime() throws InterruptedException {
+    int slowdown = 100;
+    HostInputs slow = new HostInputs(queue, 1, 1_000, at -> wakeAt = at, slowdown);
+    long host = System.nanoTime();
+    long guest = slow.nowNanos();
+    Thread.sleep(20);
+    long passed = slow.nowNanos() - guest;
+    assertTrue(passed <= (System.nanoTime() - host) / slowdown + 1, passed + " ns");
+    assertTrue(passed >= 20_000_000 / slowdown, passed + " ns");
+    // 1 ms of the guest's is 100 ms of the host's.
+    slow.armTimer(0, slow.nowNanos() + 1_000_000);
+    long wait = wakeAt - System.nanoTime();
+    assertTrue(wait > 50_000_000 && wait <= 100_000_100, wait + " ns");
   }
 
   @Test

@@ -206,31 +206,30 @@ public final class Recorder implements InputSource {
 
   /** At a point that a replay finds again. */
   private Action atPoint(VcpuPosition position) throws InterruptedException, SysException {
-    while (true) {
-      if (position.stop() == Stop.GUEST_EXIT) {
-        digests(position);
-      }
-      ExternalInput due = nextInput();
-      if (due != null) {
-        logPoint(position);
-        log.append(new LogEntry.Input(due));
-        current = due;
-        return Action.APPLY;
-      }
-      boolean pending = position.interruptPending();
-      if (pending && deliverable(position)) {
-        logPoint(position);
-        return Action.DELIVER;
-      }
-      if (!pending) {
-        waitingSinceNanos = TimerPort.NEVER;
-      }
-      if (!position.halted()) {
-        return pending ? towardsDelivery(position) : run(Action.RUN, position);
-      }
-      host.await();
-      flushIfDue();
+    if (position.stop() == Stop.GUEST_EXIT) {
+      digests(position);
     }
+    ExternalInput due = nextInput();
+    if (due != null) {
+      logPoint(position);
+      log.append(new LogEntry.Input(due));
+      current = due;
+      return Action.APPLY;
+    }
+    boolean pending = position.interruptPending();
+    if (pending && deliverable(position)) {
+      logPoint(position);
+      return Action.DELIVER;
+    }
+    if (!pending) {
+      waitingSinceNanos = TimerPort.NEVER;
+    }
+    if (!position.halted()) {
+      return pending ? towardsDelivery(position) : run(Action.RUN, position);
+    }
+    host.await();
+    flushIfDue();
+    return Action.WAIT;
   }
 
   private static boolean deliverable(VcpuPosition position) throws SysException {
