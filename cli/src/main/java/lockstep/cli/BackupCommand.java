@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.Closeable;
 import java.io.PrintWriter;
 import java.net.InetSocketAddress;
 import java.util.Optional;
@@ -36,6 +37,11 @@ final class BackupCommand implements Callable<Integer> {
   private static final long MAX_INPUT_DELAY_MILLIS = 50;
 
   @Spec private CommandSpec spec = CommandSpec.create();
+
+  @SuppressWarnings("UnusedVariable") // for --help; Main has read the file
+  @Mixin
+  private ConfigFile config = new ConfigFile();
+
   @Mixin private PairOptions pair = new PairOptions();
   @Mixin private MetricsOption metrics = new MetricsOption();
 
@@ -67,7 +73,7 @@ final class BackupCommand implements Callable<Integer> {
                 PlacementWord.AUTO.options(
                     kvm, TimeUnit.MILLISECONDS.toNanos(MAX_INPUT_DELAY_MILLIS)),
                 this::say);
-        AutoCloseable _ = metrics.open(run.commands(), this::say);
+        Closeable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       InetSocketAddress at = run.listen(listen);
       say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());

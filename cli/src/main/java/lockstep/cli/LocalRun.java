@@ -64,8 +64,14 @@ final class LocalRun implements ConsoleTarget {
     this(snapshotFile, notes, Optional.empty(), 1);
   }
 
+  /** The same with a disk, which is closed at the end of the run. */
+  LocalRun(
+      Optional<SnapshotFile> snapshotFile, Consumer<String> notes, Optional<BlockDevice> medium) {
+    this(snapshotFile, notes, medium, 1);
+  }
+
   /**
-   * The same with a disk, which is closed at the end of the run.
+   * The same with a clock that may be slow.
    *
    * @param slowdown how many times slower than the host's clock the guest's is
    */

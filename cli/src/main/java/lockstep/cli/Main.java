@@ -72,7 +72,17 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
-    System.exit(commandLine(arguments).execute(arguments));
+    System.exit(execute(commandLine(arguments), arguments));
+  }
+
+  /** Runs one command, with the options of a {@code --config} file. */
+  static int execute(CommandLine line, String... arguments) {
+    try {
+      return line.execute(ConfigFile.expand(arguments));
+    } catch (CommandFailure e) {
+      line.getErr().println("lockstep: " + oneLine(e.getMessage()));
+      return FAILED;
+    }
   }
 
   /**

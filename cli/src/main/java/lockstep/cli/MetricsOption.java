@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.Closeable;
 import java.net.InetSocketAddress;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -36,7 +37,7 @@ final class MetricsOption {
    *
    * @param notes is told where
    */
-  AutoCloseable open(VmControl vm, Consumer<String> notes) throws CommandFailure {
+  Closeable open(VmControl vm, Consumer<String> notes) throws CommandFailure {
     Optional<MetricsServer> server = MetricsServer.open(address, () -> Metrics.text(vm.status()));
     server.ifPresent(
         present ->

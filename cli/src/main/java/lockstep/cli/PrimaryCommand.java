@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.Closeable;
 import java.io.PrintWriter;
 import java.net.InetSocketAddress;
 import java.util.Optional;
@@ -37,6 +38,11 @@ import picocli.CommandLine.Spec;
 final class PrimaryCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
+
+  @SuppressWarnings("UnusedVariable") // for --help; Main has read the file
+  @Mixin
+  private ConfigFile config = new ConfigFile();
+
   @Mixin private StartOptions start = new StartOptions();
   @Mixin private PairOptions pair = new PairOptions();
   @Mixin private MetricsOption metrics = new MetricsOption();
@@ -93,7 +99,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 storage,
                 options(kvm),
                 this::say);
-        AutoCloseable _ = metrics.open(run.commands(), this::say);
+        Closeable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       run.spares(pair.spares());
       end = run.primary(from, kvm, backup);

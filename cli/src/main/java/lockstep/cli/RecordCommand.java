@@ -40,6 +40,11 @@ import picocli.CommandLine.Spec;
 final class RecordCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
+
+  @SuppressWarnings("UnusedVariable") // for --help; Main has read the file
+  @Mixin
+  private ConfigFile config = new ConfigFile();
+
   @Mixin private StartOptions start = new StartOptions();
   @Mixin private DiskOption disk = new DiskOption();
 

@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.Closeable;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintWriter;
@@ -27,6 +28,7 @@ import picocli.CommandLine.Spec;
       "  lockstep run --guest linux --snapshot state.snap",
       "  lockstep run --guest linux --disk file:data.img --name web",
       "  lockstep run --guest linux --disk iscsi://192.0.2.9/iqn.2026-11.com.example:data/1",
+      "  lockstep run --config web.conf --memory 128M",
       "  lockstep run --from state.snap",
       "  lockstep run --kernel bzImage --initrd initrd.gz --append console=ttyS0 --memory 256M"
     },
@@ -42,6 +44,10 @@ final class RunCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @ParentCommand private Main main = new Main();
+
+  @SuppressWarnings("UnusedVariable") // for --help; Main has read the file
+  @Mixin
+  private ConfigFile config = new ConfigFile();
 
   @Mixin private StartOptions start = new StartOptions();
   @Mixin private DiskOption disk = new DiskOption();
@@ -81,6 +87,7 @@ final class RunCommand implements Callable<Integer> {
     if (start.listed()) {
       return Main.DONE;
     }
+    checkSlowClock();
     Optional<SnapshotFile> file = snapshot.map(path -> new SnapshotFile(path, this::say));
     if (file.isPresent()) {
       file.get().checkWritable();
@@ -89,12 +96,12 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private int run(Kvm kvm, Start from, Optional<SnapshotFile> file) throws Exception {
-    LocalRun run = new LocalRun(file, this::say, disk.open(), slowdown());
+    LocalRun run = new LocalRun(file, this::say, disk.open(), slowClock);
     ConsoleHub hub = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
     RunControl commands = new RunControl(name.orElse("vm"), hub, run);
     RunResult result;
-    try (AutoCloseable _ = listen(commands, hub);
-        AutoCloseable _ = metrics.open(commands, this::say);
+    try (Closeable _ = listen(commands, hub);
+        Closeable _ = metrics.open(commands, this::say);
         TerminalConsole console = TerminalConsole.open(run, hub)) {
       result = run.run(kvm, from, console.output());
     }
@@ -102,7 +109,7 @@ final class RunCommand implements Callable<Integer> {
     return RunEnd.exitCode(result, spec.commandLine());
   }
 
-  private AutoCloseable listen(RunControl commands, ConsoleHub hub) throws CommandFailure {
+  private Closeable listen(RunControl commands, ConsoleHub hub) throws CommandFailure {
     if (name.isEmpty()) {
       return () -> {};
     }
@@ -113,12 +120,11 @@ final class RunCommand implements Callable<Integer> {
     };
   }
 
-  private int slowdown() {
+  private void checkSlowClock() {
     if (slowClock < 1 || slowClock > MAX_SLOWDOWN) {
       throw new ParameterException(
           spec.commandLine(), "--slow-clock is 1 to " + MAX_SLOWDOWN + ", not " + slowClock);
     }
-    return slowClock;
   }
 
   private void tell(String line) {

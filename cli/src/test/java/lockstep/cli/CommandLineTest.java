@@ -24,11 +24,11 @@ class CommandLineTest {
   private static Result lockstep(String... arguments) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    int code =
+    CommandLine line =
         Main.commandLine(arguments)
             .setOut(new PrintWriter(out, true))
-            .setErr(new PrintWriter(err, true))
-            .execute(arguments);
+            .setErr(new PrintWriter(err, true));
+    int code = Main.execute(line, arguments);
     return new Result(code, out.toString(), err.toString());
   }
 
@@ -54,7 +54,11 @@ class CommandLineTest {
         "doctor extra",
         "bench nope",
         "bench exits --quick",
-        "bench disk --rows tape"
+        "bench disk --rows tape",
+        "run --kernel a --slow-clock 0",
+        "run --kernel a --slow-clock fast",
+        "run --kernel a --metrics 192.0.2.7",
+        "snapshot web"
       })
   void wrongUsageIsOneLineAndExitCode2(String arguments) {
     Result result = lockstep(arguments.isEmpty() ? new String[0] : arguments.split(" "));
@@ -89,6 +93,37 @@ class CommandLineTest {
           lockstep("run", "--kernel", "/nonexistent/kernel", "--snapshot", path.toString());
       assertEquals(Main.FAILED, result.code());
       assertTrue(result.err().startsWith("lockstep run: snapshot " + path), result.err());
+    }
+  }
+
+  @Test
+  void optionsComeFromAFileAndTheCommandLineWins(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("vm.conf");
+    Files.writeString(
+        file, "# a VM\nkernel = /nonexistent/in-file\nmemory = 64M\nappend = a=1 b\n");
+    assertEquals(
+        List.of("run", "--append=a=1 b", "--kernel=/nonexistent/in-file", "--memory=64M"),
+        List.of(ConfigFile.expand("run", "--config", file.toString())));
+    Result fromFile = lockstep("run", "--config", file.toString());
+    assertEquals(Main.FAILED, fromFile.code());
+    assertTrue(fromFile.err().contains("/nonexistent/in-file"), fromFile.err());
+    Result mixed = lockstep("run", "--config=" + file, "--kernel", "/nonexistent/given");
+    assertTrue(mixed.err().contains("/nonexistent/given"), mixed.err());
+    Files.writeString(file, "kernel = a\nmemroy = 64M\n");
+    Result misspelt = lockstep("run", "--config", file.toString());
+    assertEquals(Main.USAGE, misspelt.code());
+    assertTrue(misspelt.err().contains("--memroy=64M"), misspelt.err());
+  }
+
+  @Test
+  void configFileThatCannotBeReadIsOneLineAndExitCode1(@TempDir Path directory) throws Exception {
+    Path nested = Files.writeString(directory.resolve("nested"), "config = other\n");
+    Path broken = Files.writeString(directory.resolve("broken"), "append = \\u12\n");
+    for (Path path : List.of(directory.resolve("missing"), directory, nested, broken)) {
+      Result result = lockstep("run", "--config", path.toString());
+      assertEquals(Main.FAILED, result.code(), result.err());
+      assertEquals(1, result.err().lines().count(), result.err());
+      assertTrue(result.err().startsWith("lockstep: --config " + path), result.err());
     }
   }
 

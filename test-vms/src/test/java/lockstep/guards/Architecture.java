@@ -56,7 +56,6 @@ final class Architecture {
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage(STORAGE, CLI, TEST_VMS)
-          .allowEmptyShould(true)
           .because("storage implements ports that replay declares");
 
   static final ArchRule STORAGE_KNOWS_NO_COMMAND =
@@ -66,8 +65,29 @@ final class Architecture {
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage(CLI, TEST_VMS)
-          .allowEmptyShould(true)
           .because("cli alone sees everything");
+
+  /** What storage may know of replay: the port that it implements, and who claims. */
+  private static final Set<String> ARBITER_PORT =
+      Set.of("lockstep.replay.ft.Arbiter", "lockstep.replay.ft.Claimant");
+
+  static final ArchRule STORAGE_KNOWS_ONLY_PORTS =
+      noClasses()
+          .that()
+          .resideInAPackage(STORAGE)
+          .should()
+          .dependOnClassesThat(
+              new DescribedPredicate<JavaClass>("are in monitor or replay and no port of storage") {
+                @Override
+                public boolean test(JavaClass target) {
+                  String name = target.getName().replaceFirst("[$].*", "");
+                  return (name.startsWith("lockstep.replay.") && !ARBITER_PORT.contains(name))
+                      || (name.startsWith("lockstep.monitor.")
+                          && !name.startsWith("lockstep.monitor.block.")
+                          && !name.startsWith("lockstep.monitor.state."));
+                }
+              })
+          .because("storage implements the disk's and the arbiter's port and knows no machine");
 
   static final ArchRule CLI_KNOWS_NO_GUEST =
       noClasses()
@@ -101,12 +121,12 @@ final class Architecture {
           .haveFullyQualifiedName("java.lang.foreign.Linker")
           .because("lockstep.sys holds the only hand-written downcalls");
 
-  static final ArchRule NETTY_IN_CHANNEL_AND_CONTROL =
+  static final ArchRule NETTY_IN_CHANNEL =
       noClasses()
           .that()
           .resideInAPackage("lockstep..")
           .and()
-          .resideOutsideOfPackages("lockstep.replay.channel..", "lockstep.cli.control..")
+          .resideOutsideOfPackage("lockstep.replay.channel..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("io.netty..")

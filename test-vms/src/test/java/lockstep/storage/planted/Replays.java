@@ -1,0 +1,12 @@
+package lockstep.storage.planted;
+
+import lockstep.replay.ft.FtSession;
+
+/** A backend that knows more of a pair than its port. */
+public final class Replays {
+  private Replays() {}
+
+  static Class<?> session() {
+    return FtSession.class;
+  }
+}
