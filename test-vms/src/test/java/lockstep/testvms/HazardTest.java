@@ -53,7 +53,8 @@ class HazardTest {
     REP(5),
     MASKED(6),
     TRAPS(7),
-    SYSCALL(8);
+    SYSCALL(8),
+    BREAK(9);
 
     private final int number;
 

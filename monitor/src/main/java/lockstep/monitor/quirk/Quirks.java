@@ -60,6 +60,10 @@ public final class Quirks {
     memory.read(address, opcode, 0, 1);
     switch (opcode[0] & 0xff) {
       case INT3 -> {
+        boolean _ = vcpu.endInterruptShadow();
+        if (BreakpointTrap.deliver(vcpu, new Text(vcpu))) {
+          return true;
+        }
         vcpu.reg(Reg.RIP, rip + 1);
         vcpu.writeRegs();
         vcpu.injectException(VECTOR_BREAKPOINT);
@@ -100,7 +104,8 @@ public final class Quirks {
                     what));
   }
 
-  private static long gateTarget(byte[] gate) {
+  /** Where a 16-byte gate leads. */
+  static long gateTarget(byte[] gate) {
     long target = 0;
     int[] positions = {0, 1, 6, 7, 8, 9, 10, 11};
     for (int i = 0; i < positions.length; i++) {

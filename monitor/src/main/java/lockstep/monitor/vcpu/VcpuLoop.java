@@ -270,6 +270,8 @@ public final class VcpuLoop implements VcpuPosition {
       case KVM_EXIT_INTERNAL_ERROR -> {
         if (quirks.recover(vcpu)) {
           stop = Stop.HOST;
+          // Executes nothing: what KVM said of interrupts was about the instruction before.
+          vcpu.completeInstruction();
         } else {
           guestExit(GuestExit.INTERNAL_ERROR, 0, 0, 0);
           end(CrashReport.internalError(vcpu, memory));
