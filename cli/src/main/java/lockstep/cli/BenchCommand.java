@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "  lockstep bench exits --json",
       "  lockstep bench replay",
-      "  lockstep bench disk --quick"
+      "  lockstep bench disk --quick",
+      "  lockstep bench pair --json"
     })
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -32,7 +33,8 @@ final class BenchCommand implements Callable<Integer> {
       description =
           "exits: guest exits a second, bytes allocated per exit, start-up. replay: speed of"
               + " recording and replay, log bytes. disk: requests a second of each kind of disk"
-              + " beside C programs, of a guest beside QEMU.")
+              + " beside C programs, of a guest beside QEMU. pair: what a backup costs, the log,"
+              + " output latency, takeover, state transfer.")
   private Which which = Which.EXITS;
 
   @Option(
@@ -58,7 +60,8 @@ final class BenchCommand implements Callable<Integer> {
   enum Which {
     EXITS,
     REPLAY,
-    DISK
+    DISK,
+    PAIR
   }
 
   /**
@@ -106,7 +109,7 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private String row() {
-      return "%-24s %12.1f %-12s %12s %8s %8s  %s"
+      return "%-30s %12.1f %-12s %12s %8s %8s  %s"
           .formatted(
               name,
               value,
@@ -133,6 +136,7 @@ final class BenchCommand implements Callable<Integer> {
       case EXITS -> ExitsBench.run(notes);
       case REPLAY -> ReplayBench.run(notes);
       case DISK -> DiskBench.run(plan(), notes);
+      case PAIR -> PairBench.run(notes);
     };
   }
 
@@ -158,7 +162,7 @@ final class BenchCommand implements Callable<Integer> {
       out.println(Json.of(figures.stream().map(Figure::json).toList()));
     } else {
       out.printf(
-          "%-24s %12s %-12s %12s %8s %8s  %s%n",
+          "%-30s %12s %-12s %12s %8s %8s  %s%n",
           "name", "value", "unit", "peer", "ratio", "goal", "met");
       figures.forEach(figure -> out.println(figure.row()));
     }

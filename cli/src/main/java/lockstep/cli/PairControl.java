@@ -6,6 +6,7 @@ import java.util.Map;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtStatus;
+import lockstep.replay.ft.OutputWaits;
 import picocli.CommandLine.TypeConversionException;
 
 /** What users may ask of one side of a pair while it runs. */
@@ -39,6 +40,12 @@ final class PairControl extends VmControl {
     if (status.state() == FtSession.State.PROTECTED) {
       // Only acknowledgements tell it.
       fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
+    }
+    OutputWaits.Summary waits = run.waits().summary();
+    if (waits.count() > 0) {
+      fields.put("outputs_waited", waits.count());
+      fields.put("output_wait_p50_us", waits.p50Nanos() / 1_000);
+      fields.put("output_wait_p99_us", waits.p99Nanos() / 1_000);
     }
     run.vm()
         .lastTransfer()

@@ -27,6 +27,7 @@ import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.OutputGate;
+import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +46,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final boolean anywhere;
   private final FtNode node;
   private final FtVm vm;
+  private final OutputWaits waits;
   private final Optional<BlockDevice> medium;
   private final Medium disk = new Medium();
   private final ConsoleHub console = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
@@ -53,6 +55,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final ControlServer control;
   private final Consumer<String> notes;
   private final CountDownLatch finished = new CountDownLatch(1);
+
+  /** Everything is given back: sockets, files, threads. */
+  private final CountDownLatch closed = new CountDownLatch(1);
 
   /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
   private static final class Medium implements DiskSink {
@@ -90,6 +95,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
+    this.waits = gate.waits();
     this.node = new FtNode(network, storage.arbiter(), gate, session, times);
     this.vm = new FtVm(kvm, node, gate, console, disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
@@ -141,7 +147,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void endBySignal(Runnable unblock) {
     try {
-      if (stop() && !finished.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
+      if (stop() && !closed.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
         System.err.println("lockstep: the guest did not stop in time");
       }
     } catch (InterruptedException e) {
@@ -281,6 +287,11 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     return node;
   }
 
+  /** How long outputs waited for the backup. */
+  OutputWaits waits() {
+    return waits;
+  }
+
   /** The machine. */
   FtVm vm() {
     return vm;
@@ -288,6 +299,14 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   @Override
   public void close() throws IOException {
+    try {
+      closeAll();
+    } finally {
+      closed.countDown();
+    }
+  }
+
+  private void closeAll() throws IOException {
     finished.countDown();
     console.finish();
     control.close();

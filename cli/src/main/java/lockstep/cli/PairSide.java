@@ -149,6 +149,18 @@ public final class PairSide implements AutoCloseable {
     return process;
   }
 
+  /**
+   * Sends a signal and waits until it is sent.
+   *
+   * @param signal a name as kill(1) takes it, such as STOP
+   */
+  public void signal(String signal) throws IOException, InterruptedException {
+    Process kill = new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start();
+    if (kill.waitFor() != 0) {
+      throw new IOException("no signal " + signal + " for process " + process.pid());
+    }
+  }
+
   /** SIGKILL, as a host's death would look to the other side. */
   public void kill() throws InterruptedException {
     // Not the process's own method, which closes the pipes and with them what is still in there.

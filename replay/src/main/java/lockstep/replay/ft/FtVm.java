@@ -477,7 +477,9 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     }
   }
 
-  private @Nullable End leave(String reason) {
+  private @Nullable End leave(String reason) throws InterruptedException {
+    // The session says that the log is over before it shows what it has become.
+    node.settle();
     String lost = halted;
     if (lost != null) {
       return new End.Halted(lost);

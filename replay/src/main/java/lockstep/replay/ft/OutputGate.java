@@ -29,11 +29,12 @@ public final class OutputGate {
     DEAD
   }
 
-  private record Held(Output output, long position) {}
+  private record Held(Output output, long position, long sinceNanos) {}
 
   private final ArrayDeque<Held> held = new ArrayDeque<>();
   private final int capacity;
   private final LongSupplier clock;
+  private final OutputWaits waits = new OutputWaits();
   private Mode mode;
   private long acknowledged;
   private long leaseUntilNanos;
@@ -57,25 +58,37 @@ public final class OutputGate {
    * @param position entries in the log, with all that made the output
    * @throws InterruptedException when told to end while waiting for room
    */
-  public synchronized void put(Output output, long position) throws InterruptedException {
+  public void put(Output output, long position) throws InterruptedException {
+    put(output, nowNanos(), position);
+  }
+
+  /**
+   * Adds an output that was made before: the log up to it had to be sent first.
+   *
+   * @param sinceNanos when the guest made it, see {@link #nowNanos}
+   * @param position entries in the log, with all that made the output
+   * @throws InterruptedException when told to end while waiting for room
+   */
+  public synchronized void put(Output output, long sinceNanos, long position)
+      throws InterruptedException {
     while (held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
       wait();
     }
     if (mode == Mode.HOLDING) {
-      hold(output, position);
+      hold(new Held(output, position, sinceNanos));
     } else if (mode != Mode.DEAD) {
-      held.add(new Held(output, position));
+      held.add(new Held(output, position, sinceNanos));
       notifyAll();
     }
   }
 
   /** Requests to the disk are not kept: the device knows those that have not completed. */
-  private void hold(Output output, long position) {
-    if (output instanceof Output.Console) {
+  private void hold(Held output) {
+    if (output.output() instanceof Output.Console) {
       if (consoleReleased < releasedByOther) {
         consoleReleased++;
       } else {
-        held.add(new Held(output, position));
+        held.add(output);
       }
     }
   }
@@ -136,6 +149,9 @@ public final class OutputGate {
       return null;
     }
     held.remove();
+    if (mode == Mode.GATED) {
+      waits.add(clock.getAsLong() - first.sinceNanos());
+    }
     taken++;
     if (first.output() instanceof Output.Console) {
       consoleReleased++;
@@ -192,6 +208,16 @@ public final class OutputGate {
   public synchronized long headPosition() {
     Held first = held.peek();
     return first == null ? 0 : first.position();
+  }
+
+  /** This gate's clock. */
+  public long nowNanos() {
+    return clock.getAsLong();
+  }
+
+  /** How long outputs waited for the backup. */
+  public OutputWaits waits() {
+    return waits;
   }
 
   /** How many outputs {@link #poll} has given out, in all. */

@@ -26,33 +26,36 @@ final class Roles {
   RoleSwitch.Role live(HostInputs from) {
     return new RoleSwitch.Role(
         new LiveInputs(from),
-        value -> put(new Output.Console(value), 0),
-        request -> disk(request, 0));
+        value -> put(new Output.Console(value), gate.nowNanos(), 0),
+        request -> disk(request, gate.nowNanos(), 0));
   }
 
   /** Recorded: the log up to an output leaves with it. */
   RoleSwitch.Role recorded(Recorder recorder, PrimaryLog log) {
     return new RoleSwitch.Role(
         recorder,
-        recorder.outputs(value -> put(new Output.Console(value), log.sendAll())),
+        recorder.outputs(value -> put(new Output.Console(value), gate.nowNanos(), log.sendAll())),
         recorder.disk(
-            request -> disk(request, request instanceof BlockRequest.Read ? 0 : log.sendAll())));
+            request -> {
+              long since = gate.nowNanos();
+              disk(request, since, request instanceof BlockRequest.Read ? 0 : log.sendAll());
+            }));
   }
 
-  private void put(Output output, long position) {
+  private void put(Output output, long sinceNanos, long position) {
     try {
-      gate.put(output, position);
+      gate.put(output, sinceNanos, position);
     } catch (InterruptedException e) {
       // The InputSource finds it at its next question.
       Thread.currentThread().interrupt();
     }
   }
 
-  private void disk(BlockRequest request, long position) {
+  private void disk(BlockRequest request, long sinceNanos, long position) {
     if (request instanceof BlockRequest.Read) {
       medium.request(request);
     } else {
-      put(new Output.Disk(request), position);
+      put(new Output.Disk(request), sinceNanos, position);
     }
   }
 }

@@ -1,0 +1,303 @@
+package lockstep.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import lockstep.cli.BenchCommand.Figure;
+import lockstep.cli.BenchPair.Backup;
+
+/**
+ * What a backup costs, how fast it takes over and how fast it comes to be: real pairs of processes
+ * on this host, each figure beside its peer in the same run.
+ */
+final class PairBench {
+  private static final int ROUNDS = 5;
+  private static final int TAKEOVERS = 7;
+  private static final int TRANSFERS = 5;
+  private static final int PINGS = 400;
+  private static final long PING_PACE_NANOS = 2_000_000;
+
+  /** So that a busy host is not taken for a dead one while speeds are measured. */
+  private static final int PATIENT_MILLIS = 5_000;
+
+  /** The shortest time-out that a quiet LAN bears. */
+  private static final int TUNED_MILLIS = 100;
+
+  /** VM-FT, table 1: 0.94 to 0.99. */
+  private static final double SPEED_GOAL = 0.97;
+
+  private static final double LATENCY_GOAL = 1.3;
+  private static final double TAKEOVER_GOAL_MILLIS = 250;
+  private static final double TUNED_GOAL_MILLIS = 60;
+  private static final double TRANSFER_GOAL = 0.8;
+  private static final double STOP_GOAL_MILLIS = 50;
+  private static final int RANDOM_MIB = 256;
+  private static final String PROMPT = "lockstep# ";
+  private static final Pattern COPIED =
+      Pattern.compile(
+          "state of (\\d+) MiB copied in (\\d+) rounds, (\\d+) ms, (\\d+) KiB sent;"
+              + " the guest stood for ([0-9.]+) ms");
+
+  private final Path directory;
+  private final Consumer<String> notes;
+  private final List<Figure> figures = new ArrayList<>();
+
+  private PairBench(Path directory, Consumer<String> notes) {
+    this.directory = directory;
+    this.notes = notes;
+  }
+
+  /** Measures; takes some three minutes. */
+  static List<Figure> run(Consumer<String> notes) throws Exception {
+    notes.accept(
+        "primary, backup and bench share %d CPUs; on a host each, nothing but the log is shared"
+            .formatted(Runtime.getRuntime().availableProcessors()));
+    Path directory = Files.createTempDirectory("lockstep-bench");
+    try {
+      PairBench bench = new PairBench(directory, notes);
+      bench.linux();
+      bench.transferOfRandomMemory();
+      bench.takeovers();
+      return bench.figures;
+    } finally {
+      try (Stream<Path> files = Files.walk(directory)) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  /** One kind of work for a shell command of the tiny Linux. */
+  private record Work(String name, String command) {}
+
+  private static final List<Work> WORKS =
+      List.of(
+          new Work("CPU-bound", "burn 300"),
+          new Work("kernel-bound", "forks 25"),
+          new Work("console", "help"),
+          new Work("disk", "bank /dev/vda 40"));
+
+  /** Speeds, log, latency, transfer: two machines with the same Linux, one of them protected. */
+  private void linux() throws Exception {
+    List<String> guest = List.of("--guest", "linux");
+    notes.accept("two Linux guests boot, one gets a backup");
+    try (BenchPair alone = new BenchPair(directory, "alone", Backup.NONE, Optional.empty(), guest);
+        BenchPair pair =
+            new BenchPair(directory, "pair", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
+      alone.await(PROMPT, 0);
+      pair.await(PROMPT, 0);
+      transferOfLinux(pair);
+      for (Work work : WORKS) {
+        notes.accept("%s, unprotected and protected, %d times".formatted(work.name(), ROUNDS));
+        speed(work, alone, pair);
+      }
+      latency(pair);
+    }
+  }
+
+  private void speed(Work work, BenchPair alone, BenchPair pair) throws Exception {
+    double[] unprotected = new double[ROUNDS];
+    double[] protectedOnes = new double[ROUNDS];
+    // Once unmeasured: the first time pays for the guest's caches and the JVM's.
+    seconds(work, alone);
+    seconds(work, pair);
+    long bytes = pair.number("sent_bytes");
+    double inAll = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+      unprotected[round] = seconds(work, alone);
+      protectedOnes[round] = seconds(work, pair);
+      inAll += protectedOnes[round];
+    }
+    bytes = pair.number("sent_bytes") - bytes;
+    double plain = median(unprotected);
+    double followed = median(protectedOnes);
+    figures.add(
+        new Figure(
+            "protected, " + work.name(),
+            followed * 1e3,
+            "ms",
+            Optional.of(plain * 1e3),
+            Optional.of(plain / followed),
+            Optional.of(SPEED_GOAL),
+            true));
+    figures.add(plain("log, " + work.name(), bytes / inAll / 1024, "KiB/s"));
+  }
+
+  /** From typing a command to the prompt behind its output. */
+  private static double seconds(Work work, BenchPair in) throws Exception {
+    int from = in.primary().consoleBytes();
+    long start = System.nanoTime();
+    in.primary().type(work.command() + "\n");
+    return (in.await("\n" + PROMPT, from) - start) / 1e9;
+  }
+
+  private void latency(BenchPair pair) throws Exception {
+    notes.accept("output latency beside a TCP ping-pong, at the same time");
+    CompletableFuture<Long> ping =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return TcpPeer.pingPongNanos(PINGS, PING_PACE_NANOS);
+              } catch (IOException e) {
+                throw new CompletionException(e);
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new CompletionException(e);
+              }
+            });
+    Work console = new Work("console", "help");
+    while (!ping.isDone()) {
+      seconds(console, pair);
+    }
+    double peer = ping.get() / 1e3;
+    double added = pair.number("output_wait_p50_us");
+    figures.add(
+        new Figure(
+            "added output latency p50",
+            added,
+            "us",
+            Optional.of(peer),
+            Optional.of(added / peer),
+            Optional.of(LATENCY_GOAL)));
+    figures.add(
+        plain("added output latency p99", (double) pair.number("output_wait_p99_us"), "us"));
+  }
+
+  private void transferOfLinux(BenchPair pair) throws Exception {
+    double[] mibPerSecond = new double[TRANSFERS];
+    double[] peer = new double[TRANSFERS];
+    double[] stood = new double[TRANSFERS];
+    for (int i = 0; i < TRANSFERS; i++) {
+      if (i > 0) {
+        pair.detach();
+      }
+      pair.protect();
+      MatchResult report = pair.note(COPIED, i + 1);
+      double mib = Double.parseDouble(report.group(1));
+      mibPerSecond[i] = mib * 1e3 / Math.max(1, Double.parseDouble(report.group(3)));
+      stood[i] = Double.parseDouble(report.group(5));
+      peer[i] = mib * 1e9 / TcpPeer.copyNanos((long) mib << 20);
+    }
+    figures.add(transfer("transfer, Linux 64 MiB", median(mibPerSecond), median(peer)));
+    figures.add(
+        new Figure(
+            "stop for transfer",
+            median(stood),
+            "ms",
+            Optional.empty(),
+            Optional.empty(),
+            Optional.of(STOP_GOAL_MILLIS)));
+  }
+
+  private static Figure transfer(String name, double mibPerSecond, double peer) {
+    return new Figure(
+        name,
+        mibPerSecond,
+        "MiB/s",
+        Optional.of(peer),
+        Optional.of(mibPerSecond / peer),
+        Optional.of(TRANSFER_GOAL),
+        true);
+  }
+
+  /** Memory that is neither zero nor to be compressed: every byte has to go. */
+  private void transferOfRandomMemory() throws Exception {
+    notes.accept("transfer of " + RANDOM_MIB + " MiB of random memory, " + TRANSFERS + " times");
+    Path random = directory.resolve("random.bin");
+    byte[] piece = new byte[1 << 20];
+    Random source = new Random(1);
+    try (var out = Files.newOutputStream(random)) {
+      for (int i = 0; i < RANDOM_MIB; i++) {
+        source.nextBytes(piece);
+        out.write(piece);
+      }
+    }
+    List<String> guest =
+        List.of(
+            "--guest", "echo", "--memory", RANDOM_MIB + 32 + "M", "--initrd", random.toString());
+    double[] mibPerSecond = new double[TRANSFERS];
+    double[] peer = new double[TRANSFERS];
+    try (BenchPair pair =
+        new BenchPair(directory, "random", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
+      pair.await("> ", 0);
+      for (int i = 0; i < TRANSFERS; i++) {
+        if (i > 0) {
+          pair.detach();
+        }
+        pair.protect();
+        MatchResult report = pair.note(COPIED, i + 1);
+        double mib = Double.parseDouble(report.group(4)) / 1024;
+        mibPerSecond[i] = mib * 1e3 / Math.max(1, Double.parseDouble(report.group(3)));
+        peer[i] = mib * 1e9 / TcpPeer.copyNanos((long) (mib * 1024) << 10);
+      }
+    }
+    Files.delete(random);
+    figures.add(transfer("transfer, random memory", median(mibPerSecond), median(peer)));
+  }
+
+  private void takeovers() throws Exception {
+    takeover("kill to output, default", Optional.empty(), "KILL", TAKEOVER_GOAL_MILLIS);
+    takeover("kill to output, tuned", Optional.of(TUNED_MILLIS), "KILL", TUNED_GOAL_MILLIS);
+    takeover("silence to output, default", Optional.empty(), "STOP", TAKEOVER_GOAL_MILLIS);
+    takeover("silence to output, tuned", Optional.of(TUNED_MILLIS), "STOP", TUNED_GOAL_MILLIS);
+  }
+
+  /**
+   * From a signal to the primary to the survivor's first console byte.
+   *
+   * @param signal KILL: its kernel closes the channel, as when a process dies; STOP: nothing is
+   *     heard any more, as when a host does
+   */
+  private void takeover(String name, Optional<Integer> timeout, String signal, double goalMillis)
+      throws Exception {
+    notes.accept("%s, %d times".formatted(name, TAKEOVERS));
+    double[] millis = new double[TAKEOVERS];
+    Random random = new Random(TAKEOVERS);
+    for (int i = 0; i < TAKEOVERS; i++) {
+      try (BenchPair pair =
+          new BenchPair(
+              directory, "takeover", Backup.FROM_START, timeout, List.of("--guest", "bank"))) {
+        pair.await("bank: " + (20 + random.nextInt(20)) + "\r\n", 0);
+        long start = System.nanoTime();
+        pair.primary().signal(signal);
+        if (!pair.backup().awaitConsole("bank", 0, 60)) {
+          throw new CommandFailure(
+              "the backup did not take over", "try again on a quieter machine");
+        }
+        millis[i] = (pair.backup().firstByteNanos() - start) / 1e6;
+        pair.primary().kill();
+      }
+    }
+    figures.add(
+        new Figure(
+            name,
+            median(millis),
+            "ms",
+            Optional.empty(),
+            Optional.empty(),
+            Optional.of(goalMillis)));
+  }
+
+  private static Figure plain(String name, double value, String unit) {
+    return new Figure(name, value, unit, Optional.empty(), Optional.empty(), Optional.empty());
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+}
