@@ -18,6 +18,7 @@ final class BenchPair implements AutoCloseable {
   private static final long LIMIT_SECONDS = 120;
   private static final long POLL_MILLIS = 5;
 
+  private final Scratch scratch;
   private final Path image;
   private final String name;
   private final String address;
@@ -41,10 +42,15 @@ final class BenchPair implements AutoCloseable {
    * @param guest what the primary is to start, as its options
    */
   BenchPair(
-      Path directory, String name, Backup when, Optional<Integer> timeoutMillis, List<String> guest)
+      Scratch scratch,
+      String name,
+      Backup when,
+      Optional<Integer> timeoutMillis,
+      List<String> guest)
       throws Exception {
+    this.scratch = scratch;
     this.name = "bench-%d-%s".formatted(ProcessHandle.current().pid(), name);
-    this.image = directory.resolve(name + ".img");
+    this.image = scratch.directory().resolve(name + ".img");
     FileDisk.create(image, DISK_BYTES);
     List<String> common = new ArrayList<>(List.of("--disk", "file:" + image));
     timeoutMillis.ifPresent(
@@ -66,7 +72,7 @@ final class BenchPair implements AutoCloseable {
       }
       primary = start("primary", common, own);
     } catch (Exception e) {
-      other.ifPresent(PairSide::close);
+      other.ifPresent(scratch::end);
       throw e;
     }
     this.backup = other;
@@ -77,8 +83,8 @@ final class BenchPair implements AutoCloseable {
     List<String> arguments = new ArrayList<>(List.of(role, "--name", name + "-" + role));
     arguments.addAll(common);
     arguments.addAll(own);
-    return new PairSide(
-        name + "-" + role, OwnCommand.with(arguments.toArray(String[]::new)), line -> {});
+    String[] words = arguments.toArray(String[]::new);
+    return scratch.start(() -> new PairSide(name + "-" + role, OwnCommand.with(words), line -> {}));
   }
 
   private static CommandFailure failed(String what, PairSide side) {
@@ -137,6 +143,9 @@ final class BenchPair implements AutoCloseable {
   private void awaitState(String state) throws Exception {
     long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
     while (!state.equals(status().get("state"))) {
+      if (backup.isPresent() && !backup.get().process().isAlive()) {
+        throw failed("the backup has ended", backup.get());
+      }
       if (System.nanoTime() > until) {
         throw failed("the VM did not become " + state, primary);
       }
@@ -165,8 +174,8 @@ final class BenchPair implements AutoCloseable {
   @Override
   public void close() throws IOException {
     // The VM first: its backup then ends in order.
-    primary.close();
-    backup.ifPresent(PairSide::close);
+    scratch.end(primary);
+    backup.ifPresent(scratch::end);
     Files.deleteIfExists(image);
   }
 }

@@ -2,8 +2,6 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -75,11 +73,8 @@ final class DemoCommand implements Callable<Integer> {
       throw new ParameterException(spec.commandLine(), "--guest " + name + ": bank or linux");
     }
     startNanos = System.nanoTime();
-    Path directory = Files.createTempDirectory("lockstep-demo-");
-    try {
-      return run(name, directory);
-    } finally {
-      remove(directory);
+    try (Scratch scratch = new Scratch("lockstep-demo-")) {
+      return run(name, scratch);
     }
   }
 
@@ -87,54 +82,45 @@ final class DemoCommand implements Callable<Integer> {
     return GuestList.find(name).map(found -> found.source().ready()).orElse(false);
   }
 
-  private int run(String name, Path directory) throws Exception {
-    Path image = directory.resolve("disk.img");
+  private int run(String name, Scratch scratch) throws Exception {
+    Path image = scratch.directory().resolve("disk.img");
     FileDisk.create(image, DISK_BYTES);
     say("shared disk: file:%s, %d MiB", image, DISK_BYTES >> 20);
     String disk = "file:" + image;
-    String timeout = String.valueOf(timeoutMillis);
+    String timeout = "--failure-timeout=" + timeoutMillis;
     long self = ProcessHandle.current().pid();
-    try (PairSide backup =
-        new PairSide(
-            "backup",
-            OwnCommand.with(
-                "backup",
-                "--name",
-                "demo-backup-" + self,
-                "--listen",
-                "127.0.0.1:0",
-                "--disk",
-                disk,
-                "--failure-timeout",
-                timeout),
-            line -> say("%s", line))) {
-      String address =
-          backup
-              .awaitNote(LISTENING, START_SECONDS)
-              .orElseThrow(() -> failed("the backup does not listen"))
-              .group(1);
-      try (PairSide primary =
-          new PairSide(
-              "primary",
-              OwnCommand.with(
-                  "primary",
-                  "--name",
-                  "demo-" + self,
-                  "--guest",
-                  name,
-                  "--disk",
-                  disk,
-                  "--backup",
-                  address,
-                  "--failure-timeout",
-                  timeout,
-                  "--digest-interval",
-                  "200"),
-              line -> say("%s", line))) {
-        say("guest %s starts at the primary", name);
-        return kill(name, primary, backup, image);
-      }
-    }
+    String at = "127.0.0.1:0";
+    PairSide backup =
+        side(scratch, "backup", "demo-backup-" + self, "--listen", at, "--disk", disk, timeout);
+    String address =
+        backup
+            .awaitNote(LISTENING, START_SECONDS)
+            .orElseThrow(() -> failed("the backup does not listen"))
+            .group(1);
+    PairSide primary =
+        side(
+            scratch,
+            "primary",
+            "demo-" + self,
+            "--guest",
+            name,
+            "--disk",
+            disk,
+            "--backup",
+            address,
+            "--digest-interval",
+            "200",
+            timeout);
+    say("guest %s starts at the primary", name);
+    return kill(name, primary, backup, image);
+  }
+
+  private PairSide side(Scratch scratch, String role, String name, String... more)
+      throws IOException {
+    List<String> arguments = new ArrayList<>(List.of(role, "--name", name));
+    arguments.addAll(List.of(more));
+    String[] words = arguments.toArray(String[]::new);
+    return scratch.start(() -> new PairSide(role, OwnCommand.with(words), line -> say("%s", line)));
   }
 
   private int kill(String name, PairSide primary, PairSide backup, Path image) throws Exception {
@@ -227,14 +213,5 @@ final class DemoCommand implements Callable<Integer> {
 
   private PrintWriter out() {
     return spec.commandLine().getOut();
-  }
-
-  private static void remove(Path directory) throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      for (Path file : files) {
-        Files.delete(file);
-      }
-    }
-    Files.delete(directory);
   }
 }

@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -14,7 +13,6 @@ import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import lockstep.cli.BenchCommand.Figure;
 import lockstep.cli.BenchPair.Backup;
 
@@ -50,12 +48,12 @@ final class PairBench {
           "state of (\\d+) MiB copied in (\\d+) rounds, (\\d+) ms, (\\d+) KiB sent;"
               + " the guest stood for ([0-9.]+) ms");
 
-  private final Path directory;
+  private final Scratch scratch;
   private final Consumer<String> notes;
   private final List<Figure> figures = new ArrayList<>();
 
-  private PairBench(Path directory, Consumer<String> notes) {
-    this.directory = directory;
+  private PairBench(Scratch scratch, Consumer<String> notes) {
+    this.scratch = scratch;
     this.notes = notes;
   }
 
@@ -64,19 +62,12 @@ final class PairBench {
     notes.accept(
         "primary, backup and bench share %d CPUs; on a host each, nothing but the log is shared"
             .formatted(Runtime.getRuntime().availableProcessors()));
-    Path directory = Files.createTempDirectory("lockstep-bench");
-    try {
-      PairBench bench = new PairBench(directory, notes);
+    try (Scratch scratch = new Scratch("lockstep-bench")) {
+      PairBench bench = new PairBench(scratch, notes);
       bench.linux();
       bench.transferOfRandomMemory();
       bench.takeovers();
       return bench.figures;
-    } finally {
-      try (Stream<Path> files = Files.walk(directory)) {
-        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-          Files.delete(file);
-        }
-      }
     }
   }
 
@@ -94,9 +85,9 @@ final class PairBench {
   private void linux() throws Exception {
     List<String> guest = List.of("--guest", "linux");
     notes.accept("two Linux guests boot, one gets a backup");
-    try (BenchPair alone = new BenchPair(directory, "alone", Backup.NONE, Optional.empty(), guest);
+    try (BenchPair alone = new BenchPair(scratch, "alone", Backup.NONE, Optional.empty(), guest);
         BenchPair pair =
-            new BenchPair(directory, "pair", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
+            new BenchPair(scratch, "pair", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
       alone.await(PROMPT, 0);
       pair.await(PROMPT, 0);
       transferOfLinux(pair);
@@ -216,7 +207,7 @@ final class PairBench {
   /** Memory that is neither zero nor to be compressed: every byte has to go. */
   private void transferOfRandomMemory() throws Exception {
     notes.accept("transfer of " + RANDOM_MIB + " MiB of random memory, " + TRANSFERS + " times");
-    Path random = directory.resolve("random.bin");
+    Path random = scratch.directory().resolve("random.bin");
     byte[] piece = new byte[1 << 20];
     Random source = new Random(1);
     try (var out = Files.newOutputStream(random)) {
@@ -231,7 +222,7 @@ final class PairBench {
     double[] mibPerSecond = new double[TRANSFERS];
     double[] peer = new double[TRANSFERS];
     try (BenchPair pair =
-        new BenchPair(directory, "random", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
+        new BenchPair(scratch, "random", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
       pair.await("> ", 0);
       for (int i = 0; i < TRANSFERS; i++) {
         if (i > 0) {
@@ -269,7 +260,7 @@ final class PairBench {
     for (int i = 0; i < TAKEOVERS; i++) {
       try (BenchPair pair =
           new BenchPair(
-              directory, "takeover", Backup.FROM_START, timeout, List.of("--guest", "bank"))) {
+              scratch, "takeover", Backup.FROM_START, timeout, List.of("--guest", "bank"))) {
         pair.await("bank: " + (20 + random.nextInt(20)) + "\r\n", 0);
         long start = System.nanoTime();
         pair.primary().signal(signal);

@@ -34,6 +34,7 @@ public final class PairSide implements AutoCloseable {
   private final Thread reader;
   private final Thread noteReader;
   private long firstByteNanos;
+  private long lastByteNanos;
 
   /**
    * Starts it.
@@ -56,6 +57,7 @@ public final class PairSide implements AutoCloseable {
           if (console.size() == 0 && count > 0) {
             firstByteNanos = System.nanoTime();
           }
+          lastByteNanos = System.nanoTime();
           console.write(buffer, 0, count);
           notifyAll();
         }
@@ -98,6 +100,11 @@ public final class PairSide implements AutoCloseable {
   /** When its first console byte came. */
   public synchronized long firstByteNanos() {
     return firstByteNanos;
+  }
+
+  /** When its last console byte so far came. */
+  public synchronized long lastByteNanos() {
+    return lastByteNanos;
   }
 
   /** How many bytes the guest showed here. */

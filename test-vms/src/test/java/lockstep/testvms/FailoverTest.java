@@ -11,14 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import java.util.regex.Pattern;
 import lockstep.cli.BankRecord;
 import lockstep.cli.PairSide;
 import lockstep.cli.control.ControlClient;
 import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,7 +33,6 @@ class FailoverTest {
   private static final Pattern ALONE = Pattern.compile("goes on alone");
   private static final long DISK_BYTES = 4L << 20;
   private static final long LIMIT_SECONDS = 60;
-  private static final int ROUNDS = 200;
 
   @TempDir private Path directory = Path.of("");
 
@@ -116,19 +113,6 @@ class FailoverTest {
   @EnumSource(Fault.class)
   void nothingIsLostAndOneSideSpeaks(Fault fault) throws Exception {
     round(fault, 600);
-  }
-
-  @Test
-  @Tag("long")
-  void nothingIsLostInTwoHundredRounds() throws Exception {
-    long seed = System.nanoTime();
-    System.out.println("FailoverTest seed " + seed);
-    Random random = new Random(seed);
-    for (int i = 0; i < ROUNDS; i++) {
-      Fault fault = Fault.values()[random.nextInt(Fault.values().length)];
-      round(fault, random.nextInt(2_000));
-      System.out.println("FailoverTest round " + i + ": " + fault + ", nothing lost");
-    }
   }
 
   /** A pair under load, a fault so long after its first transaction, and the check. */

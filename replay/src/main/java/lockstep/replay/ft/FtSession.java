@@ -63,6 +63,10 @@ public final class FtSession {
   private boolean closedByPeer;
   private boolean asked;
   private long nextClaimNanos;
+  private long tickNanos;
+
+  /** Until then this side, which has stood still, hears what was sent meanwhile. */
+  private long graceUntilNanos;
 
   private FtSession(State state, String name, String vm, long epoch, FtTimes times) {
     this.state = state;
@@ -175,6 +179,8 @@ public final class FtSession {
     Arrays.fill(beatSentNanos, 0);
     beating = false;
     heardNanos = now;
+    tickNanos = now;
+    graceUntilNanos = now;
     closed = false;
     closedByPeer = false;
     asked = false;
@@ -274,6 +280,10 @@ public final class FtSession {
   }
 
   private void tick(long now) {
+    if (now - tickNanos > times.stallNanos()) {
+      graceUntilNanos = now + times.beatNanos();
+    }
+    tickNanos = now;
     checkPeer(now);
     if (hasPeer() && beating && !closed) {
       beatsSent++;
@@ -295,7 +305,7 @@ public final class FtSession {
             ? times.closedNanos()
             // Nothing depends on a pair that is not formed yet, and it has much to do.
             : isForming() ? times.pairingNanos() : times.silenceNanos();
-    if (silent < limit) {
+    if (silent < limit || now - graceUntilNanos < 0) {
       return;
     }
     String why =

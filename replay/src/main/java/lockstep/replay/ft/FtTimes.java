@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
  */
 public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
   private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
-  private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(5);
+  private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Checks that a lost heartbeat is not a lost host. */
   public FtTimes {
@@ -40,6 +40,14 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
   /** The same as {@code silenceNanos} while a pair is being formed. */
   public long pairingNanos() {
     return Math.max(PAIRING_NANOS, silenceNanos);
+  }
+
+  /**
+   * A tick that comes later than this after the one before shows that this side stood still, which
+   * says nothing of the other one: what that has sent meanwhile is to be heard first.
+   */
+  public long stallNanos() {
+    return 2 * beatNanos;
   }
 
   /**

@@ -484,7 +484,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     if (lost != null) {
       return new End.Halted(lost);
     }
-    return node.status().state() == FtSession.State.WAITING ? null : new End.Elsewhere(reason);
+    // The next primary may be here already, before this machine has gone.
+    return node.status().state() == FtSession.State.ENDED ? new End.Elsewhere(reason) : null;
   }
 
   @Override

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import lockstep.replay.ft.FtSession.State;
 import lockstep.replay.ft.SimWorld.Plant;
@@ -21,13 +22,14 @@ import org.junit.jupiter.params.provider.EnumSource;
 class FtSimulationTest {
   private static final String VM = "00112233445566778899aabbccddeeff";
   private static final long LENGTH = 3_000 * SimWorld.MS;
-  private static final long SETTLED = 12_000 * SimWorld.MS;
+  private static final long SETTLED = 20_000 * SimWorld.MS;
   private static final int SEEDS = 2_000;
   private static final int MANY_SEEDS = 100_000;
+  private static final int ENTRIES = 120;
+  private static final int SEEDS_PER_ENTRY = 1;
 
   /** What a run came to. */
-  private record Outcome(
-      State primary, State backup, boolean primaryDead, boolean backupDead, int shown) {}
+  private record Outcome(State primary, State backup, State spare, int shown, long epoch) {}
 
   private static Outcome run(long seed, Plant plant) {
     return run(seed, plant, false);
@@ -36,37 +38,80 @@ class FtSimulationTest {
   private static Outcome run(long seed, Plant plant, boolean traced) {
     SimWorld world = new SimWorld(seed, plant);
     world.traced = traced;
-    FtTimes times = FtTimes.of(200);
-    SimHost primary = new SimHost("PRIMARY", FtSession.primary("sim", VM, times), times, world);
-    SimHost backup = new SimHost("BACKUP", FtSession.backup(times), times, world);
+    Trio trio = new Trio(world);
     try {
-      primary.connect(backup);
+      trio.primary.connect(trio.backup);
       int faults = world.random.nextInt(5);
       for (int i = 0; i < faults; i++) {
-        fault(world, primary, backup);
+        fault(world, trio);
       }
-      world.runUntil(LENGTH);
-      // Everything heals, but the dead stay dead.
-      primary.wakeUp();
-      backup.wakeUp();
-      world.diskBackNanos = 0;
-      world.networkBackNanos = 0;
-      world.runUntil(SETTLED);
-      check(primary, backup);
+      if (world.chance(0.5)) {
+        trio.lookForBackups();
+      }
+      return trio.toTheEnd();
     } catch (AssertionError e) {
       throw new AssertionError("seed " + seed + ": " + e.getMessage(), e);
     }
-    return new Outcome(
-        primary.session.state(), backup.session.state(), primary.dead, backup.dead, world.shown());
   }
 
-  private static void fault(SimWorld world, SimHost primary, SimHost backup) {
-    SimHost host = world.chance(0.6) ? primary : backup;
+  /** A primary, its backup, and a host that waits in case. */
+  private static final class Trio {
+    final SimWorld world;
+    final SimHost primary;
+    final SimHost backup;
+    final SimHost spare;
+    final List<SimHost> all;
+
+    Trio(SimWorld world) {
+      this.world = world;
+      FtTimes times = FtTimes.of(200);
+      primary = new SimHost("PRIMARY", FtSession.primary("sim", VM, times), times, world);
+      backup = new SimHost("BACKUP", FtSession.backup(times), times, world);
+      spare = new SimHost("SPARE", FtSession.backup(times), times, world);
+      all = List.of(primary, backup, spare);
+    }
+
+    /** As {@code --spares} does: a VM that lost the other side asks whoever waits. */
+    void lookForBackups() {
+      world.after(
+          world.between(50 * SimWorld.MS, 400 * SimWorld.MS),
+          () -> {
+            SimHost vm = all.get(world.random.nextInt(all.size()));
+            SimHost with = all.get(world.random.nextInt(all.size()));
+            if (vm != with && vm.session.epoch() > 0) {
+              vm.connect(with);
+            }
+            if (world.now() < LENGTH) {
+              lookForBackups();
+            }
+          });
+    }
+
+    Outcome toTheEnd() {
+      world.runUntil(LENGTH);
+      // Everything heals, but the dead stay dead.
+      all.forEach(SimHost::wakeUp);
+      world.diskBackNanos = 0;
+      world.networkBackNanos = 0;
+      world.diskSlowUntilNanos = 0;
+      world.runUntil(SETTLED);
+      check(this);
+      return new Outcome(
+          primary.session.state(),
+          backup.session.state(),
+          spare.session.state(),
+          world.shown(),
+          Math.max(primary.session.epoch(), backup.session.epoch()));
+    }
+  }
+
+  private static void fault(SimWorld world, Trio trio) {
+    SimHost host = world.chance(0.5) ? trio.primary : world.chance(0.7) ? trio.backup : trio.spare;
     long at = world.between(0, LENGTH);
     long length = world.between(0, 800 * SimWorld.MS);
     world.after(
         at,
-        switch (world.random.nextInt(8)) {
+        switch (world.random.nextInt(11)) {
           case 0 -> () -> host.die(false);
           case 1 -> () -> host.die(true);
           case 2 ->
@@ -76,51 +121,51 @@ class FtSimulationTest {
               };
           case 3 -> () -> world.networkBackNanos = world.now() + length;
           case 4 -> () -> world.diskBackNanos = world.now() + length;
-          case 5 ->
-              () -> {
-                primary.cutChannel(false);
-                backup.cutChannel(false);
-              };
+          case 5 -> () -> host.cutChannel(false);
           case 6 -> () -> host.tell(new FtEvent.Detach());
-          default -> primary::powerOff;
+          case 7 -> () -> host.mute(length);
+          case 8 -> () -> world.diskSlowUntilNanos = world.now() + length;
+          case 9 -> host::handOver;
+          default -> host::powerOff;
         });
   }
 
-  private static void check(SimHost primary, SimHost backup) {
-    boolean primaryIs = !primary.dead && primary.session.isTheVm();
-    boolean backupIs = !backup.dead && backup.session.isTheVm();
-    if (primaryIs && backupIs) {
-      throw new AssertionError("both sides are the VM");
+  private static void check(Trio trio) {
+    List<SimHost> living = trio.all.stream().filter(host -> !host.dead).toList();
+    List<SimHost> vms = living.stream().filter(host -> host.session.isTheVm()).toList();
+    if (vms.size() > 1) {
+      throw new AssertionError("more than one side is the VM");
     }
-    for (SimHost host : new SimHost[] {primary, backup}) {
+    for (SimHost host : living) {
       State state = host.session.state();
-      if (!host.dead && (state == State.CLAIMING || state == State.TAKING_OVER)) {
+      if (state == State.CLAIMING || state == State.TAKING_OVER || state == State.PAIRING) {
         throw new AssertionError(host.name + " is " + state + " and stays so");
       }
-      if (!host.dead && host.session.isTheVm() && host.outputsWaiting() > 50) {
+      if (host.session.isTheVm() && host.outputsWaiting() > 50) {
         throw new AssertionError(host.name + " holds " + host.outputsWaiting() + " outputs");
       }
+      if (host.followsTheDead()) {
+        throw new AssertionError(host.name + " follows the dead");
+      }
     }
-    boolean over = primary.session.state() == State.ENDED || backup.session.state() == State.ENDED;
-    boolean followed = backup.session.epoch() > 0 && backup.session.state() != State.WAITING;
-    if (!primaryIs && !backupIs && !over && !backup.dead && followed && !primary.dead) {
-      throw new AssertionError(
-          "nobody is the VM: %s and %s".formatted(primary.session.state(), backup.session.state()));
-    }
-    if (primary.dead && !backup.dead && backup.session.state() == State.FOLLOWING) {
-      throw new AssertionError("the backup follows the dead");
+    boolean over = living.stream().anyMatch(host -> host.session.state() == State.ENDED);
+    if (vms.isEmpty() && !over && living.size() == trio.all.size()) {
+      throw new AssertionError("nobody is the VM, and nobody died");
     }
   }
 
   private static Map<State, Integer> runAll(long first, int seeds) {
     Map<State, Integer> ends = new EnumMap<>(State.class);
     int shown = 0;
+    int later = 0;
     for (long seed = first; seed < first + seeds; seed++) {
       Outcome outcome = run(seed, Plant.NOTHING);
       ends.merge(outcome.backup(), 1, Integer::sum);
+      later += outcome.epoch() > 1 ? 1 : 0;
       shown += outcome.shown() > 0 ? 1 : 0;
     }
     assertTrue(shown > seeds / 2, "the guests hardly ever showed something: " + shown);
+    assertTrue(later > seeds / 20, "hardly ever was there a second pair: " + later);
     return ends;
   }
 
@@ -130,6 +175,34 @@ class FtSimulationTest {
     // Takeovers, backups that went on following, and lost ones: otherwise nothing was tried.
     for (State state : new State[] {State.ALONE, State.FOLLOWING, State.HALTED}) {
       assertTrue(ends.getOrDefault(state, 0) > SEEDS / 100, "hardly any " + state + ": " + ends);
+    }
+  }
+
+  @Test
+  void aCrashAtEveryEntryOfTheLogLosesNothing() {
+    for (int entry = 0; entry < ENTRIES; entry++) {
+      for (boolean ofPrimary : new boolean[] {true, false}) {
+        for (long seed = 1; seed <= SEEDS_PER_ENTRY; seed++) {
+          Trio trio = new Trio(new SimWorld(seed, Plant.NOTHING));
+          SimHost victim = ofPrimary ? trio.primary : trio.backup;
+          SimHost survivor = ofPrimary ? trio.backup : trio.primary;
+          victim.guest.diesAt = entry;
+          try {
+            trio.primary.connect(trio.backup);
+            Outcome outcome = trio.toTheEnd();
+            assertTrue(victim.dead, "it should have died");
+            // A backup that had not begun to follow knows of no VM.
+            State state = survivor.session.state();
+            assertTrue(
+                state == State.ALONE || (ofPrimary && entry < 20 && state == State.WAITING),
+                () -> "the survivor is " + state);
+            assertTrue(outcome.shown() > 50 || state == State.WAITING, "hardly anything was shown");
+          } catch (AssertionError e) {
+            throw new AssertionError(
+                "entry %d, %s, seed %d: %s".formatted(entry, victim.name, seed, e.getMessage()), e);
+          }
+        }
+      }
     }
   }
 

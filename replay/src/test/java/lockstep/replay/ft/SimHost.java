@@ -1,19 +1,9 @@
 package lockstep.replay.ft;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.List;
-import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.SimWorld.Plant;
-import lockstep.replay.log.EntryFramer;
-import lockstep.replay.log.FramePipe;
-import lockstep.replay.log.LogEntry;
-import lockstep.replay.log.LogReader;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,39 +12,24 @@ import org.jspecify.annotations.Nullable;
  */
 final class SimHost {
   private static final double DRIFT = 0.01;
-  private static final int BYTE = 0xff;
 
   final String name;
   final FtSession session;
+  final SimGuest guest;
   private final SimWorld world;
   private final double rate;
   private final long offset;
   private final OutputGate gate;
   private final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
   private final ArrayDeque<Runnable> arrivals = new ArrayDeque<>();
-  private @Nullable SimHost peer;
+  private @Nullable SimWire wire;
 
   boolean dead;
   private boolean stopped;
-  private boolean channelOpen;
   private long lastArrival;
 
-  // The guest.
-  private long guest = 1;
-  private boolean running;
-  private boolean ended;
-
-  // The primary's log.
-  private @Nullable EntryFramer framer;
-  private boolean cut;
-
-  // The backup's.
-  private @Nullable FramePipe pipe;
-  private @Nullable LogReader reader;
-  private long received;
-  private boolean restored;
-  private boolean logOver;
-  private boolean live;
+  /** Until then what this host sends stays in the network. */
+  private long mutedUntilNanos;
 
   SimHost(String name, FtSession session, FtTimes times, SimWorld world) {
     this.name = name;
@@ -63,6 +38,7 @@ final class SimHost {
     this.rate = 1 + (world.random.nextDouble() * 2 - 1) * DRIFT;
     this.offset = world.between(0, 1_000_000_000_000L);
     this.gate = new OutputGate(OutputGate.Mode.FREE, 1 << 20, this::clock);
+    this.guest = new SimGuest(this, world, gate);
     every(times.beatNanos(), () -> tell(new FtEvent.Tick()));
     every(SimWorld.MS, this::pump);
   }
@@ -84,7 +60,7 @@ final class SimHost {
   }
 
   /** A stopped host does later what came meanwhile, timers once. */
-  private void whenAwake(Runnable work) {
+  void whenAwake(Runnable work) {
     if (dead) {
       return;
     }
@@ -121,34 +97,64 @@ final class SimHost {
     }
   }
 
+  /** Asks another host to be the backup, as {@code protect} does; only if it is alone. */
   void connect(SimHost to) {
-    peer = to;
-    to.peer = this;
-    channelOpen = true;
-    to.channelOpen = true;
+    if (dead || stopped || to.dead || session.state() != FtSession.State.ALONE) {
+      return;
+    }
+    if (!world.enter(claimant(session.epoch() + 1, Claimant.Side.PRIMARY))) {
+      return;
+    }
+    world.trace(name + " asks " + to.name);
+    SimWire fresh = new SimWire(this, to);
+    wire = fresh;
+    lastArrival = 0;
+    if (to.session.state() == FtSession.State.WAITING && to.isFree()) {
+      to.wire = fresh;
+      to.lastArrival = 0;
+    }
     tell(new FtEvent.Connected());
     send(
         new PeerMessage.Hello(
             PeerMessage.VERSION, session.name(), session.vm(), session.epoch(), Bytes.empty(), 1));
   }
 
+  private boolean isFree() {
+    SimWire now = wire;
+    return now == null || !now.open;
+  }
+
+  private Claimant claimant(long epoch, Claimant.Side side) {
+    return new Claimant(session.vm(), epoch, side);
+  }
+
   // The network.
 
+  /** For so long nobody hears this host, and it hears everybody. */
+  void mute(long nanos) {
+    mutedUntilNanos = world.now() + nanos;
+  }
+
+  private long networkBackNanos() {
+    return Math.max(world.networkBackNanos, mutedUntilNanos);
+  }
+
   private void send(PeerMessage message) {
-    SimHost to = peer;
-    if (to == null || !channelOpen || dead) {
+    SimWire on = wire;
+    if (on == null || !on.open || dead) {
       return;
     }
+    SimHost to = on.other(this);
     byte[] bytes = PeerCodec.encode(message);
     long delay =
         world.chance(0.01) ? world.between(0, 30 * SimWorld.MS) : world.between(0, SimWorld.MS);
     long arrival =
         Math.max(
             Math.max(lastArrival, world.now() + delay),
-            world.now() < world.networkBackNanos ? world.networkBackNanos : 0);
+            world.now() < networkBackNanos() ? networkBackNanos() : 0);
     lastArrival = arrival;
     if (world.plant == Plant.ACK_BEFORE_RECEIPT && message instanceof PeerMessage.Frame) {
-      long position = position();
+      long position = guest.position();
       world.after(
           0, () -> whenAwake(() -> tell(new FtEvent.Said(new PeerMessage.Ack(position, 0)))));
     }
@@ -156,62 +162,99 @@ final class SimHost {
         arrival - world.now(),
         () -> {
           // What a dead process has given to its kernel still arrives, unless its host died.
-          if (to.channelOpen) {
-            to.whenAwakeInOrder(() -> to.arrived(PeerCodec.decode(bytes)));
+          if (on.open) {
+            to.whenAwakeInOrder(() -> to.arrived(PeerCodec.decode(bytes), on));
           }
         });
   }
 
+  /** By datagram: lost, late, twice and in any order. */
   private void sendBeat(long sequence, long echo) {
     send(new PeerMessage.Beat(sequence, echo));
-    SimHost to = peer;
-    if (to != null && !world.chance(0.1) && world.now() >= world.networkBackNanos) {
-      long delay = world.between(0, 20 * SimWorld.MS);
-      world.after(delay, () -> to.whenAwake(() -> to.tell(new FtEvent.Beat(sequence, echo))));
+    SimWire on = wire;
+    if (on == null || world.chance(0.1) || world.now() < networkBackNanos()) {
+      return;
+    }
+    SimHost to = on.other(this);
+    int copies = world.chance(0.05) ? 2 : 1;
+    for (int i = 0; i < copies; i++) {
+      long delay = world.between(0, (world.chance(0.02) ? 700 : 20) * SimWorld.MS);
+      world.after(
+          delay,
+          () ->
+              to.whenAwake(
+                  () -> {
+                    if (to.wire == on) {
+                      to.tell(new FtEvent.Beat(sequence, echo));
+                    }
+                  }));
     }
   }
 
-  private void arrived(PeerMessage message) {
-    if (!channelOpen) {
+  private void arrived(PeerMessage message, SimWire on) {
+    if (on != wire || !on.open) {
+      if (message instanceof PeerMessage.Hello && on.open) {
+        // Busy, or it followed another: the connection's owner refuses it.
+        on.other(this).whenAwake(() -> on.other(this).refused(on));
+      }
       return;
     }
     if (message instanceof PeerMessage.Frame frame) {
-      FramePipe to = pipe;
-      if (to != null) {
-        try {
-          received = to.put(frame.frame().toArray());
-        } catch (IOException e) {
-          throw new UncheckedIOException(e);
+      if (guest.follows()) {
+        guest.frame(frame.frame().toArray());
+        if (dead) {
+          return;
         }
         if (world.plant != Plant.ACK_BEFORE_RECEIPT) {
-          send(new PeerMessage.Ack(received, 0));
+          send(new PeerMessage.Ack(guest.received(), 0));
         }
         long delay = world.chance(0.02) ? world.between(0, 100 * SimWorld.MS) : 0;
-        world.after(delay, () -> whenAwake(this::follow));
+        world.after(delay, () -> whenAwake(guest::follow));
       }
     }
     tell(new FtEvent.Said(message));
   }
 
+  private void refused(SimWire on) {
+    if (wire == on) {
+      tell(new FtEvent.Said(new PeerMessage.Refuse("busy")));
+    }
+  }
+
   /** Both ends learn of it, if they live; the process of one may have done it. */
   void cutChannel(boolean bySideOfPeer) {
-    SimHost to = peer;
-    if (!channelOpen || to == null) {
-      return;
+    SimWire on = wire;
+    if (on != null) {
+      cut(on, bySideOfPeer);
     }
-    channelOpen = false;
-    whenAwakeInOrder(() -> tell(new FtEvent.Closed(bySideOfPeer)));
+  }
+
+  private void cut(SimWire on, boolean bySideOfPeer) {
+    on.open = false;
+    whenAwakeInOrder(
+        () -> {
+          if (wire == on) {
+            tell(new FtEvent.Closed(bySideOfPeer));
+          }
+        });
   }
 
   private void disconnect() {
-    SimHost to = peer;
-    if (!channelOpen || to == null) {
+    SimWire on = wire;
+    wire = null;
+    if (on == null || !on.open) {
       return;
     }
-    channelOpen = false;
-    // What was sent before arrives before.
+    SimHost to = on.other(this);
+    // What was sent before arrives before; what is still on its way here never does.
     long wait = Math.max(lastArrival - world.now(), 0) + world.between(0, 2 * SimWorld.MS);
-    world.after(wait, () -> to.cutChannel(true));
+    world.after(
+        wait,
+        () -> {
+          if (on.open) {
+            to.cut(on, true);
+          }
+        });
   }
 
   /** The process dies, or with it its host, so that nobody hears of it. */
@@ -219,8 +262,9 @@ final class SimHost {
     if (dead) {
       return;
     }
-    if (withItsHost) {
-      channelOpen = false;
+    SimWire on = wire;
+    if (withItsHost && on != null) {
+      on.open = false;
     } else {
       disconnect();
     }
@@ -248,21 +292,15 @@ final class SimHost {
     switch (action) {
       case FtAction.Send send -> send(send.message());
       case FtAction.SendBeat beat -> sendBeat(beat.sequence(), beat.echo());
-      case FtAction.StartLog _ -> world.after(SimWorld.MS, () -> whenAwake(this::startLog));
-      case FtAction.CutLog _ -> cut = true;
+      case FtAction.StartLog _ -> startLog(session.epoch());
+      case FtAction.CutLog _ -> guest.cutLog();
       case FtAction.Receive _ -> {
-        gate.follow();
-        pipe = new FramePipe(1 << 20, () -> {});
+        guest.receive();
         send(new PeerMessage.Welcome(1));
       }
       case FtAction.EndLog end -> {
-        logOver = true;
-        live = end.live();
-        FramePipe to = pipe;
-        if (to != null) {
-          to.end();
-        }
-        world.after(world.between(0, 5 * SimWorld.MS), () -> whenAwake(this::follow));
+        guest.endLog(end.live());
+        world.after(world.between(0, 5 * SimWorld.MS), () -> whenAwake(guest::follow));
       }
       case FtAction.Gate change ->
           gate.mode(
@@ -273,151 +311,76 @@ final class SimHost {
           gate.leaseUntil(world.plant == Plant.NO_LEASE ? Long.MAX_VALUE / 2 : lease.untilNanos());
       case FtAction.Acknowledged ack -> gate.acknowledged(ack.ack().received());
       case FtAction.Forget forget -> gate.forget(forget.consoleBytes());
-      case FtAction.Claim _ ->
-          world.after(
-              world.between(0, 20 * SimWorld.MS),
-              () -> {
-                Arbiter.Ruling ruling =
-                    world.claim(new Claimant(session.vm(), session.epoch(), session.side()));
-                world.after(
-                    world.between(0, 5 * SimWorld.MS),
-                    () -> whenAwake(() -> tell(new FtEvent.Ruled(ruling))));
-              });
+      case FtAction.Claim _ -> claim();
       case FtAction.Disconnect _ -> disconnect();
-      case FtAction.Halt _ -> running = false;
+      case FtAction.Halt _ -> guest.run(false);
       case FtAction.Resync _, FtAction.Note _ -> {
         // For people; and no replay goes astray here.
       }
     }
   }
 
-  // The guest.
-
-  private long position() {
-    EntryFramer log = framer;
-    return log == null ? 0 : log.position();
-  }
-
-  private void startLog() {
-    EntryFramer log =
-        new EntryFramer(
-            (frame, _) -> {
-              if (!cut) {
-                send(new PeerMessage.Frame(Bytes.copyOf(frame)));
-              }
-            });
-    framer = log;
-    gate.restart();
-    try (OutputStream state = log.stateStream()) {
-      state.write(ByteBuffer.allocate(Long.BYTES).putLong(guest).array());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    running = true;
-    scheduleInput();
-  }
-
-  private void scheduleInput() {
+  private void claim() {
+    Claimant self = claimant(session.epoch(), session.side());
     world.after(
-        world.between(0, 6 * SimWorld.MS),
+        world.diskNanos(),
         () -> {
-          whenAwake(this::liveInput);
-          if (!dead && !ended) {
-            scheduleInput();
-          }
+          Arbiter.Ruling ruling = world.claim(name, self);
+          world.after(
+              world.between(0, 5 * SimWorld.MS),
+              () -> whenAwake(() -> tell(new FtEvent.Ruled(ruling))));
         });
   }
 
-  private void liveInput() {
-    if (!running || ended) {
-      return;
-    }
-    byte[] content = {(byte) world.random.nextInt()};
-    EntryFramer log = framer;
-    if (log != null && session.side() == Claimant.Side.PRIMARY && !cut) {
-      log.append(new LogEntry.Input(new ExternalInput.ConsoleBytes(Bytes.copyOf(content))));
-    }
-    take(content[0]);
+  /** The vCPU's task: between two runs of the guest, and when everything shown has left. */
+  private void startLog(long epoch) {
+    world.after(
+        SimWorld.MS,
+        () ->
+            whenAwake(
+                () -> {
+                  SimWire on = wire;
+                  if (session.state() != FtSession.State.PAIRING
+                      || session.epoch() != epoch
+                      || on == null) {
+                    return;
+                  }
+                  boolean begun =
+                      guest.startLog(
+                          (frame, _) -> {
+                            if (wire == on) {
+                              send(new PeerMessage.Frame(Bytes.copyOf(frame)));
+                            }
+                          });
+                  if (!begun) {
+                    startLog(epoch);
+                  }
+                }));
   }
 
-  /** The guest takes an input, and shows something after about every second one. */
-  private void take(byte input) {
-    guest = (guest ^ input) * 0x9E3779B97F4A7C15L;
-    guest ^= guest >>> 32;
-    if ((guest & 1) == 0) {
-      EntryFramer log = framer;
-      long position = 0;
-      if (log != null) {
-        log.append(new LogEntry.Output(0));
-        log.flush();
-        position = log.position();
-      }
-      try {
-        gate.put(new Output.Console((int) (guest >>> 8) & BYTE), position);
-      } catch (InterruptedException e) {
-        throw new IllegalStateException(e);
-      }
+  /** The machine is here: the disk has to know this side before it says so. */
+  void restored() {
+    if (world.enter(claimant(session.epoch(), Claimant.Side.BACKUP))) {
+      tell(new FtEvent.Restored());
+    } else {
+      tell(new FtEvent.PairingFailed("the disk refuses"));
     }
   }
 
-  /** The backup's replay, as far as the log has come. */
-  private void follow() {
-    FramePipe from = pipe;
-    if (from == null || dead || running || session.state() == FtSession.State.HALTED) {
-      return;
-    }
-    try {
-      LogReader log = reader;
-      if (log == null) {
-        log = LogReader.read(from);
-        reader = log;
-      }
-      if (!restored) {
-        if (from.isEmpty()) {
-          return;
-        }
-        InputStream state = log.stateStream();
-        guest = ByteBuffer.wrap(state.readNBytes(Long.BYTES)).getLong();
-        restored = true;
-        tell(new FtEvent.Restored());
-      }
-      while (log.position() < received) {
-        if (log.take() instanceof LogEntry.Input input
-            && input.input() instanceof ExternalInput.ConsoleBytes console) {
-          take((byte) console.content().at(0));
-        }
-      }
-      if (logOver && live && !ended) {
-        running = true;
-        framer = null;
-        tell(new FtEvent.WentLive());
-        scheduleInput();
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+  /** The Output Rule, seen from outside. */
+  void checkAcknowledged(long at, long position) {
+    SimWire on = wire;
+    if (session.state() == FtSession.State.PROTECTED
+        && on != null
+        && position > on.other(this).guest.received()) {
+      throw new AssertionError(
+          "%s shows byte %d of position %d; the backup has %d"
+              .formatted(name, at, position, on.other(this).guest.received()));
     }
   }
 
   private void pump() {
-    boolean any = false;
-    while (true) {
-      long at = gate.consoleReleased();
-      long head = gate.headPosition();
-      Output next = gate.poll();
-      if (next == null) {
-        break;
-      }
-      any = true;
-      SimHost other = peer;
-      if (session.state() == FtSession.State.PROTECTED && other != null && head > other.received) {
-        throw new AssertionError(
-            "%s shows byte %d of position %d; the backup has %d"
-                .formatted(name, at, head, other.received));
-      }
-      world.trace("%s shows byte %d".formatted(name, at));
-      world.show(name, at, ((Output.Console) next).value());
-    }
-    if (any
+    if (guest.pump()
         && (session.state() == FtSession.State.PAIRING
             || session.state() == FtSession.State.PROTECTED)) {
       send(new PeerMessage.Released(gate.consoleReleased()));
@@ -426,14 +389,30 @@ final class SimHost {
 
   /** The guest ends in order, as after a power-off. */
   void powerOff() {
-    if (running && !ended && session.isTheVm()) {
-      ended = true;
-      running = false;
-      EntryFramer log = framer;
-      if (log != null) {
-        log.flush();
-      }
+    if (guest.isRunning() && session.isTheVm()) {
+      guest.end();
       whenDrained();
+    }
+  }
+
+  /** The user has the backup go on: the guest stands, and what it showed leaves first. */
+  void handOver() {
+    if (session.state() == FtSession.State.PROTECTED && guest.isRunning()) {
+      guest.stand();
+      handOverWhenDrained();
+    }
+  }
+
+  private void handOverWhenDrained() {
+    if (dead || session.state() == FtSession.State.HALTED) {
+      return;
+    }
+    if (gate.waiting() > 0) {
+      world.after(SimWorld.MS, () -> whenAwake(this::handOverWhenDrained));
+    } else {
+      tell(new FtEvent.HandOver());
+      // Too late for that: the guest goes on here, if anywhere.
+      guest.run(session.isTheVm());
     }
   }
 
@@ -446,6 +425,12 @@ final class SimHost {
     } else {
       tell(new FtEvent.GuestEnded("power off"));
     }
+  }
+
+  /** Whether the host that this one follows has died. */
+  boolean followsTheDead() {
+    SimWire on = wire;
+    return session.state() == FtSession.State.FOLLOWING && (on == null || on.other(this).dead);
   }
 
   int outputsWaiting() {

@@ -19,7 +19,8 @@ final class SimWorld {
     ACK_BEFORE_RECEIPT,
     OUTPUT_BEFORE_ACK,
     LIVE_WITHOUT_ARBITRATION,
-    NO_LEASE
+    NO_LEASE,
+    OLD_EPOCH_ACCEPTED
   }
 
   private record Due(long nanos, long order, Runnable work) {}
@@ -39,7 +40,16 @@ final class SimWorld {
   /** Which side showed something last. */
   private String speaker = "";
 
+  /** The disk: the pair that has it, and who has claimed it for that pair. */
+  private long epoch;
+
   private String claimedBy = "";
+
+  /** The host that has won the last claim of all. */
+  private String lastWinner = "";
+
+  /** Until then every access to the disk takes long. */
+  long diskSlowUntilNanos;
 
   /** Until then the disk gives no answers. */
   long diskBackNanos;
@@ -93,7 +103,7 @@ final class SimWorld {
    * @param position which byte of the console
    */
   void show(String side, long position, int value) {
-    if (!side.equals(speaker) && !speaker.isEmpty() && !claimedBy.equals(side)) {
+    if (!side.equals(speaker) && !speaker.isEmpty() && !lastWinner.equals(side)) {
       throw new AssertionError(side + " shows something after " + speaker + " has, unclaimed");
     }
     if (position > outside.size()) {
@@ -118,12 +128,40 @@ final class SimWorld {
     return outside.size();
   }
 
-  /** The disk's test-and-set, reached or not; it may take effect though no answer comes. */
-  Arbiter.Ruling claim(Claimant self) {
-    String side = self.side().name();
+  /** How long the disk takes this time. */
+  long diskNanos() {
+    return between(0, (now < diskSlowUntilNanos ? 1_500 : 20) * MS);
+  }
+
+  /** A side makes itself known to the disk; false when that refuses, or does not answer. */
+  boolean enter(Claimant self) {
+    if (now < diskBackNanos) {
+      return false;
+    }
+    if (self.side() == Claimant.Side.BACKUP) {
+      return self.epoch() == epoch;
+    }
+    if (self.epoch() < epoch) {
+      return false;
+    }
+    if (self.epoch() > epoch) {
+      epoch = self.epoch();
+      claimedBy = "";
+    }
+    return true;
+  }
+
+  /**
+   * The disk's test-and-set, reached or not; it may take effect though no answer comes.
+   *
+   * @param host who claims
+   */
+  Arbiter.Ruling claim(String host, Claimant self) {
+    boolean over = self.epoch() != epoch && plant != Plant.OLD_EPOCH_ACCEPTED;
     boolean reached = now >= diskBackNanos || chance(0.5);
-    if (reached && claimedBy.isEmpty()) {
-      claimedBy = side;
+    if (reached && !over && claimedBy.isEmpty()) {
+      claimedBy = host;
+      lastWinner = host;
     }
     if (plant == Plant.LIVE_WITHOUT_ARBITRATION) {
       return new Arbiter.Ruling(Arbiter.Verdict.WON, "planted");
@@ -131,8 +169,8 @@ final class SimWorld {
     if (now < diskBackNanos || chance(0.05)) {
       return new Arbiter.Ruling(Arbiter.Verdict.UNKNOWN, "no answer");
     }
-    return claimedBy.equals(side)
+    return !over && claimedBy.equals(host)
         ? new Arbiter.Ruling(Arbiter.Verdict.WON, "first")
-        : new Arbiter.Ruling(Arbiter.Verdict.LOST, "second");
+        : new Arbiter.Ruling(Arbiter.Verdict.LOST, over ? "old epoch" : "second");
   }
 }
