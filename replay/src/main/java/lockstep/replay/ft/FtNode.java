@@ -82,6 +82,10 @@ public final class FtNode implements AutoCloseable {
   // Loop thread only.
   private @Nullable PeerLink link;
   private @Nullable LogStream stream;
+
+  /** The stream whose log the gate counts; see {@link #logBegins}. */
+  private @Nullable LogStream counted;
+
   private @Nullable FramePipe pipe;
   private Bytes key = Bytes.empty();
   private long received = -1;
@@ -345,6 +349,7 @@ public final class FtNode implements AutoCloseable {
         if (peer != null) {
           LogStream fresh = new LogStream(peer);
           stream = fresh;
+          counted = null;
           machine.startLog(fresh);
         }
       }
@@ -458,13 +463,28 @@ public final class FtNode implements AutoCloseable {
     tell(new FtEvent.Restored());
   }
 
+  /**
+   * Primary: everything shown so far has been told to {@link #released}, and what is shown from now
+   * on counts from the beginning of this stream's log. On the vCPU thread.
+   */
+  public void logBegins(LogStream of) {
+    onLoop(
+        () -> {
+          if (of == stream) {
+            counted = of;
+          }
+        });
+  }
+
   /** Primary: outputs have left. Any thread. */
   public void released(long consoleBytes) {
     onLoop(
         () -> {
           FtSession.State state = session.state();
           PeerLink to = link;
+          // While the state is on its way the count is still that of an earlier log, or of none.
           if (to != null
+              && counted == stream
               && (state == FtSession.State.PAIRING || state == FtSession.State.PROTECTED)) {
             to.send(new PeerMessage.Released(consoleBytes));
           }

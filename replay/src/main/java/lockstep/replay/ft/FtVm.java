@@ -377,9 +377,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   /** What was shown so far is counted from before the log that begins now. */
-  private void standing() throws InterruptedException {
+  private void standing(LogStream stream) throws InterruptedException {
     drain();
     gate.restart();
+    node.logBegins(stream);
   }
 
   private void copied(StateTransfer.Outcome outcome) {

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class Protecting {
   /** What is to be done when the guest stands, before a log begins. */
   interface Standing {
-    void run() throws InterruptedException;
+    void run(LogStream stream) throws InterruptedException;
   }
 
   private final RecordOptions options;
@@ -60,8 +60,8 @@ final class Protecting {
   }
 
   /** The guest stands and the state is whole but for its last part. */
-  void stands() throws InterruptedException {
-    standing.run();
+  void stands(LogStream stream) throws InterruptedException {
+    standing.run(stream);
   }
 
   /** The state is whole: from here on the log. */

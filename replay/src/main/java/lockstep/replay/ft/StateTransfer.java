@@ -153,7 +153,7 @@ public final class StateTransfer {
   /** The guest stands: the rest, and from here on the log. Returns how long it stood, ns. */
   private long finish(StateCopy from) throws Exception {
     long stopNanos = System.nanoTime();
-    owner.stands();
+    owner.stands(stream);
     long now = inputs.nowNanos();
     PrimaryLog entries = new PrimaryLog(framer);
     Recorder recorder = new Recorder(inputs, now, entries, framer::flush, options);

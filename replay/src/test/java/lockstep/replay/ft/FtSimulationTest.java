@@ -194,7 +194,7 @@ class FtSimulationTest {
             // A backup that had not begun to follow knows of no VM.
             State state = survivor.session.state();
             assertTrue(
-                state == State.ALONE || (ofPrimary && entry < 20 && state == State.WAITING),
+                state == State.ALONE || (ofPrimary && entry < 60 && state == State.WAITING),
                 () -> "the survivor is " + state);
             assertTrue(outcome.shown() > 50 || state == State.WAITING, "hardly anything was shown");
           } catch (AssertionError e) {

@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.function.LongSupplier;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.SimWorld.Plant;
 import org.jspecify.annotations.Nullable;
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class SimHost {
   private static final double DRIFT = 0.01;
+  private static final long BUSY_NANOS = 5_000 * SimWorld.MS;
 
   final String name;
   final FtSession session;
@@ -23,6 +25,9 @@ final class SimHost {
   private final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
   private final ArrayDeque<Runnable> arrivals = new ArrayDeque<>();
   private @Nullable SimWire wire;
+
+  /** The connection whose log the gate counts. */
+  private @Nullable SimWire counted;
 
   boolean dead;
   private boolean stopped;
@@ -39,8 +44,9 @@ final class SimHost {
     this.offset = world.between(0, 1_000_000_000_000L);
     this.gate = new OutputGate(OutputGate.Mode.FREE, 1 << 20, this::clock);
     this.guest = new SimGuest(this, world, gate);
-    every(times.beatNanos(), () -> tell(new FtEvent.Tick()));
-    every(SimWorld.MS, this::pump);
+    every(times::beatNanos, () -> tell(new FtEvent.Tick()));
+    // Coarser when nothing more can happen: that is most of a world's time.
+    every(() -> world.now() < BUSY_NANOS ? SimWorld.MS : 20 * SimWorld.MS, this::pump);
   }
 
   long clock() {
@@ -48,9 +54,9 @@ final class SimHost {
   }
 
   /** By this host's clock, while it is not stopped. */
-  private void every(long nanos, Runnable work) {
+  private void every(LongSupplier nanos, Runnable work) {
     world.after(
-        (long) (nanos / rate * world.between(95, 105) / 100),
+        (long) (nanos.getAsLong() / rate * world.between(95, 105) / 100),
         () -> {
           if (!dead) {
             whenAwake(work);
@@ -334,8 +340,9 @@ final class SimHost {
 
   /** The vCPU's task: between two runs of the guest, and when everything shown has left. */
   private void startLog(long epoch) {
+    // The guest goes on while its memory is copied.
     world.after(
-        SimWorld.MS,
+        world.between(SimWorld.MS, (world.chance(0.5) ? 2 : 80) * SimWorld.MS),
         () ->
             whenAwake(
                 () -> {
@@ -352,7 +359,9 @@ final class SimHost {
                               send(new PeerMessage.Frame(Bytes.copyOf(frame)));
                             }
                           });
-                  if (!begun) {
+                  if (begun) {
+                    counted = on;
+                  } else {
                     startLog(epoch);
                   }
                 }));
@@ -381,6 +390,7 @@ final class SimHost {
 
   private void pump() {
     if (guest.pump()
+        && (counted == wire || world.plant == Plant.RELEASED_COUNTED_FROM_ANOTHER_LOG)
         && (session.state() == FtSession.State.PAIRING
             || session.state() == FtSession.State.PROTECTED)) {
       send(new PeerMessage.Released(gate.consoleReleased()));

@@ -20,7 +20,8 @@ final class SimWorld {
     OUTPUT_BEFORE_ACK,
     LIVE_WITHOUT_ARBITRATION,
     NO_LEASE,
-    OLD_EPOCH_ACCEPTED
+    OLD_EPOCH_ACCEPTED,
+    RELEASED_COUNTED_FROM_ANOTHER_LOG
   }
 
   private record Due(long nanos, long order, Runnable work) {}
