@@ -74,6 +74,7 @@ public final class FtNode implements AutoCloseable {
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("arbiter").factory());
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
+  private final long closedNanos;
   private final Resyncs resyncs = new Resyncs();
   private volatile boolean holding;
   private volatile @Nullable InetSocketAddress backup;
@@ -101,6 +102,7 @@ public final class FtNode implements AutoCloseable {
     this.arbiter = arbiter;
     this.gate = gate;
     this.session = session;
+    this.closedNanos = times.closedNanos();
     this.connectMillis = Math.max(5_000, times.silenceNanos() / 1_000_000);
     this.status = FtStatus.of(session, "", transfer);
     this.ticks =
@@ -249,7 +251,23 @@ public final class FtNode implements AutoCloseable {
     public void closed(boolean byPeer, String reason) {
       if (from == link && from != null) {
         perform(new FtEvent.Closed(byPeer));
+        // Not at the next tick, which may be far away.
+        lookAgain(from, byPeer);
       }
+    }
+
+    private void lookAgain(PeerLink closed, boolean byPeer) {
+      ScheduledFuture<?> unused =
+          network
+              .loop()
+              .schedule(
+                  () -> {
+                    if (closed == link) {
+                      perform(new FtEvent.Closed(byPeer));
+                    }
+                  },
+                  closedNanos,
+                  TimeUnit.NANOSECONDS);
     }
   }
 

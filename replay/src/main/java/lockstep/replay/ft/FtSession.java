@@ -300,16 +300,17 @@ public final class FtSession {
       return;
     }
     long silent = now - heardNanos;
+    boolean gone = closed && (closedByPeer || isForming());
     long limit =
-        closed && closedByPeer
-            ? times.closedNanos()
+        isForming()
             // Nothing depends on a pair that is not formed yet, and it has much to do.
-            : isForming() ? times.pairingNanos() : times.silenceNanos();
+            ? gone ? 0 : times.pairingNanos()
+            : gone ? times.closedNanos() : times.silenceNanos();
     if (silent < limit || now - graceUntilNanos < 0) {
       return;
     }
     String why =
-        (closed && closedByPeer ? "its channel was closed" : "nothing heard")
+        (gone ? "its channel is closed, nothing heard" : "nothing heard")
             + " for %d ms".formatted(silent / 1_000_000);
     switch (state) {
       case PAIRING, RECEIVING -> pairingFailed("the other side is lost: " + why);

@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit;
  * @param retryNanos between two claims of the disk that got no clear answer
  */
 public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
-  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
+  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Checks that a lost heartbeat is not a lost host. */

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class FtSimulationTest {
   private static final String VM = "00112233445566778899aabbccddeeff";
   private static final long LENGTH = 3_000 * SimWorld.MS;
-  private static final long SETTLED = 20_000 * SimWorld.MS;
+  private static final long SETTLED = 25_000 * SimWorld.MS;
   private static final int SEEDS = 2_000;
   private static final int MANY_SEEDS = 100_000;
   private static final int ENTRIES = 120;
