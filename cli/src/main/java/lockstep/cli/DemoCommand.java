@@ -75,6 +75,11 @@ final class DemoCommand implements Callable<Integer> {
     startNanos = System.nanoTime();
     try (Scratch scratch = new Scratch("lockstep-demo-")) {
       return run(name, scratch);
+    } catch (CommandFailure | IOException e) {
+      if (BenchWork.processIsEnding()) {
+        return Main.FAILED; // By a signal: what fails from then on is of no interest.
+      }
+      throw e;
     }
   }
 

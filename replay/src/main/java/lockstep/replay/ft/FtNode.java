@@ -29,7 +29,6 @@ public final class FtNode implements AutoCloseable {
   private static final long PIPE_BYTES = 16 << 20;
 
   private static final int KEY_BYTES = 32;
-  private static final long RESYNC_MILLIS = 500;
   private static final long CLOSE_SECONDS = 2;
 
   /** The machine, as the session's orders reach it. Called on the loop thread; returns at once. */
@@ -403,29 +402,10 @@ public final class FtNode implements AutoCloseable {
 
   private void resync(Vm machine) {
     InetSocketAddress to = backup;
-    if (to == null || !resyncs.mayTry(System.nanoTime())) {
-      machine.note("no resync: the backup has diverged too often; see lockstep protect");
-      return;
+    if (to == null) {
+      throw new IllegalStateException("a backup that went astray, and none was ever asked");
     }
-    // It has to take its machine apart first.
-    Runnable again =
-        () ->
-            Thread.ofVirtual()
-                .start(
-                    () -> {
-                      try {
-                        protect(to);
-                      } catch (IOException e) {
-                        machine.note("no resync: " + e.getMessage());
-                      } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                      }
-                    });
-    ScheduledFuture<?> planned =
-        network.loop().schedule(again, RESYNC_MILLIS, TimeUnit.MILLISECONDS);
-    if (planned.isCancelled()) {
-      machine.note("no resync: this side is closed");
-    }
+    resyncs.plan(network.loop(), () -> protect(to), machine::note);
   }
 
   private void acknowledged(PeerMessage.Ack ack) {

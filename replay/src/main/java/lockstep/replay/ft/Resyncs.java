@@ -1,7 +1,10 @@
 package lockstep.replay.ft;
 
+import java.io.IOException;
 import java.util.ArrayDeque;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 /**
  * Bounds how often a backup that goes astray gets the state anew: one that always does would cost
@@ -9,12 +12,49 @@ import java.util.concurrent.TimeUnit;
  */
 final class Resyncs {
   private static final int MOST = 3;
+
+  /** The backup has to take its machine apart first. */
+  private static final long AFTER_MILLIS = 500;
+
   private static final long WITHIN_NANOS = TimeUnit.MINUTES.toNanos(10);
 
   private final ArrayDeque<Long> triedNanos = new ArrayDeque<>();
 
+  /** Copies the state. */
+  interface Copy {
+    /** Returns when the copy has begun. */
+    void begin() throws IOException, InterruptedException;
+  }
+
+  /**
+   * Has the state copied anew in a moment, unless that was tried too often.
+   *
+   * @param loop whose thread this is
+   * @param notes takes a line for the user when nothing comes of it
+   */
+  void plan(ScheduledExecutorService loop, Copy copy, Consumer<String> notes) {
+    if (!mayTry(System.nanoTime())) {
+      notes.accept("no resync: the backup has diverged too often; see lockstep protect");
+      return;
+    }
+    Runnable again = () -> Thread.ofVirtual().start(() -> begin(copy, notes));
+    if (loop.schedule(again, AFTER_MILLIS, TimeUnit.MILLISECONDS).isCancelled()) {
+      notes.accept("no resync: this side is closed");
+    }
+  }
+
+  private static void begin(Copy copy, Consumer<String> notes) {
+    try {
+      copy.begin();
+    } catch (IOException e) {
+      notes.accept("no resync: " + e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Whether one more is worth it now; counts it if so. */
-  boolean mayTry(long nowNanos) {
+  private boolean mayTry(long nowNanos) {
     while (!triedNanos.isEmpty() && nowNanos - triedNanos.element() > WITHIN_NANOS) {
       triedNanos.remove();
     }
