@@ -72,6 +72,7 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
+    EarlyProbe.start(arguments);
     System.exit(execute(commandLine(arguments), arguments));
   }
 

@@ -2,6 +2,7 @@ package lockstep.cli;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -78,6 +79,8 @@ final class ReplayBench {
       }
       notes.accept("linux: idle for " + IDLE_SECONDS + " s");
       figures.addAll(bench.idle());
+      notes.accept("echo: idle without a timer for " + IDLE_SECONDS + " s");
+      figures.add(bench.tickless());
       return figures;
     }
   }
@@ -123,13 +126,11 @@ final class ReplayBench {
     booting.run(kvm, BenchGuest.boot(quirks, "linux"), new StopsAt("lockstep# ", booting));
     double digestMillis = digestMillis(file);
     Path log = directory.resolve("idle.log");
+    double cpuSeconds;
     try (SnapshotFile.Reading reading = file.read()) {
-      RecordedRun run = new RecordedRun();
-      CompletableFuture<Boolean> stop =
-          CompletableFuture.supplyAsync(
-              run::stop, CompletableFuture.delayedExecutor(IDLE_SECONDS, TimeUnit.SECONDS));
-      record(new Start.Restore(reading), log, run);
-      stop.join();
+      double before = cpuSeconds();
+      recordIdle(new Start.Restore(reading), log);
+      cpuSeconds = cpuSeconds() - before;
     }
     long start = System.nanoTime();
     double seconds = replay(log);
@@ -148,12 +149,42 @@ final class ReplayBench {
             Optional.of(IDLE_LOG_GOAL),
             false),
         speed("replayed, idle", seconds, statistics.guestSeconds(), IDLE_GOAL),
+        new Figure(
+            "replayed, idle, of CPU",
+            seconds * 1e3,
+            "ms",
+            Optional.of(cpuSeconds * 1e3),
+            Optional.of(cpuSeconds / seconds),
+            Optional.empty()),
         plain("replay, start and end", (wholeSeconds - seconds) * 1e3, "ms"),
         plain("digest cost", digestMillis, "ms"),
         plain(
             "digest cost, share",
             digestMillis * 1e8 / RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
             "% of a run"));
+  }
+
+  /** A guest that has no timer at all: nothing but the recording's own work remains. */
+  private Figure tickless() throws Exception {
+    Path log = directory.resolve("tickless.log");
+    double recorded = recordIdle(BenchGuest.boot(quirks, "echo"), log);
+    return speed("replayed, no tick", replay(log), recorded, IDLE_GOAL);
+  }
+
+  /** Records a guest that nobody asks for anything; for how many seconds it ran. */
+  private double recordIdle(Start start, Path log) throws Exception {
+    RecordedRun run = new RecordedRun();
+    CompletableFuture<Boolean> stop =
+        CompletableFuture.supplyAsync(
+            run::stop, CompletableFuture.delayedExecutor(IDLE_SECONDS, TimeUnit.SECONDS));
+    record(start, log, run);
+    stop.join();
+    return run.ranNanos() / 1e9;
+  }
+
+  /** What this process has used. */
+  private static double cpuSeconds() {
+    return ProcessHandle.current().info().totalCpuDuration().orElse(Duration.ZERO).toNanos() / 1e9;
   }
 
   private static Figure plain(String name, double value, String unit) {

@@ -16,7 +16,6 @@ import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
-import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
@@ -135,7 +134,7 @@ final class StartOptions {
               throw new ParameterException(spec.commandLine(), complaint);
             });
     try (Kvm kvm = Kvm.open()) {
-      QuirkSet quirks = QuirkProbe.probe(kvm);
+      QuirkSet quirks = EarlyProbe.quirks(kvm);
       BootImage image = load(plan, quirks);
       notes.accept("kernel text: " + image.rewrites());
       MachineConfig config =
@@ -155,7 +154,7 @@ final class StartOptions {
     try (SnapshotFile.Reading reading = from.read();
         Kvm kvm = Kvm.open()) {
       MachineOrigin origin = reading.saved().state().origin();
-      Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
+      Optional<String> complaint = origin.complaint(EarlyProbe.quirks(kvm), kvm.supportedCpuid());
       if (complaint.isPresent()) {
         throw new CommandFailure(
             from + " " + complaint.get(), "go on with it on a host like the one it is from");

@@ -189,7 +189,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     if (ended) {
       // The loop may have looked for the last time.
       refuseIncoming();
-    } else if (!rung.getAndSet(true)) {
+    } else if (Thread.currentThread() != loop && !rung.getAndSet(true)) {
+      // The loop itself looks at what has come in before it waits.
       wait.wake();
     }
   }
