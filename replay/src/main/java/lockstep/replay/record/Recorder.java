@@ -56,6 +56,13 @@ public final class Recorder implements InputSource {
    */
   private static final int STEP_BUDGET = 64;
 
+  /**
+   * Of the guest's time at most one part in so many goes to single steps. They cost tens of
+   * microseconds each: without a bound, a Linux whose host is busy does nothing but take the ticks
+   * that it is owed, and never finishes to boot (seen).
+   */
+  private static final int TIME_PER_STEP_TIME = 10;
+
   /** A crash of the host loses at most about this much of a log file. */
   private static final long FLUSH_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -85,6 +92,8 @@ public final class Recorder implements InputSource {
   private long nextFlushNanos;
   private int steps;
   private int stepsLeft = STEP_BUDGET;
+  private long steppingSinceNanos = TimerPort.NEVER;
+  private long nextStepsNanos;
   private boolean atSync;
   private boolean delivered;
 
@@ -249,12 +258,32 @@ public final class Recorder implements InputSource {
       return run(Action.RUN_TO_WINDOW, position);
     }
     // Not with an interrupt on its way in: the step's trap flag would go into its frame.
-    if (!delivered && stepsLeft > 0 && canStep(position)) {
+    if (!delivered && stepsLeft > 0 && mayStep() && canStep(position)) {
       stepsLeft--;
       steps++;
       return run(Action.STEP, position);
     }
     return run(Action.RUN, position);
+  }
+
+  /** Whether steps have not taken too much time lately; some in a row count as one. */
+  private boolean mayStep() {
+    if (options.stepReach() == StepReach.NONE) {
+      return false;
+    }
+    long now = host.nowNanos();
+    if (steppingSinceNanos == TimerPort.NEVER && now >= nextStepsNanos) {
+      steppingSinceNanos = now;
+    }
+    return steppingSinceNanos != TimerPort.NEVER;
+  }
+
+  private void endSteps() {
+    if (steppingSinceNanos != TimerPort.NEVER) {
+      long now = host.nowNanos();
+      nextStepsNanos = now + (now - steppingSinceNanos) * (TIME_PER_STEP_TIME - 1);
+      steppingSinceNanos = TimerPort.NEVER;
+    }
   }
 
   private boolean canStep(VcpuPosition position) throws SysException {
@@ -266,6 +295,9 @@ public final class Recorder implements InputSource {
   }
 
   private Action run(Action how, VcpuPosition position) throws SysException {
+    if (how != Action.STEP) {
+      endSteps();
+    }
     if (atSync || position.stop() == Stop.GUEST_EXIT || position.stop() == Stop.START) {
       counter.start();
     }
