@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import lockstep.monitor.host.ConsoleOutput;
 import lockstep.monitor.output.OutputSink;
 import lockstep.replay.log.LogReader;
+import lockstep.replay.playback.Divergence;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import picocli.CommandLine.Command;
@@ -139,15 +140,24 @@ final class ReplayCommand implements Callable<Integer> {
         yield verify ? Main.FAILED : Main.DONE;
       }
       case ReplayOutcome.Diverged diverged -> {
-        PrintWriter err = spec.commandLine().getErr();
-        err.println("lockstep replay: " + diverged.divergence().report());
-        err.println("to see it again: lockstep replay " + file);
-        err.println(
-            "to stop before it: lockstep replay " + file + " --to " + (outcome.exits() - 1));
-        err.flush();
+        explain(diverged.divergence());
         yield Main.FAILED;
       }
     };
+  }
+
+  private void explain(Divergence divergence) {
+    PrintWriter err = spec.commandLine().getErr();
+    err.println("lockstep replay: " + divergence.report());
+    err.println("code where the replay stopped:");
+    Disassembly.of(divergence.code()).forEach(line -> err.println("  " + line));
+    String command = "lockstep replay '" + file.toString().replace("'", "'\\''") + "'";
+    err.println();
+    err.println("to see it again: " + command);
+    if (divergence.exits() > 0) {
+      err.println("to stop before it: " + command + " --to " + (divergence.exits() - 1));
+    }
+    err.flush();
   }
 
   private void say(String line) {

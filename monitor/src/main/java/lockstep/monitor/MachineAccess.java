@@ -6,8 +6,10 @@ import lockstep.kvm.GuestMemory;
 import lockstep.kvm.VcpuFd;
 import lockstep.kvm.VcpuState;
 import lockstep.kvm.VmFd;
+import lockstep.monitor.input.CodeAt;
 import lockstep.monitor.input.StoppedMachine;
 import lockstep.monitor.state.StateCodec;
+import lockstep.monitor.vcpu.CodeWindow;
 import lockstep.monitor.vcpu.RegisterDump;
 import lockstep.monitor.vcpu.VcpuLoop;
 import lockstep.sys.SysException;
@@ -145,5 +147,11 @@ final class MachineAccess implements StoppedMachine {
   public String registerDump() throws SysException {
     loop.completeInstruction();
     return RegisterDump.of(vcpu, memory);
+  }
+
+  @Override
+  public CodeAt code() throws SysException {
+    loop.completeInstruction();
+    return CodeWindow.of(vcpu, memory);
   }
 }

@@ -4,10 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.List;
+import lockstep.replay.log.LogEntry;
+import lockstep.replay.log.LogReader;
+import lockstep.replay.log.LogWriter;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -144,6 +150,76 @@ class RecordCommandTest {
     assertTrue(replay.text().contains("as far as the log goes"), replay.text());
     assertTrue(replay.text().contains("ONE"), replay.text());
     assertEquals(1, lockstep("replay", log.toString(), "--verify").code());
+  }
+
+  /** The same log with a clock reading half a PIT period later from the n-th on. */
+  private static void changeClock(Path log, Path changed, int from) throws Exception {
+    try (LogReader reader = LogReader.open(log);
+        LogWriter writer = LogWriter.create(changed, reader.header())) {
+      try (OutputStream state = writer.stateStream()) {
+        reader.stateStream().transferTo(state);
+      }
+      for (int readings = 0; reader.peekKind() != null; ) {
+        LogEntry entry = reader.take();
+        if (entry instanceof LogEntry.Clock clock && ++readings >= from) {
+          writer.append(new LogEntry.Clock(clock.nanos() + 7_000_003));
+        } else {
+          writer.append(entry);
+        }
+      }
+      writer.flush();
+    }
+  }
+
+  @Test
+  void aDivergenceIsReportedWithCodeAndCommandsThatShowItAgainAndStopBeforeIt() throws Exception {
+    Path log = directory.resolve("ports.log");
+    assertEquals(0, lockstep("record", log.toString(), "--guest", "ports").code());
+    Path changed = directory.resolve("it's changed.log");
+    changeClock(log, changed, 10);
+    Answer first = lockstep("replay", changed.toString());
+    assertEquals(1, first.code(), first.text());
+    for (String part :
+        List.of(
+            "divergence (",
+            "the sides were the same: guest exits up to ",
+            "recorded side: ",
+            "replayed side: registers behind exit ",
+            "last guest exits of the replay:",
+            "=> ")) {
+      assertTrue(first.text().contains(part), first.text());
+    }
+
+    assertEquals(
+        headline(first.text()),
+        headline(shell(commandBehind("to see it again: ", first.text()), 1)),
+        "another divergence");
+    String before = shell(commandBehind("to stop before it: ", first.text()), 0);
+    assertTrue(before.contains("equal to the recording so far"), before);
+  }
+
+  private static String headline(String text) {
+    return text.lines().filter(line -> line.contains("divergence (")).findFirst().orElse(text);
+  }
+
+  private static String commandBehind(String words, String text) {
+    return text.lines()
+        .filter(line -> line.startsWith(words))
+        .map(line -> line.substring(words.length()))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(text));
+  }
+
+  /** What a user's shell makes of a printed command. */
+  private static String shell(String command, int code) throws Exception {
+    assertTrue(command.startsWith("lockstep replay "), command);
+    Process words = new ProcessBuilder("/bin/sh", "-c", "printf '%s\\n' " + command).start();
+    List<String> split =
+        new String(words.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+    assertEquals(0, words.waitFor());
+    Answer answer = lockstep("replay", split.subList(2, split.size()).toArray(String[]::new));
+    assertEquals(code, answer.code(), answer.text());
+    return answer.text();
   }
 
   @Test

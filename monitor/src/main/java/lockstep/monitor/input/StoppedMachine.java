@@ -54,6 +54,9 @@ public interface StoppedMachine {
   /** All registers and the bytes at RIP as lines of text, for reports. */
   String registerDump() throws SysException;
 
+  /** The code around RIP, for reports. */
+  CodeAt code() throws SysException;
+
   /** Takes pages. */
   interface PageSink {
     /**

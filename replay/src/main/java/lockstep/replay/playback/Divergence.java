@@ -1,6 +1,7 @@
 package lockstep.replay.playback;
 
 import java.util.List;
+import lockstep.monitor.input.CodeAt;
 
 /**
  * The first thing that a replay did otherwise than the recorded run.
@@ -10,8 +11,10 @@ import java.util.List;
  * @param logPosition index of the log entry that does not fit
  * @param recorded what the log says, one line
  * @param replayed what the replay did, one line
- * @param recordedRegisters the recorded side's registers, as of when the line says
- * @param replayedRegisters the replay's registers and the bytes at RIP
+ * @param lastEqual up to where both sides were the same, one line
+ * @param recordedRegisters the recorded side's registers, as of the exit that the text names
+ * @param replayedRegisters the replay's registers as it stopped
+ * @param code the code where the replay stopped
  * @param lastExits the last guest exits of the replay, oldest first, one line each
  */
 public record Divergence(
@@ -20,8 +23,10 @@ public record Divergence(
     long logPosition,
     String recorded,
     String replayed,
+    String lastEqual,
     String recordedRegisters,
     String replayedRegisters,
+    CodeAt code,
     List<String> lastExits) {
 
   /** What differed. */
@@ -70,9 +75,11 @@ public record Divergence(
 
   /** The whole report, without the command that reproduces it, which the caller knows. */
   public String report() {
-    StringBuilder text = new StringBuilder(headline()).append("\n\n");
+    StringBuilder text = new StringBuilder(headline()).append("\n");
+    text.append(lastEqual).append("\n\n");
     text.append("recorded side: ").append(recordedRegisters).append("\n\n");
-    text.append("replayed side:\n").append(replayedRegisters).append("\n\n");
+    text.append("replayed side: registers behind exit ").append(exits).append('\n');
+    text.append(replayedRegisters).append("\n\n");
     text.append("last guest exits of the replay:\n");
     for (String exit : lastExits) {
       text.append("  ").append(exit).append('\n');

@@ -16,6 +16,8 @@ final class FirstDifference {
 
   private final ExitTrace trace = new ExitTrace();
   private LogEntry.@Nullable Registers lastRegisters;
+  private long equalExits;
+  private long equalRegistersExits;
   private @Nullable Finding finding;
 
   boolean found() {
@@ -29,6 +31,21 @@ final class FirstDifference {
   /** The recorded side's registers, the last that the log had. */
   void recordedRegisters(LogEntry.Registers registers) {
     lastRegisters = registers;
+  }
+
+  /** All guest exits so far were the same. */
+  void exitsWereEqual(long exits) {
+    equalExits = exits;
+  }
+
+  /** The general registers were the same. */
+  void registersWereEqual(long exits) {
+    equalRegistersExits = exits;
+  }
+
+  private String lastEqual() {
+    return "the sides were the same: guest exits up to %d at least, registers last at exit %d"
+        .formatted(equalExits, equalRegistersExits);
   }
 
   void add(Divergence.Kind kind, long exits, long logPosition, String recorded, String replayed) {
@@ -54,8 +71,10 @@ final class FirstDifference {
         found.logPosition(),
         found.recorded(),
         found.replayed(),
+        lastEqual(),
         Descriptions.registers(lastRegisters),
         position.machine().registerDump(),
+        position.machine().code(),
         trace.lines(exits));
   }
 }

@@ -237,6 +237,7 @@ public final class Replayer implements InputSource {
     if (other.isPresent()) {
       return diverge(Divergence.Kind.REGISTERS, "other registers", other.get());
     }
+    difference.registersWereEqual(entry.exits());
     log.take();
     return null;
   }
@@ -404,6 +405,7 @@ public final class Replayer implements InputSource {
     if (log.peek() instanceof LogEntry.ExitDigest entry
         && entry.exits() == exits
         && entry.digest() == roll.digest()) {
+      difference.exitsWereEqual(exits);
       log.take();
     } else if (log.peekKind() != null) {
       diverge(
