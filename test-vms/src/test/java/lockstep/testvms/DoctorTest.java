@@ -120,8 +120,7 @@ class DoctorTest {
     }
   }
 
-  private static Object field(
-      Map<String, Map<String, Object>> rows, String name, String field) {
+  private static Object field(Map<String, Map<String, Object>> rows, String name, String field) {
     return rows.getOrDefault(name, Map.of()).getOrDefault(field, "");
   }
 
@@ -150,12 +149,13 @@ class DoctorTest {
   void hostWithoutUsableKvmIsOneLineForRunAndARowForDoctor() throws Exception {
     Map<String, String> ways =
         Map.of(
-            "mount --bind /dev/null /dev/kvm", "ENOTTY",
+            "mount --bind /dev/null /dev/kvm",
+            "ENOTTY",
             "mount -t tmpfs none /dev && mknod /dev/urandom c 1 9 && mknod /dev/random c 1 8",
-                "modprobe",
+            "modprobe",
             "mount -t tmpfs none /dev && mknod /dev/urandom c 1 9 && mknod /dev/random c 1 8"
                 + " && mknod -m 0 /dev/kvm c 250 250",
-                "/dev/kvm");
+            "/dev/kvm");
     for (Map.Entry<String, String> way : ways.entrySet()) {
       List<String> prefix = withKvmAs(way.getKey());
       Result run = lockstep(prefix, "run", "--guest", "hello");

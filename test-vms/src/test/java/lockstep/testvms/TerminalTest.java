@@ -68,8 +68,7 @@ class TerminalTest {
     }
 
     void signal(String name) throws Exception {
-      assertEquals(
-          0, new ProcessBuilder("kill", "-" + name, "" + process.pid()).start().waitFor());
+      assertEquals(0, new ProcessBuilder("kill", "-" + name, "" + process.pid()).start().waitFor());
     }
 
     /** Waits for its end, which has restored the terminal. */
@@ -204,8 +203,17 @@ class TerminalTest {
               .group(1);
       try (Session primary =
           new Session(
-              "primary", "--guest", "echo", "--arbiter", arbiter, "--name", name,
-              "--failure-timeout", "2000", "--backup", at)) {
+              "primary",
+              "--guest",
+              "echo",
+              "--arbiter",
+              arbiter,
+              "--name",
+              name,
+              "--failure-timeout",
+              "2000",
+              "--backup",
+              at)) {
         primary.await("> ");
         primary.isRaw();
         backup.kill();
