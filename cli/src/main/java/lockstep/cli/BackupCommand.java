@@ -75,6 +75,7 @@ final class BackupCommand implements Callable<Integer> {
                 this::say);
         Closeable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
+      say(storage.guarantees());
       InetSocketAddress at = run.listen(listen);
       say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());
       run.spares(pair.spares());

@@ -12,9 +12,11 @@ import lockstep.storage.SharedDisk;
  *
  * @param arbiter settles who goes on
  * @param medium the guest's disk, if it has one
+ * @param guarantees what can be relied on, for people; one line
  * @param open all that is open for them
  */
-record PairDisk(Arbiter arbiter, Optional<BlockDevice> medium, List<SharedDisk> open)
+record PairDisk(
+    Arbiter arbiter, Optional<BlockDevice> medium, String guarantees, List<SharedDisk> open)
     implements AutoCloseable {
   PairDisk {
     open = List.copyOf(open);

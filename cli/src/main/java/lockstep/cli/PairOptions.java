@@ -14,6 +14,7 @@ import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileLease;
 import lockstep.storage.SharedDisk;
+import lockstep.storage.scsi.ScsiArbiter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -134,7 +135,8 @@ final class PairOptions {
       if (disk.text().isPresent()) {
         medium = Optional.of(open(disk.text().get(), open));
       }
-      return new PairDisk(arbiter(medium, open), medium.map(SharedDisk::medium), open);
+      Arbiter chosen = arbiter(medium, open);
+      return new PairDisk(chosen, medium.map(SharedDisk::medium), guarantees(chosen, medium), open);
     } catch (CommandFailure | RuntimeException e) {
       for (SharedDisk each : open) {
         try {
@@ -162,6 +164,24 @@ final class PairOptions {
       case DiskSpec.Device _, DiskSpec.Iscsi _ ->
           reservations(text, own && medium.isPresent() ? medium.get() : open(text, open));
     };
+  }
+
+  private static String guarantees(Arbiter arbiter, Optional<SharedDisk> medium)
+      throws CommandFailure {
+    if (!(arbiter instanceof ScsiArbiter reservations)) {
+      return "a file lease decides who goes on; nothing refuses the loser's writes";
+    }
+    try {
+      // Reservations of another disk than the guest's decide only.
+      boolean fences = medium.isPresent() && medium.get().arbiter().equals(Optional.of(arbiter));
+      return "reservations decide who goes on; "
+          + (fences ? "the disk refuses the loser's writes; " : "nothing refuses its writes; ")
+          + (reservations.persistent()
+              ? "the target keeps them through a loss of power"
+              : "the target forgets them when it restarts (no APTPL)");
+    } catch (IOException e) {
+      throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep disk probe", e);
+    }
   }
 
   private static Arbiter lease(String text, Path path) throws CommandFailure {

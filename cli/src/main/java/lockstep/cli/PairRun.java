@@ -157,9 +157,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Runs a VM as primary, to its end here. */
   FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
-    if (backup.isEmpty()) {
-      hold();
-    }
+    // First, with or without a backup: no other VM may have the disk.
+    hold();
     vm.start(
         doors -> {
           Machine machine =
@@ -185,6 +184,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         node.protect(backup.get());
       } catch (IOException e) {
         vm.halt("not protected");
+        node.leave();
         throw new CommandFailure(
             "backup: " + e.getMessage(), "start lockstep backup there, with the same disk", e);
       }

@@ -101,6 +101,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 this::say);
         Closeable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
+      say(storage.guarantees());
       run.spares(pair.spares());
       end = run.primary(from, kvm, backup);
     }

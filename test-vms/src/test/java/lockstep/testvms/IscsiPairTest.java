@@ -204,4 +204,56 @@ class IscsiPairTest {
       survivorLosesNothing(primary, backup);
     }
   }
+
+  /** Nobody but a person can know that the primary is dead for good; until then nobody goes on. */
+  @Test
+  void forgottenReservationGivesNoVerdictUntilItIsReopened() throws Exception {
+    try (PairSide backup = backup();
+        PairSide primary = primary(backup)) {
+      awaitTransaction(primary, 3, backup);
+      assertTrue(said(backup).contains("no APTPL"), () -> said(backup));
+      String vm;
+      try (IscsiSession session = third()) {
+        vm = held(session);
+      }
+      tgtd.kill();
+      primary.kill();
+      assertTrue(
+          backup.awaitNote(Pattern.compile("claiming the disk"), LIMIT_SECONDS).isPresent(),
+          () -> said(backup));
+      tgtd.restart();
+      assertTrue(
+          backup
+              .awaitNote(Pattern.compile("has forgotten it.*asking again"), LIMIT_SECONDS)
+              .isPresent(),
+          () -> said(backup));
+      Thread.sleep(1_000);
+      assertEquals(0, backup.consoleBytes(), "it went on without a verdict");
+      try (ConsoleSession reopen =
+          ConsoleSession.of(
+              "disk",
+              "arbitrate",
+              "iscsi:" + tgtd.address(1, ""),
+              "--vm",
+              vm + "0".repeat(32 - vm.length()),
+              "--epoch",
+              "1",
+              "--side",
+              "backup",
+              "--reopen")) {
+        assertEquals(0, reopen.exitCode(), reopen.transcript());
+      }
+      survivorLosesNothing(primary, backup);
+    }
+  }
+
+  /** The part of the VM's identity that is in its key. */
+  private static String held(IscsiSession session) throws IOException {
+    long key =
+        new Reservations(session, PersistentReserve.Type.WRITE_EXCLUSIVE, COMMAND_MILLIS)
+            .reservation()
+            .orElseThrow()
+            .key();
+    return "%06x".formatted(key >>> 32 & 0xffffff);
+  }
 }

@@ -76,6 +76,16 @@ public final class ScsiArbiter implements Arbiter {
     }
   }
 
+  /**
+   * Whether the target keeps registrations through a loss of power (APTPL).
+   *
+   * @throws IOException when it does not answer; one line
+   */
+  public synchronized boolean persistent() throws IOException {
+    ask();
+    return persistent;
+  }
+
   private void enterPrimary(Claimant self) throws IOException {
     long want = ScsiKey.of(self, ScsiKey.Mark.PRIMARY).number();
     Optional<PersistentReserve.Reservation> now = unit.reservation();
