@@ -40,7 +40,10 @@ class FencedSessionTest {
   void claimThatIsRuledLaterDoesNotWakeIt() {
     FtSession session = protectedPrimary();
     session.on(new FtEvent.Closed(true), 3);
-    session.on(new FtEvent.Tick(), 10_000_000_000L);
+    // Two seconds of ticks as a running side has them.
+    for (long now = 10_000_000; now < 2_000_000_000; now += 10_000_000) {
+      session.on(new FtEvent.Tick(), now);
+    }
     assertEquals(FtSession.State.CLAIMING, session.state());
     session.on(new FtEvent.Fenced("reservation conflict"), 10_000_000_001L);
     session.on(
