@@ -82,7 +82,11 @@ public final class Tgtd implements AutoCloseable {
   private Process launch() throws IOException, InterruptedException {
     Files.createDirectories(Path.of("/run/tgtd"));
     Process started =
+        // So that it ends with this thread, even where a test is killed.
         new ProcessBuilder(
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
                 PROGRAM.toString(),
                 "-f",
                 "-C",
