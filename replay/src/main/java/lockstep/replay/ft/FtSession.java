@@ -38,10 +38,17 @@ public final class FtSession {
     PAIRING,
     /** Is the VM; outputs wait for the backup. */
     PROTECTED,
+    /** Was the VM and asked the backup to go on; stands until it is known which of them does. */
+    HANDING_OVER,
     /** Has lost, or can do nothing more: silent for good. */
     HALTED,
     /** Over, in order. */
-    ENDED
+    ENDED;
+
+    /** Whether it is open which of the two sides goes on. */
+    boolean isUndecided() {
+      return this == CLAIMING || this == HANDING_OVER;
+    }
   }
 
   /** Heartbeats whose time of sending is remembered, for the lease. */
@@ -63,6 +70,8 @@ public final class FtSession {
   private boolean closedByPeer;
   private boolean asked;
   private long nextClaimNanos;
+  private boolean handedOver;
+  private long handedOverNanos;
   private long tickNanos;
 
   /** Until then this side, which has stood still, hears what was sent meanwhile. */
@@ -159,7 +168,7 @@ public final class FtSession {
         }
       }
       case FtEvent.Detach _ -> detach(nowNanos);
-      case FtEvent.HandOver _ -> handOver();
+      case FtEvent.HandOver _ -> handOver(nowNanos);
     }
     return List.copyOf(actions);
   }
@@ -184,6 +193,7 @@ public final class FtSession {
     closed = false;
     closedByPeer = false;
     asked = false;
+    handedOver = false;
   }
 
   private void said(PeerMessage message, long now) {
@@ -290,6 +300,9 @@ public final class FtSession {
       beatSentNanos[(int) (beatsSent % BEATS_KEPT)] = now;
       actions.add(new FtAction.SendBeat(beatsSent, beatsHeard));
     }
+    if (state == State.HANDING_OVER && now - handedOverNanos >= times.silenceNanos()) {
+      startClaim();
+    }
     if (state == State.CLAIMING && !asked && now - nextClaimNanos >= 0) {
       claim();
     }
@@ -348,7 +361,14 @@ public final class FtSession {
         note("no answer from the disk: " + ruling.reason() + "; asking again");
         nextClaimNanos = now + times.retryNanos();
       }
-      case LOST -> halt("the other side goes on: " + ruling.reason());
+      case LOST -> {
+        if (handedOver) {
+          actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+          become(State.ENDED);
+        } else {
+          halt("the other side goes on: " + ruling.reason());
+        }
+      }
       case WON -> {
         if (backup) {
           become(State.TAKING_OVER);
@@ -357,7 +377,7 @@ public final class FtSession {
           become(State.ALONE);
           actions.add(new FtAction.CutLog());
           actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
-          note("goes on alone, unprotected");
+          note((handedOver ? "the backup did not take over; " : "") + "goes on alone, unprotected");
         }
       }
     }
@@ -451,19 +471,24 @@ public final class FtSession {
     }
   }
 
-  private void handOver() {
+  /**
+   * The backup may be dead already, or die before it goes on: so this side is not over before the
+   * disk says that it has lost. It asks only after a while, so that the backup finds no rival.
+   */
+  private void handOver(long now) {
     if (state == State.PROTECTED) {
-      actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+      actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
       send(new Bye(Leaving.HANDOVER, "planned failover"));
-      actions.add(new FtAction.Disconnect());
-      become(State.ENDED);
+      handedOver = true;
+      handedOverNanos = now;
+      become(State.HANDING_OVER);
     }
   }
 
   private void bye(Bye bye, long now) {
     switch (state) {
       case PAIRING -> pairingFailed("the backup left: " + bye.reason());
-      case PROTECTED -> {
+      case PROTECTED, HANDING_OVER -> {
         become(State.ALONE);
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.CutLog());

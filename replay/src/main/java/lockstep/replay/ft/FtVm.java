@@ -356,11 +356,19 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
           drain();
           node.tell(new FtEvent.HandOver());
           node.settle();
+          awaitWhoGoesOn();
           if (node.status().state() == FtSession.State.ENDED) {
             over.complete(new End.Elsewhere("handed over to the backup"));
             halt("handed over to the backup");
           }
         });
+  }
+
+  /** The guest stands until it is settled; the user may end it meanwhile. */
+  private void awaitWhoGoesOn() throws InterruptedException {
+    while (node.status().state().isUndecided() && halted == null && !stopping) {
+      Thread.sleep(POLL_MILLIS);
+    }
   }
 
   // The primary's side.

@@ -206,6 +206,39 @@ class FtSimulationTest {
     }
   }
 
+  /** The primary is sound: it may be over only when the backup has really gone on. */
+  @Test
+  void aBackupThatDiesInAPlannedFailoverCostsNoVm() {
+    Map<State, Integer> ends = new EnumMap<>(State.class);
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      Trio trio = new Trio(new SimWorld(seed, Plant.NOTHING));
+      SimWorld world = trio.world;
+      trio.primary.connect(trio.backup);
+      long at = LENGTH / 2;
+      world.after(at, trio.primary::handOver);
+      world.after(
+          at + world.between(-5 * SimWorld.MS, 40 * SimWorld.MS),
+          () -> trio.backup.die(world.chance(0.5)));
+      try {
+        State primary = trio.toTheEnd().primary();
+        State backup = trio.backup.session.state();
+        ends.merge(primary, 1, Integer::sum);
+        assertTrue(
+            primary == State.ALONE
+                || (primary == State.ENDED
+                    && (trio.backup.session.isTheVm()
+                        || backup == State.TAKING_OVER
+                        || (backup == State.CLAIMING && world.hasWon("BACKUP")))),
+            "the primary is %s, the backup died as %s".formatted(primary, backup));
+      } catch (AssertionError e) {
+        throw new AssertionError("seed " + seed + ": " + e.getMessage(), e);
+      }
+    }
+    for (State state : new State[] {State.ALONE, State.ENDED}) {
+      assertTrue(ends.getOrDefault(state, 0) > SEEDS / 100, "hardly any " + state + ": " + ends);
+    }
+  }
+
   /** Prints all that happens in one world: -Dsim.seed=N. */
   @Test
   @EnabledIfSystemProperty(named = "sim.seed", matches = "\\d+")

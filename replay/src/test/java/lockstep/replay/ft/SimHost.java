@@ -30,6 +30,10 @@ final class SimHost {
   private @Nullable SimWire counted;
 
   boolean dead;
+
+  /** The guest stands for a planned failover. */
+  private boolean standing;
+
   private boolean stopped;
   private long lastArrival;
 
@@ -292,6 +296,11 @@ final class SimHost {
     for (FtAction action : actions) {
       perform(action);
     }
+    if (standing && session.isTheVm()) {
+      // Too late for a failover, or the backup is dead: the guest goes on here.
+      standing = false;
+      guest.run(true);
+    }
   }
 
   private void perform(FtAction action) {
@@ -420,9 +429,8 @@ final class SimHost {
     if (gate.waiting() > 0) {
       world.after(SimWorld.MS, () -> whenAwake(this::handOverWhenDrained));
     } else {
+      standing = true;
       tell(new FtEvent.HandOver());
-      // Too late for that: the guest goes on here, if anywhere.
-      guest.run(session.isTheVm());
     }
   }
 

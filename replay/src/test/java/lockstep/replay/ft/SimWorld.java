@@ -174,4 +174,9 @@ final class SimWorld {
         ? new Arbiter.Ruling(Arbiter.Verdict.WON, "first")
         : new Arbiter.Ruling(Arbiter.Verdict.LOST, over ? "old epoch" : "second");
   }
+
+  /** Whether the disk is its own in the present epoch. */
+  boolean hasWon(String host) {
+    return claimedBy.equals(host);
+  }
 }
