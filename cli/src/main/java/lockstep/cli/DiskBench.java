@@ -190,12 +190,15 @@ final class DiskBench {
       warmUp(disk);
       for (Kind kind : Kind.values()) {
         if (peer.has(kind)) {
+          // Turns of one row are equally long.
+          long millis = kind == Kind.READ ? TimeUnit.SECONDS.toMillis(TOOL_SECONDS) : plan.millis();
           rows(
               kind,
               "iscsi",
               disk,
               shape -> peer.perSecond(shape, plan.millis(), TOOL_SECONDS),
-              ISCSI_GOAL);
+              ISCSI_GOAL,
+              millis);
         }
       }
     } catch (IOException e) {
@@ -225,11 +228,11 @@ final class DiskBench {
 
   private void rows(String name, BlockDevice disk, Peer peer, double goal) throws Exception {
     for (Kind kind : Kind.values()) {
-      rows(kind, name, disk, peer, goal);
+      rows(kind, name, disk, peer, goal, plan.millis());
     }
   }
 
-  private void rows(Kind kind, String name, BlockDevice disk, Peer peer, double goal)
+  private void rows(Kind kind, String name, BlockDevice disk, Peer peer, double goal, long millis)
       throws Exception {
     for (int size : SIZES) {
       for (int depth : DEPTHS) {
@@ -241,7 +244,7 @@ final class DiskBench {
         double[] theirs = new double[plan.rounds()];
         double[] ratios = new double[plan.rounds()];
         for (int i = 0; i < plan.rounds(); i++) {
-          ours[i] = DiskLoad.perSecond(disk, shape, TimeUnit.MILLISECONDS.toNanos(plan.millis()));
+          ours[i] = DiskLoad.perSecond(disk, shape, TimeUnit.MILLISECONDS.toNanos(millis));
           settle(disk);
           theirs[i] = peer.perSecond(shape);
           ratios[i] = ours[i] / theirs[i];

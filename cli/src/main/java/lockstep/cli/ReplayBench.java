@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -20,6 +21,7 @@ import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogHeader;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.log.LogStatistics;
@@ -99,12 +101,25 @@ final class ReplayBench {
       recorded[round] = recordedRun.ranNanos() / 1e9;
       replayed[round] = replay(log);
     }
-    double plain = Medians.of(unrecorded);
-    double recording = Medians.of(recorded);
-    double replay = Medians.of(replayed);
     return List.of(
-        speed("recorded, " + kind, recording, plain, SPEED_GOAL),
-        speed("replayed, " + kind, replay, recording, REPLAY_GOAL));
+        speed("recorded, " + kind, recorded, unrecorded, SPEED_GOAL),
+        speed("replayed, " + kind, replayed, recorded, REPLAY_GOAL));
+  }
+
+  /** Medians of times beside their peers'; that of the ratios compares only runs of one round. */
+  private static Figure speed(String name, double[] seconds, double[] peerSeconds, double goal) {
+    double[] ratios = new double[seconds.length];
+    for (int i = 0; i < ratios.length; i++) {
+      ratios[i] = peerSeconds[i] / seconds[i];
+    }
+    return new Figure(
+        name,
+        Medians.of(seconds) * 1e3,
+        "ms",
+        Optional.of(Medians.of(peerSeconds) * 1e3),
+        Optional.of(Medians.of(ratios)),
+        Optional.of(goal),
+        true);
   }
 
   /** A time beside its peer's; the ratio is that of the speeds. */
@@ -139,7 +154,8 @@ final class ReplayBench {
     try (LogReader reader = LogReader.open(log)) {
       statistics = LogStatistics.of(reader);
     }
-    return List.of(
+    List<Figure> figures = new ArrayList<>();
+    figures.add(
         new Figure(
             "idle log",
             statistics.entryBytesPerSecond(),
@@ -147,21 +163,37 @@ final class ReplayBench {
             Optional.empty(),
             Optional.empty(),
             Optional.of(IDLE_LOG_GOAL),
-            false),
-        speed("replayed, idle", seconds, statistics.guestSeconds(), IDLE_GOAL),
-        new Figure(
-            "replayed, idle, of CPU",
-            seconds * 1e3,
-            "ms",
-            Optional.of(cpuSeconds * 1e3),
-            Optional.of(cpuSeconds / seconds),
-            Optional.empty()),
-        plain("replay, start and end", (wholeSeconds - seconds) * 1e3, "ms"),
-        plain("digest cost", digestMillis, "ms"),
-        plain(
-            "digest cost, share",
-            digestMillis * 1e8 / RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
-            "% of a run"));
+            false));
+    statistics
+        .kinds()
+        .forEach(
+            (kind, count) ->
+                figures.add(
+                    plain(
+                        "idle log, " + words(kind),
+                        count.bytes() / statistics.guestSeconds(),
+                        "bytes/s")));
+    figures.addAll(
+        List.of(
+            speed("replayed, idle", seconds, statistics.guestSeconds(), IDLE_GOAL),
+            new Figure(
+                "replayed, idle, of CPU",
+                seconds * 1e3,
+                "ms",
+                Optional.of(cpuSeconds * 1e3),
+                Optional.of(cpuSeconds / seconds),
+                Optional.empty()),
+            plain("replay, start and end", (wholeSeconds - seconds) * 1e3, "ms"),
+            plain("digest cost", digestMillis, "ms"),
+            plain(
+                "digest cost, share",
+                digestMillis * 1e8 / RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
+                "% of a run")));
+    return figures;
+  }
+
+  private static String words(LogEntry.Kind kind) {
+    return kind.name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 
   /** A guest that has no timer at all: nothing but the recording's own work remains. */
