@@ -38,6 +38,10 @@ final class VmCommands {
       return spec.commandLine().getOut();
     }
 
+    final PrintWriter err() {
+      return spec.commandLine().getErr();
+    }
+
     final Map<String, Object> ask(Map<String, ?> request) throws CommandFailure {
       return VmCommands.ask(name, request);
     }
@@ -168,23 +172,34 @@ final class VmCommands {
 
     @Override
     public Integer call() throws Exception {
-      while (true) {
-        Map<String, Object> status = new LinkedHashMap<>(ask(Map.of("command", "status")));
-        status.remove("ok");
-        if (json) {
-          out().println(Json.of(status));
-        } else {
-          status.forEach((key, value) -> out().printf("%-28s%s%n", key, value));
-        }
-        out().flush();
-        if (!watch) {
+      show(ask(Map.of("command", "status")));
+      while (watch) {
+        Thread.sleep(WATCH_MILLIS);
+        try {
+          Map<String, Object> status = ask(Map.of("command", "status"));
+          if (!json) {
+            out().println();
+          }
+          show(status);
+        } catch (CommandFailure e) {
+          // What a watcher waits for, most likely; it says which end it was.
+          err().println("lockstep status: " + e.getMessage());
+          err().flush();
           return Main.DONE;
         }
-        Thread.sleep(WATCH_MILLIS);
-        if (!json) {
-          out().println();
-        }
       }
+      return Main.DONE;
+    }
+
+    private void show(Map<String, Object> answer) {
+      Map<String, Object> status = new LinkedHashMap<>(answer);
+      status.remove("ok");
+      if (json) {
+        out().println(Json.of(status));
+      } else {
+        status.forEach((key, value) -> out().printf("%-28s%s%n", key, value));
+      }
+      out().flush();
     }
   }
 

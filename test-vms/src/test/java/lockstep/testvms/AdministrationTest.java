@@ -151,8 +151,13 @@ class AdministrationTest {
       refused(name, Map.of("command", "failover"), "lockstep primary");
       refused(name, Map.of("command", "snapshot", "file", "relative"), "absolute");
       refused(name, Map.of("command", "snapshot", "file", directory.toString()), "directory");
-      ask(name, "stop");
-      assertEquals(Optional.of(0), run.await(LIMIT_SECONDS));
+      try (PairSide watch = lockstep("status", name, "--watch", "--json")) {
+        assertTrue(watch.awaitConsole("}\n{", 0, LIMIT_SECONDS), "it says it once only");
+        ask(name, "stop");
+        assertEquals(Optional.of(0), run.await(LIMIT_SECONDS));
+        assertEquals(Optional.of(0), watch.await(LIMIT_SECONDS), "its end is no failure");
+        assertEquals(1, watch.notes().size(), watch.notes().toString());
+      }
     }
     assertThrows(IOException.class, () -> ask(name, "status"));
     try (PairSide again = lockstep("run", "--from", snapshot.toString())) {
