@@ -120,7 +120,7 @@ final class PairBench {
     bytes = pair.number("sent_bytes") - bytes;
     double plain = median(unprotected);
     double followed = median(protectedOnes);
-    figures.add(
+    add(
         new Figure(
             "protected, " + work.name(),
             followed * 1e3,
@@ -129,7 +129,7 @@ final class PairBench {
             Optional.of(plain / followed),
             Optional.of(SPEED_GOAL),
             true));
-    figures.add(plain("log, " + work.name(), bytes / inAll / 1024, "KiB/s"));
+    add(plain("log, " + work.name(), bytes / inAll / 1024, "KiB/s"));
   }
 
   /** From typing a command to the prompt behind its output. */
@@ -160,7 +160,7 @@ final class PairBench {
     }
     double peer = ping.get() / 1e3;
     double added = pair.number("output_wait_p50_us");
-    figures.add(
+    add(
         new Figure(
             "added output latency p50",
             added,
@@ -168,8 +168,7 @@ final class PairBench {
             Optional.of(peer),
             Optional.of(added / peer),
             Optional.of(LATENCY_GOAL)));
-    figures.add(
-        plain("added output latency p99", (double) pair.number("output_wait_p99_us"), "us"));
+    add(plain("added output latency p99", (double) pair.number("output_wait_p99_us"), "us"));
   }
 
   private void transferOfLinux(BenchPair pair) throws Exception {
@@ -187,8 +186,8 @@ final class PairBench {
       stood[i] = Double.parseDouble(report.group(5));
       peer[i] = mib * 1e9 / TcpPeer.copyNanos((long) mib << 20);
     }
-    figures.add(transfer("transfer, Linux 64 MiB", median(mibPerSecond), median(peer)));
-    figures.add(
+    add(transfer("transfer, Linux 64 MiB", median(mibPerSecond), median(peer)));
+    add(
         new Figure(
             "stop for transfer",
             median(stood),
@@ -241,7 +240,7 @@ final class PairBench {
       }
     }
     Files.delete(random);
-    figures.add(transfer("transfer, random memory", median(mibPerSecond), median(peer)));
+    add(transfer("transfer, random memory", median(mibPerSecond), median(peer)));
   }
 
   private void takeovers() throws Exception {
@@ -286,7 +285,7 @@ final class PairBench {
         pair.primary().kill();
       }
     }
-    figures.add(
+    add(
         new Figure(
             name,
             median(millis.stream().mapToDouble(m -> m).toArray()),
@@ -294,6 +293,18 @@ final class PairBench {
             Optional.empty(),
             Optional.empty(),
             Optional.of(goalMillis)));
+  }
+
+  /** Said at once, too: a run is long, and may fail later. */
+  private void add(Figure figure) {
+    figures.add(figure);
+    notes.accept(
+        "%s: %.1f %s%s"
+            .formatted(
+                figure.name(),
+                figure.value(),
+                figure.unit(),
+                figure.ratio().map(", ratio %.3f"::formatted).orElse("")));
   }
 
   private static Figure plain(String name, double value, String unit) {

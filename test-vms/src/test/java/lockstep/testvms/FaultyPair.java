@@ -230,9 +230,11 @@ final class FaultyPair implements AutoCloseable {
     throw new AssertionError("nobody goes on");
   }
 
-  private boolean isProtected() throws IOException {
+  private boolean isProtected() {
     try (ControlClient client = ControlClient.connect(primaryName)) {
       return "PROTECTED".equals(client.ask(Map.of("command", "status")).get("state"));
+    } catch (IOException e) {
+      return false; // It has lost, just now.
     }
   }
 

@@ -182,7 +182,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   public void close() {
     closing = true;
     datagrams.close();
-    channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(_ -> channel.close());
+    PeerFrames.lastWrite(channel).addListener(_ -> channel.close());
     channel.eventLoop().schedule(() -> channel.close(), CLOSE_MILLIS, TimeUnit.MILLISECONDS);
   }
 

@@ -3,6 +3,7 @@ package lockstep.replay.channel;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
@@ -37,6 +38,16 @@ final class PeerFrames {
   /** A frame of the log as a message, without a copy. */
   static ByteBuf frame(byte[] frame) {
     return Unpooled.wrappedBuffer(new byte[] {PeerCodec.FRAME}, frame);
+  }
+
+  /**
+   * Succeeds when all that was written before has left. Sends nothing, not even an empty message.
+   */
+  static ChannelFuture lastWrite(Channel channel) {
+    ChannelHandlerContext lengths = channel.pipeline().context(LengthFieldPrepender.class);
+    return lengths == null
+        ? channel.newSucceededFuture()
+        : lengths.writeAndFlush(Unpooled.EMPTY_BUFFER);
   }
 
   /** Before there is a link: whoever sends what cannot be understood is left without a word. */

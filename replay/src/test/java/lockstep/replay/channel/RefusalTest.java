@@ -1,0 +1,260 @@
+package lockstep.replay.channel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.FtEvent;
+import lockstep.replay.ft.FtNode;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtTimes;
+import lockstep.replay.ft.LogStream;
+import lockstep.replay.ft.OutputGate;
+import lockstep.replay.ft.PeerCodec;
+import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.log.FramePipe;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * What a backup answers on a real connection to those it does not go with: the reason by name, and
+ * then nothing more; a primary in order is welcome afterwards.
+ */
+class RefusalTest {
+  private static final String VM = "00112233445566778899aabbccddeeff";
+  private static final int LIMIT_MILLIS = 20_000;
+
+  /** Where the version stands: behind the length and the kind. */
+  private static final int VERSION_AT = 1;
+
+  private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
+  private final FtNode backup =
+      new FtNode(
+          network,
+          new NoDisk(),
+          new OutputGate(OutputGate.Mode.FREE, 16, System::nanoTime),
+          FtSession.backup(FtTimes.of(LIMIT_MILLIS)),
+          FtTimes.of(LIMIT_MILLIS));
+  private InetSocketAddress at = new InetSocketAddress(0);
+
+  private static final class NoDisk implements Arbiter {
+    @Override
+    public void enter(Claimant self) {
+      // Welcome.
+    }
+
+    @Override
+    public Ruling claim(Claimant self) {
+      return new Ruling(Verdict.UNKNOWN, "no disk");
+    }
+
+    @Override
+    public void leave(Claimant self) {
+      // As it likes.
+    }
+
+    @Override
+    public boolean fences() {
+      return false;
+    }
+
+    @Override
+    public void close() {
+      // Nothing is open.
+    }
+  }
+
+  /** Follows nobody, and says so where a CPU is missing. */
+  private final class NoMachine implements FtNode.Vm {
+    private String complaint = "";
+
+    @Override
+    public void startLog(LogStream stream) {
+      throw new IllegalStateException("a backup");
+    }
+
+    @Override
+    public void cutLog() {
+      throw new IllegalStateException("a backup");
+    }
+
+    @Override
+    public void follow(Claimant self, FramePipe pipe) {
+      if (!complaint.isEmpty()) {
+        backup.tell(new FtEvent.PairingFailed(complaint));
+      }
+    }
+
+    @Override
+    public void endLog(boolean live) {
+      // There is none.
+    }
+
+    @Override
+    public void halt(String reason) {
+      // It stands.
+    }
+
+    @Override
+    public long replayed() {
+      return 0;
+    }
+
+    @Override
+    public void note(String text) {
+      // Nobody reads it.
+    }
+  }
+
+  private final NoMachine machine = new NoMachine();
+
+  @BeforeEach
+  void listen() throws IOException {
+    backup.attach(machine);
+    at = network.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup::accept);
+  }
+
+  @AfterEach
+  void close() {
+    backup.close();
+    network.close();
+  }
+
+  /** One that connects, byte by byte as the protocol's document says. */
+  private final class Caller implements AutoCloseable {
+    private final Socket socket;
+    private final DataInputStream in;
+    private final DataOutputStream out;
+
+    Caller() throws IOException {
+      socket = new Socket(at.getAddress(), at.getPort());
+      socket.setSoTimeout(LIMIT_MILLIS);
+      in = new DataInputStream(socket.getInputStream());
+      out = new DataOutputStream(socket.getOutputStream());
+    }
+
+    void say(byte[] message) throws IOException {
+      out.writeInt(message.length);
+      out.write(message);
+    }
+
+    PeerMessage hear() throws IOException {
+      byte[] message = new byte[in.readInt()];
+      in.readFully(message);
+      return PeerCodec.decode(message);
+    }
+
+    /** Nothing but heartbeats, and then the end. */
+    void hearsTheEnd() throws IOException {
+      try {
+        while (true) {
+          assertInstanceOf(PeerMessage.Beat.class, hear());
+        }
+      } catch (EOFException | SocketException e) {
+        // As it should be.
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      socket.close();
+    }
+  }
+
+  private static byte[] hello(long epoch) {
+    return PeerCodec.encode(
+        new PeerMessage.Hello(
+            PeerMessage.VERSION, "web", VM, epoch, Bytes.copyOf(new byte[32]), 7));
+  }
+
+  private void refused(byte[] message, String why) throws IOException {
+    try (Caller caller = new Caller()) {
+      caller.say(message);
+      PeerMessage.Refuse refusal = assertInstanceOf(PeerMessage.Refuse.class, caller.hear());
+      assertTrue(refusal.reason().contains(why), refusal.reason());
+      caller.hearsTheEnd();
+    }
+  }
+
+  private void welcome(long epoch) throws IOException {
+    try (Caller caller = new Caller()) {
+      caller.say(hello(epoch));
+      assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
+      caller.say(
+          PeerCodec.encode(new PeerMessage.Bye(PeerMessage.Leaving.DETACHED, "that was all")));
+      while (!(caller.hear() instanceof PeerMessage.Refuse)) {
+        // Heartbeats. A backup in the making says with Refuse that it is none any more.
+      }
+    }
+    assertEquals(epoch, backup.status().epoch());
+  }
+
+  @Test
+  void anotherVersionIsRefusedByName() throws IOException {
+    byte[] later = hello(1);
+    ByteBuffer.wrap(later).order(ByteOrder.LITTLE_ENDIAN).putInt(VERSION_AT, 2);
+    refused(later, "version 2 of the protocol");
+    welcome(1);
+  }
+
+  @Test
+  void oldEpochsAndTheLastOneOnceMoreAreRefusedByName() throws IOException {
+    welcome(3);
+    refused(hello(2), "epoch 2 of VM web is over; the last one here was 3");
+    refused(hello(3), "epoch 3 of VM web is over");
+    welcome(4);
+  }
+
+  @Test
+  void strangerWhoDoesNotBeginWithHelloIsRefused() throws IOException {
+    refused(PeerCodec.encode(new PeerMessage.Begin()), "a pair begins with hello");
+    refused(new byte[] {99}, "no kind of message 99");
+    welcome(1);
+  }
+
+  @Test
+  void secondPrimaryIsToldThatThisSideIsBusyAndTheFirstOneNotices() throws IOException {
+    try (Caller first = new Caller()) {
+      first.say(hello(1));
+      assertInstanceOf(PeerMessage.Welcome.class, first.hear());
+      refused(hello(2), "busy: RECEIVING with VM web");
+      assertInstanceOf(PeerMessage.Beat.class, first.hear());
+    }
+  }
+
+  @Test
+  void hostWhoseCpuLacksSomethingSaysWhat() throws IOException {
+    machine.complaint = "the VM needs CPU feature avx512f, which this host lacks";
+    try (Caller caller = new Caller()) {
+      caller.say(hello(1));
+      assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
+      PeerMessage.Refuse refusal = assertInstanceOf(PeerMessage.Refuse.class, caller.hear());
+      assertEquals(machine.complaint, refusal.reason());
+      caller.hearsTheEnd();
+    }
+  }
+
+  /** A message may say that it is long; it is not believed, and nothing is kept for it. */
+  @Test
+  void tooLongAMessageEndsTheConnection() throws IOException {
+    try (Caller caller = new Caller()) {
+      caller.out.writeInt(Integer.MAX_VALUE);
+      caller.hearsTheEnd();
+    }
+    welcome(1);
+  }
+}
