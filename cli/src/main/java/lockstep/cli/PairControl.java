@@ -41,6 +41,9 @@ final class PairControl extends VmControl {
       // Only acknowledgements tell it.
       fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
     }
+    if (status.state() == FtSession.State.PAIRING) {
+      fields.put("transfer_percent", run.vm().transferPercent());
+    }
     OutputWaits.Summary waits = run.waits().summary();
     if (waits.count() > 0) {
       fields.put("outputs_waited", waits.count());

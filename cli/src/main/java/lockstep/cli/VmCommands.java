@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import lockstep.cli.control.ControlClient;
 import lockstep.cli.control.ControlDirectory;
 import picocli.CommandLine.Command;
@@ -339,10 +340,19 @@ final class VmCommands {
   /** {@code lockstep protect}. */
   @Command(
       name = "protect",
-      description = "Give a VM that runs unprotected a new backup.",
+      description = {
+        "Give a VM that runs unprotected a new backup, while it runs.",
+        "Returns when the backup follows."
+      },
       footerHeading = "%nExample:%n",
       footer = "  lockstep protect web --backup 192.0.2.9:7000")
   static final class Protect extends Base {
+    private static final long POLL_MILLIS = 50;
+    private static final long STEP_PERCENT = 10;
+
+    /** A terabyte at 300 MiB/s. */
+    private static final long LIMIT_SECONDS = 3_600;
+
     @Option(
         names = "--backup",
         required = true,
@@ -355,8 +365,40 @@ final class VmCommands {
 
     @Override
     public Integer call() throws Exception {
+      long before = number(ask(Map.of("command", "status")), "epoch");
       ask(Map.of("command", "protect", "backup", backup));
-      return Main.DONE;
+      long shown = 0;
+      long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS);
+      while (System.nanoTime() < until) {
+        Map<String, Object> status = ask(Map.of("command", "status"));
+        String state = String.valueOf(status.get("state"));
+        if (state.equals("PROTECTED")) {
+          out()
+              .printf(
+                  "protected; the guest stood for %.1f ms%n",
+                  number(status, "last_transfer_stood_us") / 1e3);
+          out().flush();
+          return Main.DONE;
+        }
+        // The connection stands before the session knows of it.
+        if (!state.equals("PAIRING") && number(status, "epoch") > before) {
+          throw new CommandFailure(
+              "the VM is not protected, it is " + state, "its own lines and the backup's say why");
+        }
+        long percent = number(status, "transfer_percent");
+        if (percent >= shown + STEP_PERCENT) {
+          shown = percent;
+          out().println("copying the state: " + percent + "%");
+          out().flush();
+        }
+        Thread.sleep(POLL_MILLIS);
+      }
+      throw new CommandFailure(
+          "the state was not copied in %d s".formatted(LIMIT_SECONDS), "see lockstep status");
+    }
+
+    private static long number(Map<String, Object> status, String field) {
+      return status.get(field) instanceof Number number ? number.longValue() : 0;
     }
   }
 }

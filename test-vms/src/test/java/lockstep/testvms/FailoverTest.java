@@ -72,10 +72,12 @@ class FailoverTest {
     return backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1);
   }
 
-  private PairSide primary(String name, Path image, String backup) throws IOException {
-    return new PairSide(
-        name,
-        command(
+  private PairSide primary(String name, Path image, String backup, String... more)
+      throws IOException {
+    List<String> arguments = new ArrayList<>(List.of(more));
+    arguments.addAll(
+        0,
+        List.of(
             "primary",
             "--name",
             name,
@@ -88,8 +90,8 @@ class FailoverTest {
             "--failure-timeout",
             "2000",
             "--digest-interval",
-            "100"),
-        line -> {});
+            "100"));
+    return new PairSide(name, command(arguments.toArray(String[]::new)), line -> {});
   }
 
   private static String unique(String what) {
@@ -251,6 +253,37 @@ class FailoverTest {
             rest.contains("bank: " + (lastOfTwo + 1) + "\r\n"),
             () -> "no " + (lastOfTwo + 1) + " in: " + rest);
       }
+    }
+  }
+
+  @Test
+  void sparesAreTriedInOrderWithoutBeingAsked() throws Exception {
+    Path image = directory.resolve("spares.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    String nobody = "127.0.0.1:1";
+    try (PairSide first = backup(unique("b"), image);
+        PairSide second = backup(unique("c"), image);
+        PairSide primary =
+            primary(name, image, address(first), "--spares", nobody + "," + address(second))) {
+      assertTrue(primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, first));
+      first.kill();
+      awaitStateNot(name, "epoch", "1", primary, second);
+      assertTrue(said(primary).contains("no backup at"), () -> said(primary));
+      awaitState(name, "PROTECTED", primary, second);
+      more(primary, new BankRecord(primary.console(), new byte[0], primary.consoleBytes()).last());
+      end(primary);
+      assertEquals(Optional.of(0), second.await(LIMIT_SECONDS), () -> said(primary, second));
+      assertEquals(0, second.consoleBytes());
+    }
+  }
+
+  private static void awaitStateNot(String name, String field, String value, PairSide... sides)
+      throws Exception {
+    long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
+    while (value.equals(String.valueOf(ask(name, Map.of("command", "status")).get(field)))) {
+      assertTrue(System.nanoTime() < until, () -> field + " is still " + value + said(sides));
+      Thread.sleep(20);
     }
   }
 

@@ -190,6 +190,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return lastTransfer;
   }
 
+  /** How much of the memory has been copied while a pair is being formed, in %. Any thread. */
+  public int transferPercent() {
+    return protecting.percent();
+  }
+
   /** Whether the guest is held. */
   public boolean isPaused() {
     return doors.isPaused();

@@ -28,6 +28,7 @@ final class Protecting {
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
   private @Nullable StateTransfer transfer;
+  private volatile int percent;
 
   /**
    * A machine without a backup.
@@ -56,6 +57,7 @@ final class Protecting {
     inputs = live;
     StateTransfer next = new StateTransfer(machine, live, stream, options, this, vcpu);
     transfer = next;
+    percent = 0;
     next.start();
   }
 
@@ -69,6 +71,16 @@ final class Protecting {
     recorder = from;
     log = to;
     doors.become(roles.recorded(from, to));
+  }
+
+  /** How far the first round is; the later ones are short. Any thread. */
+  void progress(long doneBytes, long totalBytes) {
+    percent = (int) (doneBytes * 100 / Math.max(1, totalBytes));
+  }
+
+  /** The same in %. Any thread. */
+  int percent() {
+    return percent;
   }
 
   /** Any thread. */

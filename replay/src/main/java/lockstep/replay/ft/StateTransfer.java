@@ -130,7 +130,7 @@ public final class StateTransfer {
   }
 
   private Report transfer(StateCopy from) throws Exception {
-    from.first((doneBytes, total) -> {});
+    from.first(owner::progress);
     int rounds = 1;
     long before = Long.MAX_VALUE;
     long left = onVcpu(from::collect);

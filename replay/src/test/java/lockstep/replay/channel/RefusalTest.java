@@ -1,5 +1,6 @@
 package lockstep.replay.channel;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,12 +9,18 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
@@ -25,7 +32,9 @@ import lockstep.replay.ft.LogStream;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.PeerCodec;
 import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
+import lockstep.replay.log.LogReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -40,6 +49,11 @@ class RefusalTest {
 
   /** Where the version stands: behind the length and the kind. */
   private static final int VERSION_AT = 1;
+
+  /** Far more than all buffers on the way. */
+  private static final int STATE_BYTES = 96 << 20;
+
+  private static final int PIECE_BYTES = 1 << 20;
 
   private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
   private final FtNode backup =
@@ -81,6 +95,7 @@ class RefusalTest {
   /** Follows nobody, and says so where a CPU is missing. */
   private final class NoMachine implements FtNode.Vm {
     private String complaint = "";
+    private final CompletableFuture<FramePipe> following = new CompletableFuture<>();
 
     @Override
     public void startLog(LogStream stream) {
@@ -94,6 +109,7 @@ class RefusalTest {
 
     @Override
     public void follow(Claimant self, FramePipe pipe) {
+      following.complete(pipe);
       if (!complaint.isEmpty()) {
         backup.tell(new FtEvent.PairingFailed(complaint));
       }
@@ -246,6 +262,55 @@ class RefusalTest {
       assertEquals(machine.complaint, refusal.reason());
       caller.hearsTheEnd();
     }
+  }
+
+  /** Neither end drops anything: the sender waits, and all arrives once there is room. */
+  @Test
+  void backupWithoutRoomLetsThePrimaryWaitAndLosesNothing() throws Exception {
+    try (Caller caller = new Caller()) {
+      caller.say(hello(1));
+      assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
+      FramePipe pipe = machine.following.get(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
+      AtomicLong sent = new AtomicLong();
+      Thread sender =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    EntryFramer framer =
+                        new EntryFramer(
+                            (frame, _) -> {
+                              caller.say(
+                                  PeerCodec.encode(new PeerMessage.Frame(Bytes.copyOf(frame))));
+                              sent.addAndGet(frame.length);
+                            });
+                    try (OutputStream state = framer.stateStream()) {
+                      for (int i = 0; i < STATE_BYTES / PIECE_BYTES; i++) {
+                        state.write(piece(i));
+                      }
+                    } catch (IOException e) {
+                      // The test finds that bytes are missing.
+                    }
+                  });
+      long before = -1;
+      while (sent.get() > before) {
+        before = sent.get();
+        Thread.sleep(500);
+      }
+      assertTrue(before < STATE_BYTES, "all was taken: nothing is bounded");
+      try (LogReader log = LogReader.read(pipe);
+          InputStream state = log.stateStream()) {
+        for (int i = 0; i < STATE_BYTES / PIECE_BYTES; i++) {
+          assertArrayEquals(piece(i), state.readNBytes(PIECE_BYTES), "piece " + i);
+        }
+      }
+      sender.join(LIMIT_MILLIS);
+    }
+  }
+
+  private static byte[] piece(int number) {
+    byte[] piece = new byte[PIECE_BYTES];
+    Arrays.fill(piece, (byte) number);
+    return piece;
   }
 
   /** A message may say that it is long; it is not believed, and nothing is kept for it. */
