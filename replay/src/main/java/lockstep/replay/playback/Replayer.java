@@ -1,7 +1,6 @@
 package lockstep.replay.playback;
 
 import java.util.Arrays;
-import java.util.Optional;
 import java.util.OptionalLong;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockRequest;
@@ -19,7 +18,6 @@ import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.ExitRoll;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogEntry.Kind;
-import lockstep.replay.log.MachineDigests;
 import lockstep.replay.placement.CounterSearch;
 import lockstep.replay.placement.InstructionCounter;
 import lockstep.sys.SysException;
@@ -39,7 +37,7 @@ public final class Replayer implements InputSource {
   private final ReplayClock clock;
   private final ExitRoll roll = new ExitRoll();
   private final FirstDifference difference = new FirstDifference();
-  private final long[] registers = new long[VcpuPosition.REGISTERS];
+  private final StateCheck check;
   private final long[] deadlineNanos = new long[MachineLayout.TIMERS];
 
   private boolean started;
@@ -47,7 +45,6 @@ public final class Replayer implements InputSource {
   private long lastOutputExit = -1;
   private int steps;
   private final CounterSearch search;
-  private Compared compared = new Compared(0, 0);
 
   /** The counter's count where the vCPU stands: 0 at an exit, otherwise that of the last point. */
   private long count;
@@ -85,6 +82,7 @@ public final class Replayer implements InputSource {
       InstructionCounter counter) {
     this.search = new CounterSearch(counter);
     this.log = log;
+    this.check = new StateCheck(log, difference);
     this.clock = new ReplayClock(startNanos, options.realTime());
     this.watch = new ProgressWatch(watch);
     this.options = options;
@@ -231,15 +229,7 @@ public final class Replayer implements InputSource {
     if (!reachedBy(entry.exits(), position)) {
       return beforeOrPast(entry.exits(), position);
     }
-    position.readRegisters(registers);
-    Optional<String> other = Comparison.registers(entry.values(), registers);
-    difference.recordedRegisters(entry);
-    if (other.isPresent()) {
-      return diverge(Divergence.Kind.REGISTERS, "other registers", other.get());
-    }
-    difference.registersWereEqual(entry.exits());
-    log.take();
-    return null;
+    return check.registers(entry, position, exits) ? null : Action.STOP;
   }
 
   private @Nullable Action machineDigest(LogEntry.MachineDigest entry, VcpuPosition position)
@@ -247,23 +237,7 @@ public final class Replayer implements InputSource {
     if (!reachedBy(entry.exits(), position)) {
       return beforeOrPast(entry.exits(), position);
     }
-    compareMachines(entry, position);
-    return null;
-  }
-
-  private void compareMachines(LogEntry.MachineDigest entry, VcpuPosition position)
-      throws SysException {
-    Optional<String> other =
-        Comparison.machines(entry.digest(), MachineDigests.of(position.machine()));
-    if (other.isPresent()) {
-      diverge(
-          Divergence.Kind.MACHINE,
-          "machine " + entry.digest().name(),
-          "a machine that differs in " + other.get());
-    } else {
-      log.take();
-      compared = new Compared(compared.machines() + 1, exits);
-    }
+    return check.machine(entry, position, exits) ? null : Action.STOP;
   }
 
   /** Whether the guest stands at this exit, or at steps from it. */
@@ -482,8 +456,7 @@ public final class Replayer implements InputSource {
       diverge(Divergence.Kind.END, describeNext(), "the end of the guest: " + Endings.of(result));
       return "";
     }
-    compareMachines(machine, position);
-    if (difference.found()) {
+    if (!check.machine(machine, position, exits)) {
       return "";
     }
     LogEntry.Ending how = Endings.of(result);
@@ -497,7 +470,7 @@ public final class Replayer implements InputSource {
 
   /** Comparisons so far. */
   public Compared compared() {
-    return compared;
+    return check.compared();
   }
 
   /** The guest clock as far as the replay has come, for whoever goes live from here. */
