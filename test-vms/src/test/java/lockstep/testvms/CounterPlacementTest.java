@@ -15,7 +15,6 @@ import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -23,7 +22,6 @@ import org.junit.jupiter.api.Test;
  * exits gets its interrupts where the host stops it, and a replay finds these places again.
  */
 @KvmRequired
-@Tag("long")
 class CounterPlacementTest {
   /** The recorder's: no point may be nearer behind a delivery than the replayer's margin. */
   private static final long WIDEST_MARGIN = 40;
