@@ -27,14 +27,12 @@ public final class HostLab {
 
   /**
    * No reboot, no boot messages, no waiting for entropy; mitigations cost and guard nothing here.
-   * Time comes from the HPET, which QEMU derives from one clock: what it gives as TSC is that of
-   * the host CPU it runs on just then, and where those differ a kernel whose TSC went back stands
-   * still until it has caught up. That the timer works is taken for granted: a kernel that tests it
-   * on a busy machine misses ticks and panics (seen).
+   * That the timer works is taken for granted: a kernel that tests it on a busy machine misses
+   * ticks and panics (seen).
    */
   private static final String KERNEL_COMMAND_LINE =
       "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on"
-          + " tsc=unstable clocksource=hpet no_timer_check";
+          + " no_timer_check";
 
   private static final Pattern RESULT = Pattern.compile("exit ([0-9]+)");
 
