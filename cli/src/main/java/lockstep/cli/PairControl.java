@@ -3,6 +3,7 @@ package lockstep.cli;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Map;
+import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtStatus;
@@ -25,7 +26,7 @@ final class PairControl extends VmControl {
   void addStatus(Map<String, Object> fields) {
     FtStatus status = run.node().status();
     FtStatus.Transfer transfer = status.transfer();
-    boolean here = isTheVm(status.state());
+    boolean here = status.side() == Claimant.Side.PRIMARY;
     fields.put("role", here ? "primary" : "backup");
     fields.put("state", status.state().name());
     fields.put("paused", run.vm().isPaused());
@@ -117,7 +118,7 @@ final class PairControl extends VmControl {
   }
 
   private void needTheVm(String command) throws IOException {
-    if (!isTheVm(run.node().status().state())) {
+    if (!run.node().status().state().isTheVm()) {
       throw new IOException(
           "%s: the VM does not run here; this side is %s"
               .formatted(command, run.node().status().state()));
@@ -130,12 +131,5 @@ final class PairControl extends VmControl {
       throw new IOException(
           "%s needs a VM that is %s; this one is %s".formatted(command, state, now));
     }
-  }
-
-  private static boolean isTheVm(FtSession.State state) {
-    return switch (state) {
-      case ALONE, PAIRING, PROTECTED -> true;
-      default -> false;
-    };
   }
 }

@@ -45,6 +45,11 @@ public final class FtSession {
     /** Over, in order. */
     ENDED;
 
+    /** Whether a side in this state is the VM, as far as it knows. */
+    public boolean isTheVm() {
+      return this == ALONE || this == PAIRING || this == PROTECTED;
+    }
+
     /** Whether it is open which of the two sides goes on. */
     boolean isUndecided() {
       return this == CLAIMING || this == HANDING_OVER;
@@ -128,10 +133,7 @@ public final class FtSession {
 
   /** Whether this side is the VM, as far as it knows. */
   public boolean isTheVm() {
-    return switch (state) {
-      case ALONE, PAIRING, PROTECTED -> true;
-      default -> false;
-    };
+    return state.isTheVm();
   }
 
   /**
