@@ -37,6 +37,7 @@ final class SimGuest {
   private @Nullable FramePipe pipe;
   private @Nullable LogReader reader;
   private long received;
+  private boolean stateCame;
   private boolean logOver;
   private boolean live;
 
@@ -164,6 +165,7 @@ final class SimGuest {
     pipe = new FramePipe(1 << 20, () -> {});
     reader = null;
     received = 0;
+    stateCame = false;
     logOver = false;
     live = false;
     running = false;
@@ -176,6 +178,7 @@ final class SimGuest {
     if (to != null) {
       try {
         received = to.put(frame);
+        stateCame = true;
         dieIfDue(received);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
@@ -209,10 +212,10 @@ final class SimGuest {
     try {
       LogReader log = reader;
       if (log == null) {
-        log = LogReader.read(from);
-        if (from.isEmpty()) {
+        if (!stateCame) {
           return;
         }
+        log = LogReader.read(from);
         InputStream in = log.stateStream();
         ByteBuffer saved = ByteBuffer.wrap(in.readNBytes(2 * Long.BYTES));
         state = saved.getLong();
