@@ -146,7 +146,13 @@ final class PairBench {
   }
 
   private void latency(BenchPair pair) throws Exception {
-    notes.accept("output latency beside a TCP ping-pong, at the same time");
+    notes.accept("output latency, in bursts, then beside a TCP ping-pong at the same time");
+    Work console = new Work("console", "help");
+    int before = pair.primary().consoleBytes();
+    while (pair.primary().consoleBytes() - before < TYPED) {
+      seconds(console, pair);
+    }
+    add(plain("output latency in bursts p50", (double) pair.number("output_wait_p50_us"), "us"));
     CompletableFuture<Long> ping =
         CompletableFuture.supplyAsync(
             () -> {
@@ -175,15 +181,6 @@ final class PairBench {
             Optional.of(added / peer),
             Optional.of(LATENCY_GOAL)));
     add(plain("added output latency p99", (double) pair.number("output_wait_p99_us"), "us"));
-    int from = pair.primary().consoleBytes();
-    pair.primary().type("\u0015\n"); // kills the line
-    pair.await("\n" + PROMPT, from);
-    Work console = new Work("console", "help");
-    int before = pair.primary().consoleBytes();
-    while (pair.primary().consoleBytes() - before < TYPED) {
-      seconds(console, pair);
-    }
-    add(plain("the same in a burst, p50", (double) pair.number("output_wait_p50_us"), "us"));
   }
 
   private void transferOfLinux(BenchPair pair) throws Exception {
