@@ -3,12 +3,15 @@ package lockstep.replay.ft;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
@@ -265,9 +268,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   private SavedInputs savedInputs() {
+    return SavedInputs.ofWaiting(inputs().nowNanos(), waitingInputs());
+  }
+
+  /** Inputs that the guest has not had yet, oldest first. vCPU thread. */
+  private List<ExternalInput> waitingInputs() {
     List<ExternalInput> waiting = new ArrayList<>(protecting.held());
     waiting.addAll(inputs().waiting());
-    return SavedInputs.ofWaiting(inputs().nowNanos(), waiting);
+    return waiting;
   }
 
   private End toTheEnd(Machine on) throws Exception {
@@ -314,14 +322,36 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** Waits until everything that the guest showed has left, or never may. */
   private void drain() throws InterruptedException {
+    if (!await(pump::isDrained)) {
+      notes.accept(gate.waiting() + " outputs have not left in time and are lost");
+    }
+  }
+
+  /** Waits for something, as long as outputs may take; false when it has not come. */
+  private boolean await(BooleanSupplier what) throws InterruptedException {
     long start = System.nanoTime();
-    while (!pump.isDrained() && halted == null) {
+    while (!what.getAsBoolean() && halted == null) {
       if (System.nanoTime() - start > DRAIN_NANOS) {
-        notes.accept(gate.waiting() + " outputs have not left in time and are lost");
-        return;
+        return false;
       }
       Thread.sleep(POLL_MILLIS);
     }
+    return true;
+  }
+
+  /**
+   * Whether the disk has answered all that the guest asked: a write that comes later would
+   * overwrite what the other side writes from here on. The answers may still wait for the guest.
+   */
+  private boolean diskIsQuiet() {
+    Set<Long> answered = new HashSet<>();
+    for (ExternalInput input : waitingInputs()) {
+      if (input instanceof ExternalInput.DiskCompletion completion) {
+        answered.add(completion.id());
+      }
+    }
+    return current().diskRequestsInFlight().stream()
+        .allMatch(request -> answered.contains(request.id()));
   }
 
   private void ask(VcpuTask task) {
@@ -358,7 +388,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     ask(
         () -> {
           protecting.sendAll();
-          drain();
+          if (!await(() -> pump.isDrained() && diskIsQuiet())) {
+            notes.accept("not handed over: outputs or disk requests are still under way");
+            return;
+          }
           node.tell(new FtEvent.HandOver());
           node.settle();
           awaitWhoGoesOn();

@@ -82,14 +82,15 @@ public final class OutputGate {
     }
   }
 
-  /** Requests to the disk are not kept: the device knows those that have not completed. */
+  /**
+   * A side that replays shows nothing here but the console. A request to the disk is of a guest
+   * that has just gone live, before this gate has heard of it: lost, the guest would wait for ever.
+   */
   private void hold(Held output) {
-    if (output.output() instanceof Output.Console) {
-      if (consoleReleased < releasedByOther) {
-        consoleReleased++;
-      } else {
-        held.add(output);
-      }
+    if (output.output() instanceof Output.Console && consoleReleased < releasedByOther) {
+      consoleReleased++;
+    } else {
+      held.add(output);
     }
   }
 
@@ -193,10 +194,15 @@ public final class OutputGate {
    */
   public synchronized void forget(long consoleBytes) {
     releasedByOther = Math.max(releasedByOther, consoleBytes);
-    while (mode == Mode.HOLDING && consoleReleased < releasedByOther && !held.isEmpty()) {
+    while (mode == Mode.HOLDING && consoleReleased < releasedByOther && headIsConsole()) {
       held.remove();
       consoleReleased++;
     }
+  }
+
+  private boolean headIsConsole() {
+    Held first = held.peek();
+    return first != null && first.output() instanceof Output.Console;
   }
 
   /** Console bytes that have left, or were let out by the other side. */

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import lockstep.monitor.block.BlockRequest;
 import org.junit.jupiter.api.Test;
 
 /** What leaves the gate, and when. */
@@ -60,6 +61,25 @@ class OutputGateTest {
     assertEquals(3, gate.consoleReleased());
     assertEquals(new Output.Console('d'), gate.poll());
     assertNull(gate.poll());
+  }
+
+  /**
+   * A guest that has gone live is quicker than the news of it: its first write must not be lost.
+   */
+  @Test
+  void whatAGuestAsksOfItsDiskBeforeItsGateOpensIsKeptInOrder() throws Exception {
+    Output.Disk write = new Output.Disk(new BlockRequest.Flush(7));
+    gate.follow();
+    put('a', 0);
+    gate.forget(1);
+    gate.put(write, 0);
+    put('b', 0);
+    gate.forget(2);
+    assertNull(gate.poll());
+    gate.mode(OutputGate.Mode.FREE);
+    assertEquals(write, gate.poll());
+    assertEquals(new Output.Console('b'), gate.poll());
+    assertEquals(2, gate.consoleReleased());
   }
 
   @Test
