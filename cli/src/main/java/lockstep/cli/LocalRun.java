@@ -13,6 +13,7 @@ import lockstep.monitor.MachineLayout;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
@@ -37,7 +38,7 @@ final class LocalRun implements ConsoleTarget {
   /** How often a signal looks whether the run is over. */
   private static final long RETRY_MILLIS = 10;
 
-  private final InputQueue queue = new InputQueue();
+  private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final Optional<SnapshotFile> snapshotFile;
   private final Consumer<String> notes;
   private final Optional<BlockDevice> medium;
@@ -195,7 +196,7 @@ final class LocalRun implements ConsoleTarget {
       RoleSwitch door = new RoleSwitch(new RoleSwitch.Role(new LiveInputs(host), sink, disk));
       try (Machine machine =
           Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
-        start.pending().forEach(queue::offer);
+        host.giveBack(start.pending());
         start.into(machine);
         disk.resume(machine, start.pending());
         Running now = new Running(machine, door, host);

@@ -11,6 +11,7 @@ import lockstep.monitor.MachineCounters;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
@@ -28,7 +29,7 @@ final class RecordedRun implements ConsoleTarget {
   /** A signal's grace for ending the log in order. */
   private static final long SIGNAL_SECONDS = 10;
 
-  private final InputQueue queue = new InputQueue();
+  private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final VcpuThread vcpu = new VcpuThread();
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Optional<BlockDevice> medium;
@@ -109,7 +110,7 @@ final class RecordedRun implements ConsoleTarget {
           // Inputs that were pending in a snapshot are inputs of the recording.
           machine.save(state, new SavedInputs(startNanos, List.of()), Progress.NONE);
         }
-        start.pending().forEach(queue::offer);
+        host.giveBack(start.pending());
         disk.resume(machine, start.pending());
         RunResult result =
             vcpu.run(

@@ -54,7 +54,7 @@ final class VcpuThread {
   /**
    * Does a machine's work on the thread and waits for its end.
    *
-   * @param queue wakes the machine from now on
+   * @param queue wakes the machine from now on, and takes what is typed at its pace
    * @param work runs the machine
    * @throws Exception what the work threw
    */
@@ -64,6 +64,7 @@ final class VcpuThread {
     VcpuHandle handle = new VcpuHandle(machine.kick(), thread);
     kick = handle::kick;
     queue.wakeWith(handle::kick);
+    queue.consoleTo(machine.console());
     thread.start();
     try {
       return task.get();

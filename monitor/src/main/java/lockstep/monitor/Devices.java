@@ -19,7 +19,9 @@ import lockstep.monitor.device.ResetControl;
 import lockstep.monitor.device.SystemControlPort;
 import lockstep.monitor.device.Uart16550;
 import lockstep.monitor.device.virtio.VirtioBlock;
+import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.ExternalInput.ConsoleBytes;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
@@ -28,7 +30,7 @@ import lockstep.monitor.vcpu.InterruptController;
 import lockstep.monitor.vcpu.RunResult;
 
 /** The machine's devices, wired as {@link MachineLayout} says. Owned by the vCPU thread. */
-final class Devices {
+final class Devices implements ConsoleLine {
   private final Pic pic = new Pic();
   private final Pit pit;
   private final SystemControlPort systemControl;
@@ -41,6 +43,14 @@ final class Devices {
   private final Optional<VirtioBlock> disk;
   private Consumer<RunResult> end = result -> {};
   private long refusedConsoleBytes;
+
+  private long takenConsoleBytes;
+
+  // Written by the vCPU thread, for those that type.
+  private volatile long appliedConsoleBytes;
+  private volatile int consoleRoomBytes = Uart16550.WAITING_BYTES;
+  private volatile boolean consoleListens;
+  private volatile boolean consoleNeedsListener;
 
   /**
    * Devices as after power-on.
@@ -64,7 +74,7 @@ final class Devices {
             pic.line(Slot.PIT.irq()));
     pic.onAcknowledge(Slot.PIT.irq(), pit::acknowledged);
     this.systemControl = new SystemControlPort(pit);
-    this.serial = new Uart16550(pic.line(Slot.SERIAL.irq()), outputs);
+    this.serial = new Uart16550(pic.line(Slot.SERIAL.irq()), outputs, this::receiverChanged);
     Runnable reset = () -> end.accept(new RunResult.Reset());
     this.keyboardController = new I8042(pic.line(Slot.I8042_DATA.irq()), reset);
     this.resetControl = new ResetControl(reset);
@@ -163,10 +173,37 @@ final class Devices {
 
   /**
    * Bytes typed at the console. What the serial port has no room for is lost and counted; whoever
-   * types for the guest has to pace itself.
+   * types for the guest has to pace itself, see {@link #takesMore}.
    */
   void consoleInput(Bytes content) {
     refusedConsoleBytes += content.size() - serial.receive(content);
+    takenConsoleBytes += content.size();
+    // After the room that is left, so that whoever sees this sees that.
+    appliedConsoleBytes = takenConsoleBytes;
+  }
+
+  private void receiverChanged(boolean listens, int roomBytes) {
+    consoleRoomBytes = roomBytes;
+    consoleListens = listens;
+  }
+
+  /**
+   * The guest's driver empties the receiver when it starts, and until then lets nobody interrupt
+   * it: what is typed before would be lost.
+   */
+  void consoleNeedsListener() {
+    consoleNeedsListener = true;
+  }
+
+  @Override
+  public boolean takesMore() {
+    return consoleRoomBytes >= ConsoleBytes.MAX_CONSOLE_BYTES
+        && (consoleListens || !consoleNeedsListener);
+  }
+
+  @Override
+  public long appliedBytes() {
+    return appliedConsoleBytes;
   }
 
   /** A request of the disk's ended; a machine without a disk has none. */

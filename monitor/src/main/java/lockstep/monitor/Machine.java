@@ -13,6 +13,7 @@ import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
+import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
@@ -165,6 +166,16 @@ public final class Machine implements AutoCloseable {
   public void boot(BootImage image) throws SysException {
     image.writeTo(new BootRam(memory));
     EntryState.apply(image.entry().registers(), vcpu);
+    if (image.kind().isLinux()) {
+      devices.consoleNeedsListener();
+    }
+  }
+
+  /**
+   * How its console stands, for {@link lockstep.monitor.input.InputQueue#consoleTo}. Any thread.
+   */
+  public ConsoleLine console() {
+    return devices;
   }
 
   /** How other threads bring the vCPU thread out of the guest. */

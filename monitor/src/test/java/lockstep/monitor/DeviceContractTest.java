@@ -194,6 +194,37 @@ class DeviceContractTest {
     assertTrue(rig.devices.refusedConsoleBytes() < 4096);
   }
 
+  /** COM1 as a Linux driver opens it: OUT2, then the receive interrupt, then the FIFOs. */
+  @Test
+  void consoleOfALinuxTakesNothingBeforeItsDriverListens() {
+    Rig rig = new Rig();
+    assertTrue(rig.devices.takesMore());
+    rig.devices.consoleNeedsListener();
+    assertFalse(rig.devices.takesMore());
+    rig.ports.write(0x3f9, 1, 0x0f);
+    assertFalse(rig.devices.takesMore(), "a probe of IER, with no interrupt connected");
+    rig.ports.write(0x3f9, 1, 0);
+    rig.ports.write(0x3fc, 1, 0x0b);
+    assertFalse(rig.devices.takesMore());
+    rig.ports.write(0x3f9, 1, 0x05);
+    assertFalse(rig.devices.takesMore(), "turning the FIFOs on will empty them");
+    rig.ports.write(0x3fa, 1, 0x81);
+    assertTrue(rig.devices.takesMore());
+  }
+
+  @Test
+  void consoleTakesMoreOnlyWithRoomForTheLongestInput() {
+    Rig rig = new Rig();
+    rig.devices.consoleInput(Bytes.copyOf(new byte[4096]));
+    assertTrue(rig.devices.takesMore(), "one byte is in the receiver");
+    rig.devices.consoleInput(Bytes.copyOf(new byte[2]));
+    assertFalse(rig.devices.takesMore());
+    assertEquals(4098, rig.devices.appliedBytes());
+    rig.ports.read(0x3f8, 1);
+    assertTrue(rig.devices.takesMore());
+    assertEquals(0, rig.devices.refusedConsoleBytes());
+  }
+
   /**
    * The one documented exception: a write that ends the run makes the small object that says how.
    * Expiries and console bytes are left out: they are inputs, and those may allocate.

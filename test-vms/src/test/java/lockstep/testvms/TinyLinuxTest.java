@@ -47,4 +47,23 @@ class TinyLinuxTest {
       assertEquals(37, linux.exitCode(), linux.transcript());
     }
   }
+
+  /**
+   * As from a pipe: all of it is there before the kernel runs, and it is more than a UART holds.
+   */
+  @Test
+  void whatIsTypedBeforeTheKernelListensIsNotLost() throws Exception {
+    try (ConsoleSession linux = new ConsoleSession("--guest", LinuxCatalog.NAME)) {
+      String line = "echo " + "0123456789".repeat(20);
+      for (int i = 0; i < 15; i++) {
+        linux.type(line + " " + i);
+      }
+      linux.type("poweroff");
+      assertEquals(0, linux.exitCode(), linux.transcript());
+      for (int i = 0; i < 15; i++) {
+        String answer = ConsoleSession.PROMPT + line.substring("echo ".length()) + " " + i + "\r";
+        assertTrue(linux.transcript().contains(answer), "no " + i + " in " + linux.transcript());
+      }
+    }
+  }
 }

@@ -9,5 +9,10 @@ public enum BootKind {
   /** A kernel with a Multiboot 1 header in its first 8 KiB. */
   MULTIBOOT,
   /** A 16-bit image with the boot signature 55 AA at offset 510. */
-  FLAT
+  FLAT;
+
+  /** Whether it is a Linux kernel. */
+  public boolean isLinux() {
+    return this == LINUX_BZIMAGE || this == LINUX_ELF;
+  }
 }

@@ -53,8 +53,22 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
   /** 9,600 baud from 1.8432 MHz, which is what firmware leaves behind. */
   private static final int POWER_ON_DIVISOR = 12;
 
+  /** Hears how the receiver stands when that changes; on the device's thread. */
+  @FunctionalInterface
+  public interface Receiver {
+    /**
+     * It has changed.
+     *
+     * @param listens whether received bytes interrupt the guest and the FIFOs are on: Linux turns
+     *     them on last, and that empties them
+     * @param roomBytes what {@link #receive} would take
+     */
+    void changed(boolean listens, int roomBytes);
+  }
+
   private final InterruptLine line;
   private final OutputSink sink;
+  private final Receiver receiver;
   private final ByteRing received = new ByteRing(FIFO_BYTES);
   private final ByteRing waiting = new ByteRing(WAITING_BYTES);
   private int interruptEnable;
@@ -70,8 +84,14 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
 
   /** A UART as after power-on, on the given interrupt line, sending to the given sink. */
   public Uart16550(InterruptLine line, OutputSink sink) {
+    this(line, sink, (listens, roomBytes) -> {});
+  }
+
+  /** The same, telling how its receiver stands. */
+  public Uart16550(InterruptLine line, OutputSink sink, Receiver receiver) {
     this.line = line;
     this.sink = sink;
+    this.receiver = receiver;
   }
 
   /**
@@ -87,7 +107,15 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     }
     refill();
     drive();
+    tellReceiver();
     return taken;
+  }
+
+  private void tellReceiver() {
+    // OUT2 connects the interrupt on a PC.
+    boolean connected = (modemControl & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+    boolean interrupts = connected && (interruptEnable & IER_RECEIVED) != 0;
+    receiver.changed(interrupts && fifos, WAITING_BYTES - waiting.size());
   }
 
   @Override
@@ -150,8 +178,13 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
 
   private void refill() {
     // In loopback the serial input is disconnected from the receiver.
+    boolean taken = false;
     while (!loopback() && !waiting.isEmpty() && received.size() < fifoLimit()) {
       received.add(waiting.take());
+      taken = true;
+    }
+    if (taken) {
+      tellReceiver();
     }
   }
 
@@ -231,6 +264,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     int ringEnded = before & ~after & MSR_RI;
     modemDelta |= (changed | ringEnded) >>> 4;
     refill();
+    tellReceiver();
   }
 
   private void writeInterruptEnable(int value) {
@@ -239,6 +273,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
       transmitInterrupt = true;
     }
     interruptEnable = value;
+    tellReceiver();
   }
 
   private void writeFifoControl(int value) {
@@ -250,6 +285,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     // Without bit 0 the other bits are not programmed (datasheet, FCR bit 0).
     trigger = enable ? value >>> 6 : 0;
     refill();
+    tellReceiver();
   }
 
   private void transmit(int octet) {
@@ -301,6 +337,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     received.restore(state.received());
     waiting.restore(state.waiting());
     drive();
+    tellReceiver();
   }
 
   @Override
@@ -323,5 +360,6 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     received.clear();
     waiting.clear();
     drive();
+    tellReceiver();
   }
 }

@@ -3,6 +3,7 @@ package lockstep.monitor.input;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import lockstep.monitor.input.ExternalInput.ConsoleBytes;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +18,20 @@ public final class InputQueue {
   private final ConcurrentLinkedQueue<ExternalInput> inputs = new ConcurrentLinkedQueue<>();
   private final AtomicInteger size = new AtomicInteger();
   private volatile Runnable waker = () -> {};
+  private ConsoleLine console;
+
+  /** What {@link ConsoleLine#appliedBytes} will be when no console input is on its way. */
+  private long consoleOfferedBytes;
+
+  /** A queue that takes whatever is typed. */
+  public InputQueue() {
+    this(ConsoleLine.OPEN);
+  }
+
+  /** A queue for a console, which may change: {@link #consoleTo}. */
+  public InputQueue(ConsoleLine console) {
+    this.console = console;
+  }
 
   /** Sets what interrupts the vCPU thread's stay in the guest or in HLT. Called once at start. */
   public void wakeWith(Runnable newWaker) {
@@ -24,11 +39,40 @@ public final class InputQueue {
   }
 
   /**
+   * From now on console input is taken only when the machine can: nothing that is typed is lost,
+   * and who types is held up. Called when there is a machine.
+   */
+  public synchronized void consoleTo(ConsoleLine line) {
+    console = line;
+    consoleOfferedBytes = line.appliedBytes() + waitingConsoleBytes();
+  }
+
+  private long waitingConsoleBytes() {
+    return inputs.stream()
+        .mapToLong(input -> input instanceof ConsoleBytes typed ? typed.content().size() : 0)
+        .sum();
+  }
+
+  /**
    * Hands over one input and wakes the vCPU thread. Any thread.
    *
-   * @return false when the queue is full
+   * @return false when the queue is full, or the machine takes no console input now; try again
    */
   public boolean offer(ExternalInput input) {
+    return input instanceof ConsoleBytes typed ? offerConsole(typed) : add(input);
+  }
+
+  private synchronized boolean offerConsole(ConsoleBytes typed) {
+    // One at a time: how much room there is shows when the one before has been applied.
+    boolean taken =
+        consoleOfferedBytes <= console.appliedBytes() && console.takesMore() && add(typed);
+    if (taken) {
+      consoleOfferedBytes += typed.content().size();
+    }
+    return taken;
+  }
+
+  private boolean add(ExternalInput input) {
     if (size.incrementAndGet() > CAPACITY) {
       size.decrementAndGet();
       return false;

@@ -126,6 +126,41 @@ class LiveInputsTest {
     assertTrue(queue.offer(new TimerExpiry(0, 0)));
   }
 
+  /** A console that takes what is typed at its own pace. */
+  private static final class SlowConsole implements ConsoleLine {
+    private boolean takesMore = true;
+    private long appliedBytes = 100;
+
+    @Override
+    public boolean takesMore() {
+      return takesMore;
+    }
+
+    @Override
+    public long appliedBytes() {
+      return appliedBytes;
+    }
+  }
+
+  @Test
+  void typedBytesWaitUntilTheOnesBeforeAreApplied() throws InterruptedException {
+    SlowConsole console = new SlowConsole();
+    ConsoleBytes three = new ConsoleBytes(Bytes.copyOf(new byte[3]));
+    assertTrue(queue.offer(three), "before there is a machine");
+    queue.consoleTo(console);
+    assertFalse(queue.offer(three), "three are on their way");
+    assertTrue(queue.offer(new TimerExpiry(0, 0)), "only the console waits");
+    console.appliedBytes += 3;
+    assertTrue(queue.offer(three));
+    assertEquals(Action.APPLY, inputs.next(position));
+    assertEquals(three, inputs.input());
+    console.appliedBytes += 3;
+    console.takesMore = false;
+    assertFalse(queue.offer(three), "no room");
+    console.takesMore = true;
+    assertTrue(queue.offer(three));
+  }
+
   @Test
   void theClockNeverGoesBackAndContinuesFromItsStart() {
     LiveInputs restored = new LiveInputs(new HostInputs(queue, 1, 1_000_000_000_000L, at -> {}));

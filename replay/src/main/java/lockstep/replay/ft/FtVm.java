@@ -18,6 +18,7 @@ import lockstep.monitor.Machine;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
@@ -74,7 +75,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final OutputPump pump;
   private final DiskSink medium;
   private final Consumer<String> notes;
-  private final InputQueue queue = new InputQueue();
+  private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final KickTimer timer = new KickTimer(this::kick);
   private final ConcurrentLinkedQueue<VcpuTask> tasks = new ConcurrentLinkedQueue<>();
   private final CompletableFuture<End> over = new CompletableFuture<>();
@@ -232,6 +233,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     VcpuHandle now = new VcpuHandle(on.kick(), thread);
     handle = now;
     queue.wakeWith(now::kick);
+    queue.consoleTo(on.console());
     thread.start();
   }
 
@@ -509,6 +511,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         HostInputs inputs = now.goLive(queue, Recorder.TIMERS);
         host = inputs;
         doors.become(roles.live(inputs));
+        // What was typed at the other side was applied from the log, and not offered here.
+        queue.consoleTo(on.console());
         lastFailover = Optional.of(Instant.now());
         List<BlockRequest> unfinished = on.diskRequestsInFlight();
         unfinished.forEach(medium::request);
