@@ -45,9 +45,9 @@ final class MemoryChunk {
     return 0;
   }
 
-  static int checksum(CRC32C crc, byte[] raw, int length) {
+  static int checksum(CRC32C crc, byte[] raw, int offset, int length) {
     crc.reset();
-    crc.update(raw, 0, length);
+    crc.update(raw, offset, length);
     return (int) crc.getValue();
   }
 }

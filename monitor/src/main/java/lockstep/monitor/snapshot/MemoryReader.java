@@ -103,15 +103,19 @@ public final class MemoryReader {
           "has a memory chunk with %d pages in its bitmap at 0x%x".formatted(count, address));
     }
     unpack(zstd, packing, section, sectionBytes - MemoryChunk.HEADER_BYTES, length, address);
-    if (MemoryChunk.checksum(crc, raw, length) != expected) {
+    boolean stored = packing == MemoryChunk.STORED;
+    byte[] content = stored ? section : raw;
+    int offset = stored ? MemoryChunk.HEADER_BYTES : 0;
+    if (MemoryChunk.checksum(crc, content, offset, length) != expected) {
       throw new SnapshotException(
           "is damaged: the memory at 0x%x has not the checksum it had".formatted(address));
     }
-    scatter(address, pages);
+    scatter(address, pages, content, offset);
     advance(pages);
     return address + (long) pages * MemoryChunk.PAGE_BYTES;
   }
 
+  /** Unpacks into {@code raw} what is packed. */
   private void unpack(
       ZstdDecompressCtx zstd, int packing, byte[] section, int packed, int length, long address)
       throws SnapshotException {
@@ -121,7 +125,7 @@ public final class MemoryReader {
           throw new SnapshotException(
               "has %d bytes for %d at 0x%x".formatted(packed, length, address));
         }
-        System.arraycopy(section, MemoryChunk.HEADER_BYTES, raw, 0, length);
+        // Used where it is.
       }
       case MemoryChunk.ZSTD -> {
         try {
@@ -143,12 +147,12 @@ public final class MemoryReader {
     }
   }
 
-  private void scatter(long address, int pages) {
-    int from = 0;
+  private void scatter(long address, int pages, byte[] content, int offset) {
+    int from = offset;
     for (int page = 0; page < pages; page++) {
       if ((bitmap[page / Long.SIZE] & 1L << page) != 0) {
         memory.write(
-            address + (long) page * MemoryChunk.PAGE_BYTES, raw, from, MemoryChunk.PAGE_BYTES);
+            address + (long) page * MemoryChunk.PAGE_BYTES, content, from, MemoryChunk.PAGE_BYTES);
         from += MemoryChunk.PAGE_BYTES;
       }
     }

@@ -86,15 +86,17 @@ public final class MemoryWriter implements AutoCloseable {
     for (int page = pages; page < MemoryChunk.PAGES; page++) {
       mark(page, false);
     }
-    int length = gather(at, pages);
+    int length = 0;
+    for (long word : bitmap) {
+      length += Long.bitCount(word) * MemoryChunk.PAGE_BYTES;
+    }
     if (length == 0) {
       return;
     }
-    boolean pack = packing.isWorthTrying();
-    int packed = pack ? pack(length) : store(length);
+    int packed = packing.isWorthTrying() ? pack(at, pages, length) : store(at, pages, length);
     header.clear().putLong(at).putShort((short) pages);
     header.putShort((short) (packed < length ? MemoryChunk.ZSTD : MemoryChunk.STORED));
-    header.putInt(MemoryChunk.checksum(crc, raw, length)).putLong(0);
+    header.putInt((int) crc.getValue()).putLong(0);
     for (long word : bitmap) {
       header.putLong(word);
     }
@@ -103,20 +105,25 @@ public final class MemoryWriter implements AutoCloseable {
     packing.sent(MemoryChunk.HEADER_BYTES + packed);
   }
 
-  /** Copies the pages to the front of {@code raw}; returns how many bytes. */
-  private int gather(long at, int pages) {
-    int length = 0;
+  /** Copies the pages to an array, and takes their checksum. */
+  private void gather(long at, int pages, byte[] target, int offset) {
+    int end = offset;
     for (int page = 0; page < pages; page++) {
       if ((bitmap[page / Long.SIZE] & 1L << page) != 0) {
         long address = at + (long) page * MemoryChunk.PAGE_BYTES;
-        memory.read(address, raw, length, MemoryChunk.PAGE_BYTES);
-        length += MemoryChunk.PAGE_BYTES;
+        memory.read(address, target, end, MemoryChunk.PAGE_BYTES);
+        end += MemoryChunk.PAGE_BYTES;
       }
     }
-    return length;
+    crc.reset();
+    crc.update(target, offset, end - offset);
   }
 
-  private int pack(int length) {
+  /**
+   * Puts the pages into the section, packed if that is shorter; returns how long they are there.
+   */
+  private int pack(long at, int pages, int length) {
+    gather(at, pages, raw, 0);
     packing.packing();
     int packed;
     try {
@@ -124,14 +131,15 @@ public final class MemoryWriter implements AutoCloseable {
       packed =
           zstd.compressByteArray(section, MemoryChunk.HEADER_BYTES, length - 1, raw, 0, length);
     } catch (ZstdException e) {
-      packed = store(length);
+      System.arraycopy(raw, 0, section, MemoryChunk.HEADER_BYTES, length);
+      packed = length;
     }
     packing.packed(length, packed);
     return packed;
   }
 
-  private int store(int length) {
-    System.arraycopy(raw, 0, section, MemoryChunk.HEADER_BYTES, length);
+  private int store(long at, int pages, int length) {
+    gather(at, pages, section, MemoryChunk.HEADER_BYTES);
     return length;
   }
 

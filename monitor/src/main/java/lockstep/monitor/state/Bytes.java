@@ -3,6 +3,8 @@ package lockstep.monitor.state;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.function.Consumer;
+import java.util.zip.Checksum;
 
 /** An immutable sequence of bytes with value equality, so that state records compare by content. */
 public final class Bytes {
@@ -42,6 +44,17 @@ public final class Bytes {
   }
 
   /**
+   * Made in place, without a copy.
+   *
+   * @param filler sets the content; must not keep the array
+   */
+  public static Bytes filledBy(int size, Consumer<byte[]> filler) {
+    byte[] content = new byte[size];
+    filler.accept(content);
+    return size == 0 ? EMPTY : new Bytes(content);
+  }
+
+  /**
    * Copies all of it to the buffer's position, and moves that.
    *
    * @throws java.nio.BufferOverflowException when it does not fit
@@ -63,6 +76,16 @@ public final class Bytes {
   /** A view that nothing can be written through. */
   public ByteBuffer asBuffer() {
     return ByteBuffer.wrap(content).asReadOnlyBuffer();
+  }
+
+  /** Copies {@code length} bytes from {@code from} into an array. */
+  public void copyTo(int from, byte[] target, int offset, int length) {
+    System.arraycopy(content, from, target, offset, length);
+  }
+
+  /** Adds {@code length} bytes from {@code from} to a checksum. */
+  public void addTo(Checksum sum, int from, int length) {
+    sum.update(content, from, length);
   }
 
   /** A fresh copy of the content. */

@@ -65,9 +65,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     ByteBuf buffer = (ByteBuf) received;
     PeerMessage message;
     try {
-      byte[] bytes = new byte[buffer.readableBytes()];
-      buffer.readBytes(bytes);
-      message = PeerCodec.decode(bytes);
+      message = PeerCodec.decode(buffer.nioBuffer());
     } catch (IllegalArgumentException e) {
       why = "it said what makes no sense: " + e.getMessage();
       // To those of another version, in words that every version understands.

@@ -2,6 +2,7 @@ package lockstep.replay.channel;
 
 import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.AdaptiveRecvByteBufAllocator;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
@@ -11,6 +12,7 @@ import io.netty.channel.ConnectTimeoutException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.RecvByteBufAllocator;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.epoll.Epoll;
@@ -46,6 +48,9 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   private static final int HIGH_WATER_BYTES = 4 << 20;
   private static final long CLOSE_SECONDS = 2;
 
+  /** A read takes a piece of the state whole, where the kernel has it. */
+  private static final int MOST_READ_BYTES = 1 << 18;
+
   private final boolean epoll = Epoll.isAvailable();
   private final MultiThreadIoEventLoopGroup group;
   private final EventLoop loop;
@@ -67,6 +72,10 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     return loop;
   }
 
+  private static RecvByteBufAllocator reads() {
+    return new AdaptiveRecvByteBufAllocator(64, 2_048, MOST_READ_BYTES);
+  }
+
   /**
    * Connects to a backup.
    *
@@ -83,6 +92,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
             .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeoutMillis)
             .option(ChannelOption.TCP_NODELAY, true)
             .option(ChannelOption.AUTO_READ, security.isTls())
+            .option(ChannelOption.RECVBUF_ALLOCATOR, reads())
             .option(
                 ChannelOption.WRITE_BUFFER_WATER_MARK,
                 new WriteBufferWaterMark(LOW_WATER_BYTES, HIGH_WATER_BYTES))
@@ -121,6 +131,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
             .option(ChannelOption.SO_REUSEADDR, true)
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(ChannelOption.AUTO_READ, security.isTls())
+            .childOption(ChannelOption.RECVBUF_ALLOCATOR, reads())
             .childHandler(
                 new ChannelInitializer<SocketChannel>() {
                   @Override

@@ -290,9 +290,8 @@ public final class FtNode implements AutoCloseable {
       return;
     }
     try {
-      byte[] bytes = frame.frame().toArray();
-      long now = to.put(bytes);
-      receivedBytes += bytes.length;
+      long now = to.put(frame.frame());
+      receivedBytes += frame.frame().size();
       if (now != received) {
         received = now;
         ackDue = true;

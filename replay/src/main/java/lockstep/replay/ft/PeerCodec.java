@@ -50,8 +50,10 @@ public final class PeerCodec {
         yield put(start(REFUSE, 2 + reason.length), reason).array();
       }
       case PeerMessage.Frame frame -> {
-        byte[] bytes = frame.frame().toArray();
-        yield start(FRAME, bytes.length).put(bytes).array();
+        byte[] out = new byte[1 + frame.frame().size()];
+        out[0] = FRAME;
+        frame.frame().copyTo(0, out, 1, frame.frame().size());
+        yield out;
       }
       case PeerMessage.Ready _ -> start(READY, 0).array();
       case PeerMessage.Begin _ -> start(BEGIN, 0).array();
@@ -91,7 +93,12 @@ public final class PeerCodec {
    * @throws IllegalArgumentException when these bytes are no message; says why in one line
    */
   public static PeerMessage decode(byte[] bytes) {
-    ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    return decode(ByteBuffer.wrap(bytes));
+  }
+
+  /** The same from a buffer, of which nothing is kept. */
+  public static PeerMessage decode(ByteBuffer bytes) {
+    ByteBuffer in = bytes.order(ByteOrder.LITTLE_ENDIAN);
     try {
       PeerMessage message = message(in.get(), in);
       if (in.hasRemaining()) {
@@ -109,9 +116,7 @@ public final class PeerCodec {
       case WELCOME -> new PeerMessage.Welcome(port(in.getInt()));
       case REFUSE -> new PeerMessage.Refuse(readText(in));
       case FRAME -> {
-        byte[] frame = new byte[in.remaining()];
-        in.get(frame);
-        yield new PeerMessage.Frame(Bytes.copyOf(frame));
+        yield new PeerMessage.Frame(Bytes.filledBy(in.remaining(), in::get));
       }
       case READY -> new PeerMessage.Ready();
       case BEGIN -> new PeerMessage.Begin();

@@ -3,6 +3,7 @@ package lockstep.replay.log;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
 
 /**
  * Gathers entries into frames, for a file or a channel. One thread.
@@ -12,6 +13,12 @@ import java.io.UncheckedIOException;
 public final class EntryFramer implements EntrySink {
   /** Frames of about this size: few enough headers, and little to lose. */
   private static final int FRAME_BYTES = 1 << 16;
+
+  /**
+   * The state goes in larger ones, but small enough that a frame is still in the CPU's cache when
+   * the next thread on its way takes it.
+   */
+  private static final int STATE_BYTES = 1 << 17;
 
   /** Where complete frames go. */
   @FunctionalInterface
@@ -86,6 +93,12 @@ public final class EntryFramer implements EntrySink {
       throws IOException {
     byte[] frame = new byte[FrameHeader.BYTES + length];
     System.arraycopy(bytes, from, frame, FrameHeader.BYTES, length);
+    handOut(type, frame, entries);
+  }
+
+  /** Puts the header before a body that is in its place. */
+  private void handOut(FrameHeader.Type type, byte[] frame, int entries) throws IOException {
+    int length = frame.length - FrameHeader.BYTES;
     int checksum = FrameHeader.checksum(frame, FrameHeader.BYTES, length);
     byte[] header = new FrameHeader(type, length, checksum, entriesFramed, entries).encode();
     System.arraycopy(header, 0, frame, 0, header.length);
@@ -94,8 +107,10 @@ public final class EntryFramer implements EntrySink {
   }
 
   private final class StateStream extends OutputStream {
-    private final byte[] piece = new byte[FrameHeader.MAX_BODY_BYTES];
-    private int length;
+    /** Becomes the next frame, its body from {@code FrameHeader.BYTES}. */
+    private byte[] frame = new byte[0];
+
+    private int end;
 
     @Override
     public void write(int value) throws IOException {
@@ -106,21 +121,25 @@ public final class EntryFramer implements EntrySink {
     public void write(byte[] from, int offset, int count) throws IOException {
       int done = 0;
       while (done < count) {
-        if (length == piece.length) {
+        if (end == frame.length) {
           flush();
+          frame = new byte[FrameHeader.BYTES + STATE_BYTES];
+          end = FrameHeader.BYTES;
         }
-        int part = Math.min(count - done, piece.length - length);
-        System.arraycopy(from, offset + done, piece, length, part);
-        length += part;
+        int part = Math.min(count - done, frame.length - end);
+        System.arraycopy(from, offset + done, frame, end, part);
+        end += part;
         done += part;
       }
     }
 
     @Override
     public void flush() throws IOException {
-      if (length > 0) {
-        frame(FrameHeader.Type.STATE, piece, 0, length, 0);
-        length = 0;
+      if (end > FrameHeader.BYTES) {
+        byte[] full = end == frame.length ? frame : Arrays.copyOf(frame, end);
+        frame = new byte[0];
+        end = 0;
+        handOut(FrameHeader.Type.STATE, full, 0);
       }
     }
 

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import java.util.zip.CRC32C;
+import lockstep.monitor.state.Bytes;
 
 /**
  * What stands before each frame's body (docs/log-format.md).
@@ -43,6 +44,12 @@ record FrameHeader(Type type, int bodyBytes, int bodyChecksum, long firstEntry, 
   static int checksum(byte[] bytes, int from, int length) {
     CRC32C crc = new CRC32C();
     crc.update(bytes, from, length);
+    return (int) crc.getValue();
+  }
+
+  static int checksum(Bytes bytes, int from, int length) {
+    CRC32C crc = new CRC32C();
+    bytes.addTo(crc, from, length);
     return (int) crc.getValue();
   }
 

@@ -3,9 +3,9 @@ package lockstep.replay.log;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.util.ArrayDeque;
-import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
+import lockstep.monitor.state.Bytes;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,10 +14,10 @@ import org.jspecify.annotations.Nullable;
  * thread puts, one reads; reading waits.
  */
 public final class FramePipe extends InputStream {
-  private final ArrayDeque<byte[]> chunks = new ArrayDeque<>();
+  private final ArrayDeque<Bytes> chunks = new ArrayDeque<>();
   private final Runnable drained;
   private final long roomBytes;
-  private byte[] current;
+  private Bytes current;
   private int at;
   private long buffered;
   private boolean full;
@@ -31,7 +31,7 @@ public final class FramePipe extends InputStream {
   public FramePipe(long roomBytes, Runnable drained) {
     this.roomBytes = roomBytes;
     this.drained = drained;
-    this.current = new LogHeader(Map.of()).encode();
+    this.current = Bytes.copyOf(new LogHeader(Map.of()).encode());
   }
 
   /**
@@ -40,14 +40,12 @@ public final class FramePipe extends InputStream {
    * @return how many entries have come in so far: what may be acknowledged
    * @throws LogFormatException when it is no good frame, or not the next one
    */
-  public synchronized long put(byte[] frame) throws LogFormatException {
+  public synchronized long put(Bytes frame) throws LogFormatException {
     Optional<FrameHeader> decoded =
-        frame.length < FrameHeader.BYTES
-            ? Optional.empty()
-            : FrameHeader.decode(Arrays.copyOf(frame, FrameHeader.BYTES));
+        frame.size() < FrameHeader.BYTES ? Optional.empty() : FrameHeader.decode(headerOf(frame));
     FrameHeader header =
         decoded.orElseThrow(() -> new LogFormatException("has a damaged frame header"));
-    int length = frame.length - FrameHeader.BYTES;
+    int length = frame.size() - FrameHeader.BYTES;
     if (header.bodyBytes() != length
         || header.bodyChecksum() != FrameHeader.checksum(frame, FrameHeader.BYTES, length)) {
       throw new LogFormatException("has a damaged frame");
@@ -59,11 +57,17 @@ public final class FramePipe extends InputStream {
     if (!ended) {
       entries += header.entries();
       chunks.add(frame);
-      buffered += frame.length;
+      buffered += frame.size();
       full = full || buffered > roomBytes;
       notifyAll();
     }
     return entries;
+  }
+
+  private static byte[] headerOf(Bytes frame) {
+    byte[] header = new byte[FrameHeader.BYTES];
+    frame.copyTo(0, header, 0, header.length);
+    return header;
   }
 
   /** Whether the sender should pause until {@code drained} is told. */
@@ -73,7 +77,7 @@ public final class FramePipe extends InputStream {
 
   /** Whether the reader has taken all there is. */
   public synchronized boolean isEmpty() {
-    return at == current.length && chunks.isEmpty();
+    return at == current.size() && chunks.isEmpty();
   }
 
   /** No more frames come: the reader finds the end behind what is here. */
@@ -93,8 +97,8 @@ public final class FramePipe extends InputStream {
     if (count == 0) {
       return 0;
     }
-    if (at == current.length) {
-      byte[] next = await();
+    if (at == current.size()) {
+      Bytes next = await();
       if (next == null) {
         return -1;
       }
@@ -103,16 +107,16 @@ public final class FramePipe extends InputStream {
         at = 0;
       }
     }
-    int part = Math.min(count, current.length - at);
-    System.arraycopy(current, at, into, offset, part);
+    int part = Math.min(count, current.size() - at);
+    current.copyTo(at, into, offset, part);
     synchronized (this) {
       at += part;
     }
     return part;
   }
 
-  private byte @Nullable [] await() throws InterruptedIOException {
-    byte[] next;
+  private @Nullable Bytes await() throws InterruptedIOException {
+    Bytes next;
     boolean tell;
     synchronized (this) {
       while (chunks.isEmpty() && !ended) {
@@ -127,7 +131,7 @@ public final class FramePipe extends InputStream {
       if (next == null) {
         return null;
       }
-      buffered -= next.length;
+      buffered -= next.size();
       tell = full && buffered <= roomBytes / 2;
       full = full && !tell;
     }
@@ -139,7 +143,7 @@ public final class FramePipe extends InputStream {
 
   @Override
   public synchronized int available() {
-    int left = current.length - at;
+    int left = current.size() - at;
     return left > 0 || chunks.isEmpty() ? left : 1;
   }
 }

@@ -173,7 +173,7 @@ final class SimGuest {
   }
 
   /** A frame of the log. */
-  void frame(byte[] frame) {
+  void frame(Bytes frame) {
     FramePipe to = pipe;
     if (to != null) {
       try {

@@ -211,7 +211,7 @@ final class SimHost {
     }
     if (message instanceof PeerMessage.Frame frame) {
       if (guest.follows()) {
-        guest.frame(frame.frame().toArray());
+        guest.frame(frame.frame());
         if (dead) {
           return;
         }
