@@ -1,11 +1,19 @@
 package lockstep.replay.ft;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import lockstep.replay.ft.FtSession.State;
 import lockstep.replay.ft.SimWorld.Plant;
 import org.junit.jupiter.api.Tag;
@@ -25,6 +33,7 @@ class FtSimulationTest {
   private static final long SETTLED = 25_000 * SimWorld.MS;
   private static final int SEEDS = 2_000;
   private static final int MANY_SEEDS = 100_000;
+  private static final int SEEDS_FOR_EVERY_TRANSITION = 500;
   private static final int ENTRIES = 120;
   private static final int SEEDS_PER_ENTRY = 1;
 
@@ -38,6 +47,10 @@ class FtSimulationTest {
   private static Outcome run(long seed, Plant plant, boolean traced) {
     SimWorld world = new SimWorld(seed, plant);
     world.traced = traced;
+    return run(seed, world);
+  }
+
+  private static Outcome run(long seed, SimWorld world) {
     Trio trio = new Trio(world);
     try {
       trio.primary.connect(trio.backup);
@@ -52,6 +65,25 @@ class FtSimulationTest {
     } catch (AssertionError e) {
       throw new AssertionError("seed " + seed + ": " + e.getMessage(), e);
     }
+  }
+
+  /** The table of docs/fault-tolerance.md, row by row, against what sessions really do. */
+  @Test
+  void theDocumentNamesEveryTransitionThatHappensAndNoOther() throws Exception {
+    Set<String> happened = new TreeSet<>();
+    for (long seed = 0; seed < SEEDS_FOR_EVERY_TRANSITION; seed++) {
+      SimWorld world = new SimWorld(seed, Plant.NOTHING);
+      run(seed, world);
+      happened.addAll(world.transitions);
+    }
+    Pattern row = Pattern.compile("^\\| ([A-Z_]+) \\| ([A-Z_]+) \\| \\S.*");
+    Set<String> written =
+        Files.readAllLines(Path.of("..", "docs", "fault-tolerance.md")).stream()
+            .map(row::matcher)
+            .filter(Matcher::matches)
+            .map(match -> match.group(1) + " " + match.group(2))
+            .collect(Collectors.toCollection(TreeSet::new));
+    assertEquals(String.join("\n", written), String.join("\n", happened));
   }
 
   /** A primary, its backup, and a host that waits in case. */

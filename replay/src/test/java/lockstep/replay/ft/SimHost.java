@@ -290,6 +290,9 @@ final class SimHost {
     }
     FtSession.State before = session.state();
     List<FtAction> actions = session.on(event, clock());
+    if (session.state() != before) {
+      world.transitions.add(before + " " + session.state());
+    }
     if (event instanceof FtEvent.Ruled || session.state() != before) {
       world.trace("%s %s -> %s on %s".formatted(name, before, session.state(), event));
     }

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -60,6 +62,9 @@ final class SimWorld {
 
   /** Whether everything is printed. */
   boolean traced;
+
+  /** What every session went through, as {@code FROM TO}. */
+  final Set<String> transitions = new TreeSet<>();
 
   SimWorld(long seed, Plant plant) {
     this.random = new Random(seed);
