@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.CRC32C;
@@ -197,6 +198,14 @@ public final class GuestMemory implements AutoCloseable {
   public void write(long address, byte[] from, int offset, int length) {
     Region region = region(address, length);
     MemorySegment.copy(from, offset, region.host(), JAVA_BYTE, address - region.start(), length);
+  }
+
+  /** The same from what is left in a buffer, whose position stays. */
+  public void write(long address, ByteBuffer from) {
+    int length = from.remaining();
+    Region region = region(address, length);
+    MemorySegment.copy(
+        MemorySegment.ofBuffer(from), 0, region.host(), address - region.start(), length);
   }
 
   /** Sets every byte of a range. */

@@ -1,5 +1,6 @@
 package lockstep.monitor;
 
+import java.nio.ByteBuffer;
 import java.util.BitSet;
 import lockstep.kvm.GuestMemory;
 import lockstep.monitor.bus.DmaMemory;
@@ -90,8 +91,8 @@ final class DeviceRam implements DmaMemory {
   }
 
   @Override
-  public void write(long address, byte[] from, int offset, int lengthBytes) {
-    memory.write(address, from, offset, lengthBytes);
-    mark(address, lengthBytes);
+  public void write(long address, ByteBuffer from) {
+    memory.write(address, from);
+    mark(address, from.remaining());
   }
 }

@@ -74,7 +74,12 @@ public final class TestRam implements DmaMemory {
   }
 
   @Override
+  public void write(long address, ByteBuffer from) {
+    content.put(at(address, from.remaining()), from, from.position(), from.remaining());
+  }
+
+  /** The same from part of an array. */
   public void write(long address, byte[] from, int offset, int lengthBytes) {
-    content.put(at(address, lengthBytes), from, offset, lengthBytes);
+    write(address, ByteBuffer.wrap(from, offset, lengthBytes));
   }
 }

@@ -63,7 +63,7 @@ class ScsiDeviceTest {
 
   private static BlockResult carryOut(SharedDisk disk, BlockRequest request) throws Exception {
     CompletableFuture<BlockResult> result = new CompletableFuture<>();
-    disk.medium().submit(request, result::complete);
+    disk.medium().submit(request, r -> result.complete(r.kept()));
     return result.get(60, TimeUnit.SECONDS);
   }
 

@@ -62,7 +62,7 @@ class IscsiDiskTest {
 
   static BlockResult carryOut(IscsiDisk disk, BlockRequest request) throws Exception {
     CompletableFuture<BlockResult> result = new CompletableFuture<>();
-    disk.submit(request, result::complete);
+    disk.submit(request, r -> result.complete(r.kept()));
     return result.get(60, TimeUnit.SECONDS);
   }
 
@@ -115,7 +115,7 @@ class IscsiDiskTest {
           results.add(result);
           disk.submit(
               new BlockRequest.Write(i, i * 8192L, pattern(round * 100L + i, 8192), false),
-              result::complete);
+              r -> result.complete(r.kept()));
         }
         for (CompletableFuture<BlockResult> result : results) {
           assertInstanceOf(BlockResult.Done.class, result.get(30, TimeUnit.SECONDS));
@@ -124,7 +124,7 @@ class IscsiDiskTest {
         for (int i = 0; i < disk.depth(); i++) {
           CompletableFuture<BlockResult> result = new CompletableFuture<>();
           results.add(result);
-          disk.submit(new BlockRequest.Read(i, i * 8192L, 8192), result::complete);
+          disk.submit(new BlockRequest.Read(i, i * 8192L, 8192), r -> result.complete(r.kept()));
         }
         for (int i = 0; i < disk.depth(); i++) {
           assertEquals(

@@ -130,7 +130,7 @@ final class RaceSide {
       disk.submit(
           new BlockRequest.Write(
               numbers.incrementAndGet(), (long) (i % WRITERS) * BLOCK, Bytes.copyOf(data), false),
-          result::complete);
+          r -> result.complete(r.kept()));
       switch (result.get(30, TimeUnit.SECONDS)) {
         case BlockResult.Done _ -> accepted++;
         case BlockResult.Fenced _ -> fenced++;

@@ -18,7 +18,8 @@ public interface BlockDevice extends AutoCloseable {
    * Starts one request.
    *
    * @param request lies within the disk, aligned to its blocks
-   * @param completion told how it ended; must return soon, and may submit
+   * @param completion told how it ended; must return soon, and may submit. What a read found may be
+   *     lent to it alone, see {@link ReadData}
    * @throws IllegalStateException when {@link #depth} requests are in flight, or after closing
    * @throws IllegalArgumentException when the request does not fit the {@link #geometry}
    */

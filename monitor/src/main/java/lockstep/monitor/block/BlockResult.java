@@ -7,12 +7,27 @@ public sealed interface BlockResult {
   /** The request's number. */
   long id();
 
+  /** The same, to have after the completion has returned. */
+  default BlockResult kept() {
+    return this;
+  }
+
   /**
    * Carried out.
    *
-   * @param data what a read found, all of it; empty for other requests
+   * @param data what a read found, maybe only until the completion has returned
    */
-  record Done(long id, Bytes data) implements BlockResult {}
+  record Done(long id, ReadData data) implements BlockResult {
+    /** With data that stays, or none. */
+    public Done(long id, Bytes data) {
+      this(id, new ReadData.Kept(data));
+    }
+
+    @Override
+    public BlockResult kept() {
+      return new Done(id, data.bytes());
+    }
+  }
 
   /**
    * Not carried out, or only in part; the guest is told of an error.

@@ -1,5 +1,7 @@
 package lockstep.monitor.bus;
 
+import java.nio.ByteBuffer;
+
 /**
  * Guest RAM as a device reaches it that reads and writes memory by itself. Addresses are
  * guest-physical and come from the guest: ask {@link #contains} first; every other method throws an
@@ -30,6 +32,6 @@ public interface DmaMemory {
   /** Sets four bytes, little-endian. */
   void writeInt(long address, int value);
 
-  /** Copies into the guest. */
-  void write(long address, byte[] from, int offset, int lengthBytes);
+  /** Copies what is left in the buffer into the guest, and leaves its position. */
+  void write(long address, ByteBuffer from);
 }

@@ -76,7 +76,9 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   private void completed(BlockResult result) {
     handOver(
         switch (result) {
-          case BlockResult.Done done -> new DiskCompletion(done.id(), DiskStatus.DONE, done.data());
+          case BlockResult.Done done ->
+              // An input is for ever: it may be logged, held back, or saved with the machine.
+              new DiskCompletion(done.id(), DiskStatus.DONE, done.data().bytes());
           case BlockResult.Failed failed ->
               new DiskCompletion(failed.id(), DiskStatus.FAILED, reason(failed.reason()));
           case BlockResult.Fenced fenced ->

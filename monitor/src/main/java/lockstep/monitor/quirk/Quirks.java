@@ -1,5 +1,6 @@
 package lockstep.monitor.quirk;
 
+import java.nio.ByteBuffer;
 import java.util.Optional;
 import lockstep.kvm.Reg;
 import lockstep.kvm.VcpuFd;
@@ -144,7 +145,7 @@ public final class Quirks {
           return false;
         }
         if (write) {
-          memory.write(physical, bytes, done, length);
+          memory.write(physical, ByteBuffer.wrap(bytes, done, length));
         } else {
           memory.read(physical, bytes, done, length);
         }

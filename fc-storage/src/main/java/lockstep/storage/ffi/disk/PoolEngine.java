@@ -13,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.ReadData;
 import lockstep.monitor.state.Bytes;
 import lockstep.sys.Sys;
 import lockstep.sys.SysException;
@@ -102,7 +103,11 @@ public final class PoolEngine implements DiskEngine {
         Optional<Task> task = tasks.take();
         while (task.isPresent()) {
           Task present = task.get();
-          present.completion().accept(carryOut(present.request()));
+          BlockResult result = carryOut(present.request());
+          present.completion().accept(result);
+          if (result instanceof BlockResult.Done(_, ReadData.Lent lent)) {
+            lent.takeBack();
+          }
           task = tasks.take();
         }
       } catch (InterruptedException e) {
@@ -153,7 +158,7 @@ public final class PoolEngine implements DiskEngine {
         done += (int) Math.max(0, count);
       }
       return new BlockResult.Done(
-          request.id(), Bytes.copyOf(buffer.asSlice(0, length).asByteBuffer()));
+          request.id(), new ReadData.Lent(buffer.asSlice(0, length).asByteBuffer()));
     }
 
     private BlockResult write(BlockRequest.Write request) {

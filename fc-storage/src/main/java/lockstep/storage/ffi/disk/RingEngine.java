@@ -5,14 +5,16 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.ReadData;
 import lockstep.monitor.state.Bytes;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
@@ -21,6 +23,7 @@ import lockstep.sys.SysException;
 import lockstep.uapi.io_uring_h;
 import lockstep.uapi.io_uring_sqe;
 import lockstep.uapi.posix_h;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One thread with an io_uring: it takes requests from a queue, submits all that are there with one
@@ -37,11 +40,21 @@ public final class RingEngine implements DiskEngine {
   /** What one request under way needs. The loop's. */
   private static final class Slot {
     private final MemorySegment buffer;
-    private Optional<Task> task = Optional.empty();
+    private final ByteBuffer content;
+    private @Nullable Task task;
     private int done;
 
     Slot(MemorySegment buffer) {
       this.buffer = buffer;
+      this.content = buffer.asByteBuffer();
+    }
+
+    Task task() {
+      Task present = task;
+      if (present == null) {
+        throw new IllegalStateException("a completion of nothing");
+      }
+      return present;
     }
   }
 
@@ -52,7 +65,8 @@ public final class RingEngine implements DiskEngine {
   private final int[] freeSlots;
   private int freeCount;
   private final PoolEngine discards;
-  private final BlockingQueue<Optional<Task>> tasks = new LinkedBlockingQueue<>();
+  private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
+  private volatile boolean stopping;
 
   /** Set by the loop before it sleeps, taken back by whoever wakes it. */
   private final AtomicBoolean asleep = new AtomicBoolean();
@@ -74,13 +88,15 @@ public final class RingEngine implements DiskEngine {
    */
   public RingEngine(Medium medium, int depth) throws SysException {
     this.medium = medium;
-    this.slots = new Slot[depth];
-    this.freeSlots = new int[depth];
-    this.ring = IoRing.open(depth + 1);
+    // One more: who hears of a completion may submit while that one's buffer is still in use.
+    int slotCount = depth + 1;
+    this.slots = new Slot[slotCount];
+    this.freeSlots = new int[slotCount];
+    this.ring = IoRing.open(slotCount + 1);
     try {
-      for (int i = 0; i < depth; i++) {
+      for (int i = 0; i < slotCount; i++) {
         slots[i] = new Slot(medium.buffer(arena));
-        freeSlots[freeCount++] = depth - 1 - i;
+        freeSlots[freeCount++] = slotCount - 1 - i;
       }
       this.wake = Posix.eventfd(0);
       try {
@@ -121,11 +137,17 @@ public final class RingEngine implements DiskEngine {
       discards.start(request, completion);
       return;
     }
-    add(Optional.of(new Task(request, completion)));
+    Task task = new Task(request, completion);
+    if (Thread.currentThread() == loop && freeCount > 0) {
+      // From a completion: the loop submits it with what else came up meanwhile.
+      take(task);
+      return;
+    }
+    tasks.add(task);
+    wakeIfAsleep();
   }
 
-  private void add(Optional<Task> task) {
-    tasks.add(task);
+  private void wakeIfAsleep() {
     if (asleep.get() && asleep.compareAndSet(true, false)) {
       wake();
     }
@@ -155,11 +177,11 @@ public final class RingEngine implements DiskEngine {
     try {
       ring.enable();
       // The read that waits for a wake ends too: its memory must not go before it.
-      while (!ending || freeCount < slots.length || wakeArmed) {
-        submitAll();
+      while (!ending || freeCount < slots.length || wakeArmed || !tasks.isEmpty()) {
+        takeAll();
         asleep.set(true);
         // Whoever adds after this look finds the flag set.
-        ring.enter(tasks.isEmpty() || freeCount == 0);
+        ring.enter(freeCount == 0 || (tasks.isEmpty() && (ending || !stopping)));
         asleep.set(false);
         ring.reap(this::completed);
       }
@@ -168,7 +190,7 @@ public final class RingEngine implements DiskEngine {
     }
   }
 
-  private void submitAll() {
+  private void takeAll() {
     if (!wakeArmed && !ending) {
       wakeArmed = true;
       MemorySegment entry = ring.next();
@@ -178,25 +200,30 @@ public final class RingEngine implements DiskEngine {
       io_uring_sqe.len(entry, Long.BYTES);
       io_uring_sqe.user_data(entry, WAKE);
     }
+    if (stopping && !ending) {
+      // Ends the read, too.
+      ending = true;
+      wake();
+    }
     while (freeCount > 0) {
-      Optional<Task> task = tasks.poll();
+      Task task = tasks.poll();
       if (task == null) {
         return;
       }
-      if (task.isEmpty()) {
-        ending = true;
-        wake();
-        return;
-      }
-      int index = freeSlots[--freeCount];
-      Slot slot = slots[index];
-      slot.task = task;
-      slot.done = 0;
-      if (task.get().request() instanceof BlockRequest.Write write) {
-        write.data().putInto(slot.buffer.asByteBuffer());
-      }
-      submit(index, 0);
+      take(task);
     }
+  }
+
+  /** Gives a request a slot, and its data the slot's buffer. */
+  private void take(Task task) {
+    int index = freeSlots[--freeCount];
+    Slot slot = slots[index];
+    slot.task = task;
+    slot.done = 0;
+    if (task.request() instanceof BlockRequest.Write write) {
+      write.data().putInto(slot.content.clear());
+    }
+    submit(index, 0);
   }
 
   /** Submits what is left of a slot's request. */
@@ -206,7 +233,7 @@ public final class RingEngine implements DiskEngine {
     io_uring_sqe.fd(entry, medium.fd().number());
     io_uring_sqe.flags(entry, (byte) flags);
     io_uring_sqe.user_data(entry, index);
-    switch (slot.task.orElseThrow().request()) {
+    switch (slot.task().request()) {
       case BlockRequest.Read read -> {
         io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
         place(entry, slot, read.offsetBytes(), read.lengthBytes());
@@ -238,7 +265,7 @@ public final class RingEngine implements DiskEngine {
     }
     int index = (int) userData;
     Slot slot = slots[index];
-    BlockRequest request = slot.task.orElseThrow().request();
+    BlockRequest request = slot.task().request();
     if (result == -posix_h.EINTR || result == -posix_h.EAGAIN) {
       // On a thread of the kernel, which may wait for what there was too little of.
       submit(index, io_uring_h.IOSQE_ASYNC);
@@ -255,10 +282,18 @@ public final class RingEngine implements DiskEngine {
       submit(index, 0);
       return;
     }
-    end(index, outcome(slot, request, length, result));
+    if (result > 0 && request instanceof BlockRequest.Read) {
+      ReadData.Lent data = new ReadData.Lent(slot.content.slice(0, length));
+      end(index, new BlockResult.Done(request.id(), data));
+      data.takeBack();
+    } else {
+      end(index, outcome(request, length, result));
+    }
+    slot.task = null;
+    freeSlots[freeCount++] = index;
   }
 
-  private BlockResult outcome(Slot slot, BlockRequest request, int length, int result) {
+  private BlockResult outcome(BlockRequest request, int length, int result) {
     boolean read = request instanceof BlockRequest.Read;
     if (result < 0) {
       String call = length == 0 ? "fdatasync" : read ? "read" : "write";
@@ -269,47 +304,45 @@ public final class RingEngine implements DiskEngine {
           ? medium.shorter(request.id())
           : medium.failure(request.id(), "write", posix_h.EIO);
     }
-    return new BlockResult.Done(
-        request.id(),
-        read ? Bytes.copyOf(slot.buffer.asSlice(0, length).asByteBuffer()) : Bytes.empty());
+    return new BlockResult.Done(request.id(), Bytes.empty());
   }
 
   private void end(int index, BlockResult result) {
-    Slot slot = slots[index];
-    Consumer<BlockResult> completion = slot.task.orElseThrow().completion();
-    slot.task = Optional.empty();
-    freeSlots[freeCount++] = index;
-    completion.accept(result);
+    slots[index].task().completion().accept(result);
   }
 
   /** The ring is broken: everything fails from now on. Its memory stays, the kernel may use it. */
   private void failAll(String reason) {
-    for (int i = 0; i < slots.length; i++) {
-      if (slots[i].task.isPresent()) {
-        end(i, new BlockResult.Failed(slots[i].task.get().request().id(), reason));
-      }
-    }
-    try {
-      Optional<Task> task = tasks.take();
-      while (task.isPresent()) {
-        Task present = task.get();
-        present
-            .completion()
-            .accept(
-                new BlockResult.Failed(present.request().id(), medium.subject() + ": " + reason));
-        task = tasks.take();
-      }
-    } catch (InterruptedException e) {
-      // Nobody interrupts this thread; an end all the same.
-      Thread.currentThread().interrupt();
-    }
     broken = true;
+    for (Slot slot : slots) {
+      Task task = slot.task;
+      if (task != null) {
+        fail(task, reason);
+      }
+    }
+    // Nothing has a slot from now on, not even what a completion submits.
+    freeCount = 0;
+    while (!stopping) {
+      for (Task task = tasks.poll(); task != null; task = tasks.poll()) {
+        fail(task, reason);
+      }
+      asleep.set(true);
+      if (tasks.isEmpty() && !stopping) {
+        LockSupport.park(this);
+      }
+    }
+  }
+
+  private void fail(Task task, String reason) {
+    task.completion()
+        .accept(new BlockResult.Failed(task.request().id(), medium.subject() + ": " + reason));
   }
 
   @Override
   public void close() throws IOException {
     discards.close();
-    add(Optional.empty());
+    stopping = true;
+    wakeIfAsleep();
     try {
       if (!loop.join(CLOSE_TIME)) {
         throw new IOException(medium.subject() + ": requests did not end in time");

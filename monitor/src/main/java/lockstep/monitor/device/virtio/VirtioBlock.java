@@ -192,9 +192,7 @@ public final class VirtioBlock implements Device<VirtioBlockState> {
     }
     Bytes data = Bytes.empty();
     if (operation == DiskOperation.WRITE) {
-      byte[] copy = new byte[(int) lengthBytes];
-      chain.gather(HEADER_BYTES, copy);
-      data = Bytes.copyOf(copy);
+      data = Bytes.filledBy((int) lengthBytes, into -> chain.gather(HEADER_BYTES, into));
     }
     keep(head, operation, sector * BlockConfig.SECTOR_BYTES, lengthBytes, data);
   }
@@ -288,19 +286,18 @@ public final class VirtioBlock implements Device<VirtioBlockState> {
 
   /** Writes data to the front and the status to the last byte, then gives the chain back. */
   private void answer(int head, List<GuestBuffer> buffers, Bytes data, int status) {
-    byte[] content = data.toArray();
-    int written = 0;
+    ByteBuffer content = data.asBuffer();
     long total = 0;
     for (GuestBuffer buffer : buffers) {
-      int piece = (int) Math.min(buffer.lengthBytes(), content.length - written);
-      ram.write(buffer.address(), content, written, piece);
-      written += piece;
+      content.limit((int) Math.min(data.size(), content.position() + buffer.lengthBytes()));
+      ram.write(buffer.address(), content);
+      content.position(content.limit());
       total += buffer.lengthBytes();
     }
     GuestBuffer last = buffers.getLast();
     ram.writeByte(last.address() + last.lengthBytes() - 1, status);
     // The used length counts bytes without a gap from the first one on.
-    long usedBytes = content.length + 1 == total ? total : content.length;
+    long usedBytes = data.size() + 1 == total ? total : data.size();
     if (transport.queue(QUEUE).give(head, usedBytes)) {
       transport.queueInterrupt();
     }
