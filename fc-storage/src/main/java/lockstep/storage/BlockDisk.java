@@ -77,7 +77,8 @@ public final class BlockDisk extends NativeDisk {
             fd,
             "block device " + path,
             block,
-            canDiscard ? Medium.Discard.BLOCK_DEVICE : Medium.Discard.NONE);
+            canDiscard ? Medium.Discard.BLOCK_DEVICE : Medium.Discard.NONE,
+            false);
     return new BlockDisk(
         medium,
         new Geometry(size, block, readOnly, canDiscard),

@@ -83,7 +83,8 @@ public final class FileDisk extends NativeDisk {
             fd,
             "disk image " + path,
             BLOCK_BYTES,
-            canDiscard ? Medium.Discard.PUNCH_HOLE : Medium.Discard.NONE);
+            canDiscard ? Medium.Discard.PUNCH_HOLE : Medium.Discard.NONE,
+            true);
     return new FileDisk(
         medium, new Geometry(size, BLOCK_BYTES, readOnly, canDiscard), engine.start(medium));
   }

@@ -14,7 +14,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -22,6 +24,7 @@ import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.ReadData;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.RingEngine;
@@ -91,6 +94,82 @@ class FileDiskTest {
       assertInstanceOf(BlockResult.Done.class, result(disk, new BlockRequest.Flush(1)));
     }
     assertArrayEquals(expected, Files.readAllBytes(path), "seed " + seed);
+  }
+
+  /** One place of the disk: written, read back within the completion, written again. */
+  private static final class Chain {
+    private final FileDisk disk;
+    private final int id;
+    private final int length;
+    private final CompletableFuture<Integer> end = new CompletableFuture<>();
+    private int round;
+    private byte[] expected = {};
+
+    Chain(FileDisk disk, int id, int length) {
+      this.disk = disk;
+      this.id = id;
+      this.length = length;
+    }
+
+    void write() {
+      expected = new byte[length];
+      Arrays.fill(expected, (byte) (31 * id + round));
+      disk.submit(
+          new BlockRequest.Write(id, (long) id * CHAIN_BYTES, Bytes.copyOf(expected), false),
+          this::written);
+    }
+
+    private void written(BlockResult result) {
+      if (!(result instanceof BlockResult.Done)) {
+        end.completeExceptionally(new AssertionError(result));
+        return;
+      }
+      disk.submit(new BlockRequest.Read(id, (long) id * CHAIN_BYTES, length), this::read);
+    }
+
+    private void read(BlockResult result) {
+      if (!result.kept().equals(new BlockResult.Done(id, Bytes.copyOf(expected)))) {
+        end.completeExceptionally(new AssertionError("round " + round + ": " + result));
+      } else if (++round == CHAIN_ROUNDS) {
+        end.complete(round);
+      } else {
+        write();
+      }
+    }
+  }
+
+  private static final int CHAIN_BYTES = 256 << 10;
+  private static final int CHAIN_ROUNDS = 50;
+
+  @Test
+  void requestsMadeByCompletionsFindTheirDataWhileTheDiskIsFull() throws Exception {
+    Path path = directory.resolve("disk.img");
+    FileDisk.create(path, (long) NativeDisk.DEPTH * CHAIN_BYTES);
+    try (FileDisk disk = open(path)) {
+      List<Chain> chains = new ArrayList<>();
+      for (int i = 0; i < NativeDisk.DEPTH; i++) {
+        // Every other one larger than what an engine may write by itself.
+        chains.add(new Chain(disk, i, i % 2 == 0 ? 4096 : CHAIN_BYTES));
+        chains.getLast().write();
+      }
+      for (Chain chain : chains) {
+        assertEquals(CHAIN_ROUNDS, chain.end.get(60, TimeUnit.SECONDS));
+      }
+    }
+  }
+
+  @Test
+  void readDataIsLentToItsCompletionOnly() throws Exception {
+    CompletableFuture<ReadData> found = new CompletableFuture<>();
+    try (FileDisk disk = open(image())) {
+      disk.submit(
+          new BlockRequest.Read(1, 0, 512),
+          result -> found.complete(assertInstanceOf(BlockResult.Done.class, result).data()));
+    }
+    // The disk has closed, so the completion has returned.
+    ReadData data = found.get(20, TimeUnit.SECONDS);
+    assertEquals(512, data.size());
+    assertThrows(IllegalStateException.class, data::bytes);
   }
 
   @Test

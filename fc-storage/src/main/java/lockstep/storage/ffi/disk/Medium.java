@@ -22,8 +22,9 @@ import lockstep.uapi.posix_h;
  * @param subject what it is, for people
  * @param alignmentBytes what addresses of buffers must be a multiple of; a power of two
  * @param discard how it gives back blocks
+ * @param cached whether it is reached through the page cache
  */
-public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard) {
+public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard, boolean cached) {
   /** Buffers are page-aligned at least: every direct-I/O path takes that. */
   private static final int PAGE_BYTES = 4096;
 

@@ -7,8 +7,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
@@ -30,21 +32,39 @@ import org.jspecify.annotations.Nullable;
  * system call and waits in the same one for completions. Only that thread enters the kernel for the
  * ring: a completion is worked on in the context of who submitted it, and the vCPU thread must not
  * be drawn out of the guest by that.
+ *
+ * <p>Writes into the page cache it makes itself while they are quick. Many file systems, ext4 among
+ * them, take those from a ring only by way of a thread of the kernel, and waking that costs more
+ * than the write.
  */
 public final class RingEngine implements DiskEngine {
   private static final Duration CLOSE_TIME = Duration.ofSeconds(30);
   private static final long WAKE = -1;
 
+  /** Of larger writes the hand-over is a small part, and requests behind them would wait. */
+  private static final int MAX_OWN_WRITE_BYTES = 128 << 10;
+
+  /**
+   * Hundreds of times what a write into the page cache takes: this one waited, or its thread did.
+   */
+  private static final long SLOW_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  /** How long writes are the kernel's after one that waited: throttled ones come in a row. */
+  private static final long SLOW_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
   private record Task(BlockRequest request, Consumer<BlockResult> completion) {}
 
   /** What one request under way needs. The loop's. */
   private static final class Slot {
+    private final int index;
     private final MemorySegment buffer;
     private final ByteBuffer content;
     private @Nullable Task task;
     private int done;
+    private int written;
 
-    Slot(MemorySegment buffer) {
+    Slot(int index, MemorySegment buffer) {
+      this.index = index;
       this.buffer = buffer;
       this.content = buffer.asByteBuffer();
     }
@@ -62,8 +82,15 @@ public final class RingEngine implements DiskEngine {
   private final IoRing ring;
   private final Arena arena = Arena.ofShared();
   private final Slot[] slots;
-  private final int[] freeSlots;
-  private int freeCount;
+
+  /** The loop's: slots without a request, the one that was used last on top. */
+  private final ArrayDeque<Slot> free = new ArrayDeque<>();
+
+  /** The loop's: writes that it made itself and has not told anybody of yet. */
+  private final ArrayDeque<Slot> written = new ArrayDeque<>();
+
+  private long slowUntilNanos = System.nanoTime();
+  private final MemorySegment errnoSlot;
   private final PoolEngine discards;
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private volatile boolean stopping;
@@ -91,12 +118,11 @@ public final class RingEngine implements DiskEngine {
     // One more: who hears of a completion may submit while that one's buffer is still in use.
     int slotCount = depth + 1;
     this.slots = new Slot[slotCount];
-    this.freeSlots = new int[slotCount];
     this.ring = IoRing.open(slotCount + 1);
     try {
       for (int i = 0; i < slotCount; i++) {
-        slots[i] = new Slot(medium.buffer(arena));
-        freeSlots[freeCount++] = slotCount - 1 - i;
+        slots[i] = new Slot(i, medium.buffer(arena));
+        free.add(slots[i]);
       }
       this.wake = Posix.eventfd(0);
       try {
@@ -111,6 +137,7 @@ public final class RingEngine implements DiskEngine {
       arena.close();
       throw e;
     }
+    this.errnoSlot = Sys.errnoSlot(arena);
     this.wakeCount = arena.allocate(JAVA_LONG);
     this.one = arena.allocateFrom(JAVA_LONG, 1);
     this.loop = Thread.ofPlatform().daemon().name("disk-ring").start(this::run);
@@ -138,7 +165,7 @@ public final class RingEngine implements DiskEngine {
       return;
     }
     Task task = new Task(request, completion);
-    if (Thread.currentThread() == loop && freeCount > 0) {
+    if (Thread.currentThread() == loop && !free.isEmpty()) {
       // From a completion: the loop submits it with what else came up meanwhile.
       take(task);
       return;
@@ -177,17 +204,24 @@ public final class RingEngine implements DiskEngine {
     try {
       ring.enable();
       // The read that waits for a wake ends too: its memory must not go before it.
-      while (!ending || freeCount < slots.length || wakeArmed || !tasks.isEmpty()) {
+      while (!ending || free.size() < slots.length || wakeArmed || !tasks.isEmpty()) {
         takeAll();
-        asleep.set(true);
-        // Whoever adds after this look finds the flag set.
-        ring.enter(freeCount == 0 || (tasks.isEmpty() && (ending || !stopping)));
-        asleep.set(false);
-        ring.reap(this::completed);
+        endWritten();
+        if (written.isEmpty() || free.size() + written.size() < slots.length) {
+          asleep.set(true);
+          // Whoever adds after this look finds the flag set.
+          ring.enter(written.isEmpty() && (free.isEmpty() || nothingNew()));
+          asleep.set(false);
+          ring.reap(this::completed);
+        }
       }
     } catch (SysException e) {
       failAll(String.valueOf(e.getMessage()));
     }
+  }
+
+  private boolean nothingNew() {
+    return tasks.isEmpty() && (ending || !stopping);
   }
 
   private void takeAll() {
@@ -205,7 +239,7 @@ public final class RingEngine implements DiskEngine {
       ending = true;
       wake();
     }
-    while (freeCount > 0) {
+    while (!free.isEmpty()) {
       Task task = tasks.poll();
       if (task == null) {
         return;
@@ -216,23 +250,61 @@ public final class RingEngine implements DiskEngine {
 
   /** Gives a request a slot, and its data the slot's buffer. */
   private void take(Task task) {
-    int index = freeSlots[--freeCount];
-    Slot slot = slots[index];
+    Slot slot = free.pop();
     slot.task = task;
     slot.done = 0;
     if (task.request() instanceof BlockRequest.Write write) {
       write.data().putInto(slot.content.clear());
+      if (isOwn(write)) {
+        write(slot, write);
+        return;
+      }
     }
-    submit(index, 0);
+    submit(slot, 0);
+  }
+
+  private boolean isOwn(BlockRequest.Write write) {
+    return medium.cached()
+        && !write.fua()
+        && write.data().size() <= MAX_OWN_WRITE_BYTES
+        && System.nanoTime() - slowUntilNanos >= 0;
+  }
+
+  private void write(Slot slot, BlockRequest.Write write) {
+    long start = System.nanoTime();
+    // Safe: the kernel reads what was just put into this slot's buffer.
+    slot.written =
+        (int)
+            Sys.call(
+                errnoSlot,
+                posix_h.SYS_pwrite64,
+                medium.fd().number(),
+                slot.buffer.address(),
+                write.data().size(),
+                write.offsetBytes(),
+                0,
+                0);
+    long end = System.nanoTime();
+    if (end - start > SLOW_NANOS) {
+      slowUntilNanos = end + SLOW_PAUSE_NANOS;
+    }
+    written.add(slot);
+  }
+
+  /** Those that are there; what their completions submit comes after a look at the ring. */
+  private void endWritten() {
+    for (int left = written.size(); left > 0; left--) {
+      Slot slot = written.remove();
+      completed(slot.index, slot.written);
+    }
   }
 
   /** Submits what is left of a slot's request. */
-  private void submit(int index, int flags) {
-    Slot slot = slots[index];
+  private void submit(Slot slot, int flags) {
     MemorySegment entry = ring.next();
     io_uring_sqe.fd(entry, medium.fd().number());
     io_uring_sqe.flags(entry, (byte) flags);
-    io_uring_sqe.user_data(entry, index);
+    io_uring_sqe.user_data(entry, slot.index);
     switch (slot.task().request()) {
       case BlockRequest.Read read -> {
         io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
@@ -263,12 +335,11 @@ public final class RingEngine implements DiskEngine {
       wakeArmed = false;
       return;
     }
-    int index = (int) userData;
-    Slot slot = slots[index];
+    Slot slot = slots[(int) userData];
     BlockRequest request = slot.task().request();
     if (result == -posix_h.EINTR || result == -posix_h.EAGAIN) {
       // On a thread of the kernel, which may wait for what there was too little of.
-      submit(index, io_uring_h.IOSQE_ASYNC);
+      submit(slot, io_uring_h.IOSQE_ASYNC);
       return;
     }
     int length =
@@ -279,18 +350,18 @@ public final class RingEngine implements DiskEngine {
         };
     if (result > 0 && slot.done + result < length) {
       slot.done += result;
-      submit(index, 0);
+      submit(slot, 0);
       return;
     }
     if (result > 0 && request instanceof BlockRequest.Read) {
       ReadData.Lent data = new ReadData.Lent(slot.content.slice(0, length));
-      end(index, new BlockResult.Done(request.id(), data));
+      end(slot, new BlockResult.Done(request.id(), data));
       data.takeBack();
     } else {
-      end(index, outcome(request, length, result));
+      end(slot, outcome(request, length, result));
     }
     slot.task = null;
-    freeSlots[freeCount++] = index;
+    free.push(slot);
   }
 
   private BlockResult outcome(BlockRequest request, int length, int result) {
@@ -307,8 +378,8 @@ public final class RingEngine implements DiskEngine {
     return new BlockResult.Done(request.id(), Bytes.empty());
   }
 
-  private void end(int index, BlockResult result) {
-    slots[index].task().completion().accept(result);
+  private static void end(Slot slot, BlockResult result) {
+    slot.task().completion().accept(result);
   }
 
   /** The ring is broken: everything fails from now on. Its memory stays, the kernel may use it. */
@@ -321,7 +392,7 @@ public final class RingEngine implements DiskEngine {
       }
     }
     // Nothing has a slot from now on, not even what a completion submits.
-    freeCount = 0;
+    free.clear();
     while (!stopping) {
       for (Task task = tasks.poll(); task != null; task = tasks.poll()) {
         fail(task, reason);
