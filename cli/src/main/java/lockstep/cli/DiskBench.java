@@ -244,6 +244,7 @@ final class DiskBench {
         double[] theirs = new double[plan.rounds()];
         double[] ratios = new double[plan.rounds()];
         for (int i = 0; i < plan.rounds(); i++) {
+          settle(disk);
           ours[i] = DiskLoad.perSecond(disk, shape, TimeUnit.MILLISECONDS.toNanos(millis));
           settle(disk);
           theirs[i] = peer.perSecond(shape);

@@ -1,17 +1,20 @@
 package lockstep.storage.iscsi;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.ReadData;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.BlockCommands;
 import lockstep.storage.scsi.ScsiReply;
 import lockstep.storage.scsi.Sense;
 import lockstep.storage.scsi.UnitFacts;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A disk on an iSCSI target. A request that a target wants in smaller pieces, or that takes two
@@ -104,8 +107,10 @@ public final class IscsiDisk implements BlockDevice {
     private final Consumer<BlockResult> completion;
     private final long deadlineNanos = session.requestDeadline();
     private final Bytes[] parts;
+    private ReadData.@Nullable Lent lent;
     private long doneBlocks;
     private int doneParts;
+    private int foundBytes;
     private boolean flushing;
 
     Running(BlockRequest request, Consumer<BlockResult> completion) {
@@ -158,6 +163,17 @@ public final class IscsiDisk implements BlockDevice {
     }
 
     @Override
+    public Bytes found(ByteBuffer data) {
+      foundBytes = data.remaining();
+      if (parts.length == 1) {
+        lent = new ReadData.Lent(data);
+      } else {
+        parts[doneParts] = Bytes.copyOf(data);
+      }
+      return Bytes.empty();
+    }
+
+    @Override
     public void replied(ScsiReply reply) {
       if (reply.conflict()) {
         end(new BlockResult.Fenced(request.id(), session.name() + " is reserved for another host"));
@@ -165,7 +181,7 @@ public final class IscsiDisk implements BlockDevice {
         end(new BlockResult.Done(request.id(), data()));
       } else if (!reply.good()) {
         end(new BlockResult.Failed(request.id(), session.name() + ": " + reply.text()));
-      } else if (request instanceof BlockRequest.Read && !take(reply.data())) {
+      } else if (request instanceof BlockRequest.Read && !isWhole()) {
         end(new BlockResult.Failed(request.id(), session.name() + ": a read was cut short"));
       } else if (remains()) {
         next();
@@ -185,14 +201,10 @@ public final class IscsiDisk implements BlockDevice {
           && reply.sense().code() == INVALID_COMMAND;
     }
 
-    private boolean take(Bytes data) {
-      int block = geometry().blockBytes();
-      long before = parts.length == 1 ? 0 : (long) doneParts * facts.maxBlocks();
-      if (data.size() != (doneBlocks - before) * block) {
-        return false;
-      }
-      parts[doneParts++] = data;
-      return true;
+    private boolean isWhole() {
+      long before = (long) doneParts * facts.maxBlocks();
+      doneParts++;
+      return foundBytes == (doneBlocks - before) * geometry().blockBytes();
     }
 
     private boolean remains() {
@@ -205,21 +217,23 @@ public final class IscsiDisk implements BlockDevice {
       };
     }
 
-    private Bytes data() {
-      if (parts.length <= 1) {
-        return parts.length == 0 ? Bytes.empty() : parts[0];
+    private ReadData data() {
+      if (lent != null) {
+        return lent;
       }
       int size = 0;
       for (Bytes part : parts) {
         size += part.size();
       }
-      byte[] all = new byte[size];
-      int at = 0;
-      for (Bytes part : parts) {
-        part.asBuffer().get(all, at, part.size());
-        at += part.size();
-      }
-      return Bytes.copyOf(all);
+      return new ReadData.Kept(
+          Bytes.filledBy(
+              size,
+              all -> {
+                ByteBuffer into = ByteBuffer.wrap(all);
+                for (Bytes part : parts) {
+                  part.putInto(into);
+                }
+              }));
     }
 
     @Override
@@ -230,6 +244,9 @@ public final class IscsiDisk implements BlockDevice {
     private void end(BlockResult result) {
       free.release();
       completion.accept(result);
+      if (lent != null) {
+        lent.takeBack();
+      }
     }
   }
 

@@ -404,7 +404,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     Bytes data = Bytes.empty();
     if (one.status() == ScsiReply.GOOD && command.inBytes > 0 && command.out.size() == 0) {
       int bytes = (int) Math.max(0, command.inBytes - one.missingBytes());
-      data = Bytes.copyOf(buffers.view(one.slot(), bytes));
+      data = command.found(buffers.view(one.slot(), bytes));
     }
     return new ScsiReply(one.status(), Sense.parse(Bytes.copyOf(one.sense())), data);
   }

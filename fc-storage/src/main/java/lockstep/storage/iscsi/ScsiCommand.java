@@ -1,6 +1,7 @@
 package lockstep.storage.iscsi;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.ScsiReply;
 
@@ -8,6 +9,16 @@ import lockstep.storage.scsi.ScsiReply;
 final class ScsiCommand {
   /** Told once, on the loop thread, how it ended. */
   interface Answer {
+    /**
+     * What the target sent, before {@link #replied}.
+     *
+     * @param data memory of the session, until {@link #replied} has returned
+     * @return what the reply is to have of it
+     */
+    default Bytes found(ByteBuffer data) {
+      return Bytes.copyOf(data);
+    }
+
     /** The unit's answer. */
     void replied(ScsiReply reply);
 
@@ -49,6 +60,11 @@ final class ScsiCommand {
 
   boolean answered() {
     return answered;
+  }
+
+  /** What the target sent, as the reply is to have it. */
+  Bytes found(ByteBuffer data) {
+    return answered ? Bytes.empty() : answer.found(data);
   }
 
   void replied(ScsiReply reply) {
