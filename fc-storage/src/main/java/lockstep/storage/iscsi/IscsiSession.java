@@ -2,7 +2,6 @@ package lockstep.storage.iscsi;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -15,7 +14,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
-import lockstep.storage.ffi.IscsiBuffers;
 import lockstep.storage.ffi.IscsiContext;
 import lockstep.storage.ffi.SocketWait;
 import lockstep.storage.scsi.ScsiReply;
@@ -35,23 +33,17 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Commands in flight: a disk's {@link IscsiDisk#DEPTH} and a few of an arbiter. */
   private static final int SLOTS = IscsiDisk.DEPTH + 4;
 
-  /** The slot of what is sent while nothing else is. */
-  private static final int ALONE_SLOT = SLOTS;
-
   /** A unit tells one thing after the other; SPC-4 names fewer that can be pending at once. */
   private static final int MAX_ATTENTIONS = 16;
 
   private static final int CLOSE_MILLIS = 10_000;
-  private static final int LOGOUT_MILLIS = 1_000;
   private static final int FIRST_RETRY_MILLIS = 20;
   private static final int BUSY_MILLIS = 10;
   private static final int SCAN_MILLIS = 100;
   private static final int IDLE_MILLIS = 1_000;
-  private static final int ISID_BITS = 24;
 
   private final IscsiAddress address;
   private final IscsiTimes times;
-  private final IscsiContext.Login login;
   private final SocketWait wait;
   private final Thread loop;
   private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
@@ -63,7 +55,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private final AtomicLong logins = new AtomicLong();
 
   // All of this belongs to the loop thread.
-  private final IscsiBuffers buffers = new IscsiBuffers(SLOTS + 1);
+  private final IscsiNexus nexus;
   private final @Nullable ScsiCommand[] inFlight = new ScsiCommand[SLOTS];
   private final ArrayDeque<ScsiCommand> ready = new ArrayDeque<>();
   private @Nullable IscsiContext context;
@@ -92,11 +84,16 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private IscsiSession(IscsiAddress address, IscsiTimes times) throws IOException {
     this.address = address;
     this.times = times;
-    this.login = address.login(new SecureRandom().nextInt(1 << ISID_BITS));
     try {
       this.wait = new SocketWait();
     } catch (SysException e) {
       throw new IOException(e.getMessage(), e);
+    }
+    try {
+      this.nexus = new IscsiNexus(address, times, wait, SLOTS);
+    } catch (IOException e) {
+      wait.close();
+      throw e;
     }
     this.loop = Thread.ofPlatform().daemon().name("iscsi-" + address.host()).unstarted(this::run);
   }
@@ -240,8 +237,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     IscsiContext last = context;
     if (last != null) {
       try {
-        if (flying == 0 && last.logout()) {
-          pump(last, IscsiContext.LOGOUT, LOGOUT_MILLIS);
+        if (flying == 0) {
+          nexus.logout(last);
         }
       } catch (IOException e) {
         // It is cut now.
@@ -255,7 +252,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     ready.clear();
     refuseIncoming();
     first.completeExceptionally(new IOException(name() + ": " + problem));
-    buffers.close();
+    nexus.close();
     wait.close();
   }
 
@@ -304,22 +301,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         return;
       }
       int slot = freeSlot();
-      fill(to, slot, command);
+      nexus.send(to, slot, command);
       inFlight[slot] = ready.removeFirst();
       flying++;
     }
-  }
-
-  private void fill(IscsiContext to, int slot, ScsiCommand command) throws IOException {
-    int bytes = command.dataBytes();
-    boolean out = command.out.size() > 0;
-    if (bytes > 0) {
-      var buffer = buffers.take(slot, bytes);
-      if (out) {
-        command.out.putInto(buffer);
-      }
-    }
-    to.send(slot, address.lun(), command.cdb.toArray(), out, bytes);
   }
 
   private int freeSlot() {
@@ -344,7 +329,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         if (one.status() > 0xff && reset == null) {
           throw new IOException(from.error());
         }
-        ScsiReply reply = one.status() > 0xff ? aborted() : reply(command, one);
+        ScsiReply reply = one.status() > 0xff ? aborted() : nexus.reply(command, one);
         inFlight[one.slot()] = null;
         flying--;
         if (command.patient && mayRepeat(command, reply)) {
@@ -400,15 +385,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
   }
 
-  private ScsiReply reply(ScsiCommand command, IscsiContext.Ended one) {
-    Bytes data = Bytes.empty();
-    if (one.status() == ScsiReply.GOOD && command.inBytes > 0 && command.out.size() == 0) {
-      int bytes = (int) Math.max(0, command.inBytes - one.missingBytes());
-      data = command.found(buffers.view(one.slot(), bytes));
-    }
-    return new ScsiReply(one.status(), Sense.parse(Bytes.copyOf(one.sense())), data);
-  }
-
   /** The connection is of no use any more. */
   private void drop(String why) {
     IscsiContext last = context;
@@ -447,7 +423,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     try {
-      context = connect();
+      context = nexus.connect(greeting, unsettled);
+      unsettled = false;
       retryMillis = FIRST_RETRY_MILLIS;
       logins.incrementAndGet();
       first.complete(true);
@@ -458,108 +435,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       retryMillis = Math.min(2 * retryMillis, times.retryMillis());
     }
   }
-
-  private IscsiContext connect() throws IOException {
-    IscsiContext fresh = new IscsiContext(login, buffers);
-    try {
-      connect(fresh);
-      if (pump(fresh, IscsiContext.CONNECT, times.loginMillis()).status() != 0) {
-        throw new IOException(address.loginProblem(fresh.error()));
-      }
-      Alone alone = new Alone(fresh);
-      // Who has lost the disk must not end the winner's commands.
-      if (greeting.greet(alone) && unsettled) {
-        alone.resetUnit(times.answerMillis());
-      }
-      unsettled = false;
-      return fresh;
-    } catch (IOException e) {
-      fresh.close();
-      throw e;
-    }
-  }
-
-  private void connect(IscsiContext fresh) throws IOException {
-    try {
-      fresh.connect(address.portal());
-    } catch (IOException e) {
-      throw new IOException(address.loginProblem(String.valueOf(e.getMessage())), e);
-    }
-  }
-
-  /** Serves a connection with nothing else on it until one thing has ended. */
-  private IscsiContext.Ended pump(IscsiContext on, int slot, int millis) throws IOException {
-    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
-    boolean alive = true;
-    while (true) {
-      for (IscsiContext.Ended one = on.next(); one != null; one = on.next()) {
-        if (one.slot() == slot) {
-          return one;
-        }
-      }
-      if (!alive) {
-        throw new IOException(on.error());
-      }
-      long left = until - System.nanoTime();
-      if (left <= 0) {
-        throw new IOException("no answer for " + millis + " ms");
-      }
-      int found =
-          wait.await(
-              on.fd(),
-              on.events(),
-              (int) Math.min(SCAN_MILLIS, 1 + TimeUnit.NANOSECONDS.toMillis(left)));
-      alive = on.service(found);
-    }
-  }
-
-  /** A connection that nobody else uses yet; on the loop thread. */
-  private final class Alone implements ScsiTransport {
-    private final IscsiContext on;
-
-    Alone(IscsiContext on) {
-      this.on = on;
-    }
-
-    @Override
-    public ScsiReply execute(Bytes cdb, Bytes dataOut, int dataInBytes, int timeoutMillis)
-        throws IOException {
-      ScsiCommand command = new ScsiCommand(cdb, dataOut, dataInBytes, false, 0, NOBODY);
-      fill(on, ALONE_SLOT, command);
-      IscsiContext.Ended one = pump(on, ALONE_SLOT, timeoutMillis);
-      if (one.status() > 0xff) {
-        throw new IOException(on.error());
-      }
-      return reply(command, one);
-    }
-
-    @Override
-    public void resetUnit(int timeoutMillis) throws IOException {
-      on.resetUnit(address.lun());
-      int response = pump(on, IscsiContext.RESET, timeoutMillis).status();
-      if (response != 0) {
-        throw new IOException("the unit is not reset (response " + response + ")");
-      }
-    }
-
-    @Override
-    public String name() {
-      return IscsiSession.this.name();
-    }
-  }
-
-  private static final ScsiCommand.Answer NOBODY =
-      new ScsiCommand.Answer() {
-        @Override
-        public void replied(ScsiReply reply) {
-          // Whoever asked has waited for it.
-        }
-
-        @Override
-        public void lost(IOException why) {
-          // As above.
-        }
-      };
 
   /** Ends what waits for too long, and a connection that has gone silent. */
   private void scan() {
