@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
+import java.util.List;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
 import lockstep.sys.Sys;
@@ -15,6 +16,7 @@ import lockstep.uapi.io_uring_cqe;
 import lockstep.uapi.io_uring_h;
 import lockstep.uapi.io_uring_params;
 import lockstep.uapi.io_uring_sqe;
+import lockstep.uapi.iovec;
 import lockstep.uapi.posix_h;
 
 /**
@@ -150,6 +152,33 @@ final class IoRing implements AutoCloseable {
         fd.number(),
         offset,
         "io_uring");
+  }
+
+  /**
+   * Has the kernel keep its hold of some memory, so that it need not look up each page of it for
+   * each request: IORING_OP_READ_FIXED with the buffer's place in the list. Before {@link #enable}.
+   *
+   * @param buffers alive until the ring is closed
+   * @return whether it does so; the memory that may be held so is limited (RLIMIT_MEMLOCK)
+   */
+  boolean register(List<MemorySegment> buffers) {
+    MemorySegment vectors = iovec.allocateArray(buffers.size(), arena);
+    for (int i = 0; i < buffers.size(); i++) {
+      MemorySegment vector = iovec.asSlice(vectors, i);
+      iovec.iov_base(vector, buffers.get(i));
+      iovec.iov_len(vector, buffers.get(i).byteSize());
+    }
+    // Safe: as many structs as announced; what they name lives until the ring is closed.
+    return Sys.call(
+            errnoSlot,
+            posix_h.SYS_io_uring_register,
+            fd.number(),
+            io_uring_h.IORING_REGISTER_BUFFERS,
+            vectors.address(),
+            buffers.size(),
+            0,
+            0)
+        == 0;
   }
 
   /** Makes the calling thread the ring's owner. */

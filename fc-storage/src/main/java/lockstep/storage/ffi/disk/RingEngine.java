@@ -8,6 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -40,6 +42,12 @@ import org.jspecify.annotations.Nullable;
 public final class RingEngine implements DiskEngine {
   private static final Duration CLOSE_TIME = Duration.ofSeconds(30);
   private static final long WAKE = -1;
+
+  /**
+   * What the kernel holds of each buffer for direct transfers: 2 MiB in all, of the 8 MiB that a
+   * process usually may have held. Larger requests have their pages looked up.
+   */
+  private static final int HELD_BYTES = 64 << 10;
 
   /** Of larger writes the hand-over is a small part, and requests behind them would wait. */
   private static final int MAX_OWN_WRITE_BYTES = 128 << 10;
@@ -89,6 +97,9 @@ public final class RingEngine implements DiskEngine {
   /** The loop's: writes that it made itself and has not told anybody of yet. */
   private final ArrayDeque<Slot> written = new ArrayDeque<>();
 
+  /** Of how long requests the kernel holds the buffer already. */
+  private final int heldBytes;
+
   private long slowUntilNanos = System.nanoTime();
   private final MemorySegment errnoSlot;
   private final PoolEngine discards;
@@ -124,6 +135,7 @@ public final class RingEngine implements DiskEngine {
         slots[i] = new Slot(i, medium.buffer(arena));
         free.add(slots[i]);
       }
+      this.heldBytes = !medium.cached() && holdBuffers() ? HELD_BYTES : 0;
       this.wake = Posix.eventfd(0);
       try {
         // The kernel has no discard in a ring before Linux 6.12.
@@ -141,6 +153,14 @@ public final class RingEngine implements DiskEngine {
     this.wakeCount = arena.allocate(JAVA_LONG);
     this.one = arena.allocateFrom(JAVA_LONG, 1);
     this.loop = Thread.ofPlatform().daemon().name("disk-ring").start(this::run);
+  }
+
+  private boolean holdBuffers() {
+    List<MemorySegment> fronts = new ArrayList<>();
+    for (Slot slot : slots) {
+      fronts.add(slot.buffer.asSlice(0, HELD_BYTES));
+    }
+    return ring.register(fronts);
   }
 
   /** Why this kernel gives this process no io_uring; empty if it does. */
@@ -307,13 +327,21 @@ public final class RingEngine implements DiskEngine {
     io_uring_sqe.user_data(entry, slot.index);
     switch (slot.task().request()) {
       case BlockRequest.Read read -> {
-        io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
         place(entry, slot, read.offsetBytes(), read.lengthBytes());
+        if (read.lengthBytes() <= heldBytes) {
+          hold(entry, slot, io_uring_h.IORING_OP_READ_FIXED);
+        } else {
+          io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_READ);
+        }
       }
       case BlockRequest.Write write -> {
-        io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_WRITE);
         place(entry, slot, write.offsetBytes(), write.data().size());
         io_uring_sqe.rw_flags(entry, write.fua() ? posix_h.RWF_DSYNC : 0);
+        if (write.data().size() <= heldBytes) {
+          hold(entry, slot, io_uring_h.IORING_OP_WRITE_FIXED);
+        } else {
+          io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_WRITE);
+        }
       }
       case BlockRequest.Flush _ -> {
         io_uring_sqe.opcode(entry, (byte) io_uring_h.IORING_OP_FSYNC);
@@ -328,6 +356,12 @@ public final class RingEngine implements DiskEngine {
     io_uring_sqe.off(entry, offset + slot.done);
     io_uring_sqe.addr(entry, slot.buffer.address() + slot.done);
     io_uring_sqe.len(entry, length - slot.done);
+  }
+
+  /** A transfer that ends within what the kernel holds of the buffer, known by the slot's place. */
+  private static void hold(MemorySegment entry, Slot slot, int opcode) {
+    io_uring_sqe.opcode(entry, (byte) opcode);
+    io_uring_sqe.buf_index(entry, (short) slot.index);
   }
 
   private void completed(long userData, int result) {
