@@ -17,7 +17,7 @@ final class ByteSize implements ITypeConverter<Long> {
   public Long convert(String text) {
     Matcher matcher = SYNTAX.matcher(text.toUpperCase(Locale.ROOT));
     if (!matcher.matches()) {
-      throw new TypeConversionException("'" + text + "' is not an amount of memory such as 64M");
+      throw new TypeConversionException("'" + text + "' is not a size such as 64M");
     }
     int shift =
         switch (matcher.group(2)) {

@@ -222,6 +222,8 @@ final class DiskBench {
       for (int depth : DEPTHS) {
         Shape shape = new Shape(kind, SIZES[0], depth);
         DiskLoad.perSecond(disk, shape, TimeUnit.MILLISECONDS.toNanos(millis));
+        // A kind of request that was never seen has the JVM give up what it compiled.
+        settle(disk);
       }
     }
   }

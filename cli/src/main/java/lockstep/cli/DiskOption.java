@@ -78,8 +78,7 @@ final class DiskOption {
         switch (disk) {
           case DiskSpec.File _ -> "lockstep disk create makes an image";
           case DiskSpec.Device _ -> "lsblk shows the devices there are";
-          case DiskSpec.Iscsi _ ->
-              "check the address and its target; lockstep disk info shows who has a disk";
+          case DiskSpec.Iscsi _ -> "check its address, and that the target lets this host in";
         };
     return new CommandFailure(String.valueOf(e.getMessage()), remedy, e);
   }

@@ -97,7 +97,11 @@ public final class FileLease implements Arbiter {
 
   private Ruling claimLocked(Claimant self) throws IOException {
     Holder holder = holder().orElse(null);
-    if (holder == null || !holder.vm().equals(self.vm()) || holder.epoch() != self.epoch()) {
+    if (holder == null) {
+      // Every pair has entered before it claims: somebody took the lease away since.
+      return new Ruling(Verdict.LOST, "no VM has disk %s".formatted(image));
+    }
+    if (!holder.vm().equals(self.vm()) || holder.epoch() != self.epoch()) {
       return new Ruling(
           Verdict.LOST, "disk %s has gone to a later pair or another VM".formatted(image));
     }

@@ -54,6 +54,15 @@ class FileLeaseTest {
   }
 
   @Test
+  void claimOfADiskThatNobodyHasIsLostAndSaysSo() throws Exception {
+    try (Arbiter nobody = new FileLease(image())) {
+      Arbiter.Ruling ruling = nobody.claim(side(Side.BACKUP));
+      assertEquals(Verdict.LOST, ruling.verdict());
+      assertTrue(ruling.reason().startsWith("no VM has disk"), ruling.reason());
+    }
+  }
+
+  @Test
   void laterPairIsWonAnewAndTheEarlierIsLost() throws Exception {
     try (Arbiter survivor = new FileLease(image())) {
       survivor.enter(side(Side.PRIMARY));
