@@ -1,5 +1,7 @@
 package lockstep.storage.ffi;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import lockstep.sys.Fd;
@@ -14,12 +16,15 @@ import lockstep.uapi.posix_h;
  * thread waits and closes; any may make it and {@link #wake}.
  */
 public final class SocketWait implements AutoCloseable {
-  private static final byte[] ONE = {1, 0, 0, 0, 0, 0, 0, 0};
-
   private final Arena arena = Arena.ofShared();
   private final MemorySegment fds = arena.allocate(2 * pollfd.layout().byteSize(), 8);
   private final MemorySegment errno = Sys.errnoSlot(arena);
-  private final byte[] count = new byte[ONE.length];
+  private final byte[] count = new byte[Long.BYTES];
+  private final MemorySegment one = arena.allocateFrom(JAVA_LONG, 1);
+
+  /** Of who wakes, under the lock. */
+  private final MemorySegment wakeErrno = Sys.errnoSlot(arena);
+
   private final Fd bell;
   private boolean closed;
 
@@ -61,10 +66,11 @@ public final class SocketWait implements AutoCloseable {
     if (closed) {
       return;
     }
-    try {
-      Posix.write(bell, ONE, 0, ONE.length);
-    } catch (SysException e) {
-      throw new IllegalStateException("an eventfd that nobody fills", e);
+    // Safe: the kernel reads 8 bytes of this object's arena, which is open while this lock is held.
+    long written =
+        Sys.call(wakeErrno, posix_h.SYS_write, bell.number(), one.address(), Long.BYTES, 0, 0, 0);
+    if (written != Long.BYTES) {
+      throw new IllegalStateException("an eventfd that nobody fills: " + written);
     }
   }
 

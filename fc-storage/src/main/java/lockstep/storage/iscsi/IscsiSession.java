@@ -36,6 +36,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** A unit tells one thing after the other; SPC-4 names fewer that can be pending at once. */
   private static final int MAX_ATTENTIONS = 16;
 
+  /** A reset ends what is in flight without an answer of the target. */
+  private static final ScsiReply ABORTED =
+      new ScsiReply(ScsiReply.TASK_ABORTED, Sense.NONE, Bytes.empty());
+
   private static final int CLOSE_MILLIS = 10_000;
   private static final int FIRST_RETRY_MILLIS = 20;
   private static final int BUSY_MILLIS = 10;
@@ -143,26 +147,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
 
   private ScsiReply carryOut(Bytes cdb, Bytes out, int inBytes, int timeoutMillis)
       throws IOException {
-    CompletableFuture<ScsiReply> reply = new CompletableFuture<>();
-    submit(
-        new ScsiCommand(
-            cdb,
-            out,
-            inBytes,
-            false,
-            System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis),
-            new ScsiCommand.Answer() {
-              @Override
-              public void replied(ScsiReply what) {
-                reply.complete(what);
-              }
-
-              @Override
-              public void lost(IOException why) {
-                reply.completeExceptionally(why);
-              }
-            }));
-    return await(reply, timeoutMillis + times.loginMillis() + CLOSE_MILLIS, name());
+    ScsiCommand.Awaited reply = new ScsiCommand.Awaited();
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis);
+    submit(new ScsiCommand(cdb, out, inBytes, false, deadline, reply));
+    return await(reply.future, timeoutMillis + times.loginMillis() + CLOSE_MILLIS, name());
   }
 
   private static <T> T await(CompletableFuture<T> what, int millis, String name)
@@ -200,21 +188,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
 
   private void run() {
     try {
-      while (true) {
-        rung.set(false);
-        for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
-          one.order = nextOrder++;
-          ready.add(one);
-        }
-        if (closing && done()) {
-          return;
-        }
-        if (context == null) {
-          connectOrWait();
-        } else {
-          exchange(context);
-        }
-        scan();
+      while (turn()) {
+        // All of it is done there.
       }
     } catch (RuntimeException | Error e) {
       problem = "the session's thread failed: " + e;
@@ -222,6 +197,25 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     } finally {
       end();
     }
+  }
+
+  /** A method, because the JVM is late to compile a loop that is entered once. */
+  private boolean turn() {
+    rung.set(false);
+    for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
+      one.order = nextOrder++;
+      ready.add(one);
+    }
+    if (closing && done()) {
+      return false;
+    }
+    if (context == null) {
+      connectOrWait();
+    } else {
+      exchange(context);
+    }
+    scan();
+    return true;
   }
 
   private boolean done() {
@@ -329,7 +323,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         if (one.status() > 0xff && reset == null) {
           throw new IOException(from.error());
         }
-        ScsiReply reply = one.status() > 0xff ? aborted() : nexus.reply(command, one);
+        ScsiReply reply = one.status() > 0xff ? ABORTED : nexus.reply(command, one);
         inFlight[one.slot()] = null;
         flying--;
         if (command.patient && mayRepeat(command, reply)) {
@@ -343,11 +337,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     if (!again.isEmpty()) {
       sendAgain(again);
     }
-  }
-
-  /** A reset ends what is in flight without an answer of the target. */
-  private static ScsiReply aborted() {
-    return new ScsiReply(ScsiReply.TASK_ABORTED, Sense.NONE, Bytes.empty());
   }
 
   private void resetEnded(int response) throws IOException {

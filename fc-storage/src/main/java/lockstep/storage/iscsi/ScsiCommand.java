@@ -2,6 +2,7 @@ package lockstep.storage.iscsi;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.CompletableFuture;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.ScsiReply;
 
@@ -24,6 +25,21 @@ final class ScsiCommand {
 
     /** There is none; it may have been carried out. */
     void lost(IOException why);
+  }
+
+  /** An answer that another thread waits for. */
+  static final class Awaited implements Answer {
+    final CompletableFuture<ScsiReply> future = new CompletableFuture<>();
+
+    @Override
+    public void replied(ScsiReply reply) {
+      future.complete(reply);
+    }
+
+    @Override
+    public void lost(IOException why) {
+      future.completeExceptionally(why);
+    }
   }
 
   /** The unit is to be reset instead. */

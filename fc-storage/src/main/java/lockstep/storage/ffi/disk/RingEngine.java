@@ -113,6 +113,11 @@ public final class RingEngine implements DiskEngine {
   private final Fd wake;
   private final MemorySegment wakeCount;
   private final MemorySegment one;
+
+  /** Of who has the lock. */
+  private final MemorySegment wakeErrno;
+
+  private final IoRing.Completions ended = this::completed;
   private boolean wakeArmed;
   private boolean ending;
   private volatile boolean broken;
@@ -152,6 +157,7 @@ public final class RingEngine implements DiskEngine {
     this.errnoSlot = Sys.errnoSlot(arena);
     this.wakeCount = arena.allocate(JAVA_LONG);
     this.one = arena.allocateFrom(JAVA_LONG, 1);
+    this.wakeErrno = Sys.errnoSlot(arena);
     this.loop = Thread.ofPlatform().daemon().name("disk-ring").start(this::run);
   }
 
@@ -204,18 +210,8 @@ public final class RingEngine implements DiskEngine {
     // The lock keeps the descriptor from being closed under this write.
     synchronized (wakeLock) {
       if (!wake.isClosed()) {
-        try (Arena call = Arena.ofConfined()) {
-          // Safe: the kernel reads 8 bytes that live as long as the descriptor.
-          Sys.call(
-              Sys.errnoSlot(call),
-              posix_h.SYS_write,
-              wake.number(),
-              one.address(),
-              Long.BYTES,
-              0,
-              0,
-              0);
-        }
+        // Safe: the kernel reads 8 bytes that live as long as the descriptor.
+        Sys.call(wakeErrno, posix_h.SYS_write, wake.number(), one.address(), Long.BYTES, 0, 0, 0);
       }
     }
   }
@@ -223,20 +219,29 @@ public final class RingEngine implements DiskEngine {
   private void run() {
     try {
       ring.enable();
-      // The read that waits for a wake ends too: its memory must not go before it.
-      while (!ending || free.size() < slots.length || wakeArmed || !tasks.isEmpty()) {
-        takeAll();
-        endWritten();
-        if (written.isEmpty() || free.size() + written.size() < slots.length) {
-          asleep.set(true);
-          // Whoever adds after this look finds the flag set.
-          ring.enter(written.isEmpty() && (free.isEmpty() || nothingNew()));
-          asleep.set(false);
-          ring.reap(this::completed);
-        }
+      while (!isOver()) {
+        turn();
       }
     } catch (SysException e) {
       failAll(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private boolean isOver() {
+    // The read that waits for a wake ends too: its memory must not go before it.
+    return ending && free.size() == slots.length && !wakeArmed && tasks.isEmpty();
+  }
+
+  /** A method, because the JVM is late to compile a loop that is entered once. */
+  private void turn() throws SysException {
+    takeAll();
+    endWritten();
+    if (written.isEmpty() || free.size() + written.size() < slots.length) {
+      asleep.set(true);
+      // Whoever adds after this look finds the flag set.
+      ring.enter(written.isEmpty() && (free.isEmpty() || nothingNew()));
+      asleep.set(false);
+      ring.reap(ended);
     }
   }
 
