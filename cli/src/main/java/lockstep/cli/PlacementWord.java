@@ -50,6 +50,7 @@ enum PlacementWord {
     RecordOptions usual = RecordOptions.of(reach);
     return new RecordOptions(
         reach,
+        usual.timePerStepTime(),
         this == AUTO || this == STATE_SYNC,
         maxInputDelayNanos,
         usual.machineDigestNanos(),

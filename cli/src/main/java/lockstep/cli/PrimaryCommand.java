@@ -117,6 +117,7 @@ final class PrimaryCommand implements Callable<Integer> {
         PlacementWord.AUTO.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis));
     return new RecordOptions(
         auto.stepReach(),
+        auto.timePerStepTime(),
         auto.stateSync(),
         auto.maxInputDelayNanos(),
         TimeUnit.MILLISECONDS.toNanos(digestMillis),

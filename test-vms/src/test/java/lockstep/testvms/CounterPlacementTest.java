@@ -48,7 +48,12 @@ class CounterPlacementTest {
   private static RecordOptions onlyCounter() {
     RecordOptions usual = RecordOptions.of(StepReach.NONE);
     return new RecordOptions(
-        StepReach.NONE, false, usual.maxInputDelayNanos(), usual.machineDigestNanos(), 1);
+        StepReach.NONE,
+        usual.timePerStepTime(),
+        false,
+        usual.maxInputDelayNanos(),
+        usual.machineDigestNanos(),
+        1);
   }
 
   private static long counterPoints() {

@@ -51,6 +51,7 @@ class DivergenceTest {
     RecordOptions usual = RecordOptions.of(StepReach.KERNEL);
     return new RecordOptions(
         usual.stepReach(),
+        usual.timePerStepTime(),
         usual.stateSync(),
         usual.maxInputDelayNanos(),
         usual.machineDigestNanos(),

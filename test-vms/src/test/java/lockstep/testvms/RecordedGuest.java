@@ -56,6 +56,7 @@ final class RecordedGuest {
   private final Driver driver;
   private Optional<BlockDevice> medium = Optional.empty();
   private Optional<HostNoise> noise = Optional.empty();
+  private boolean kicked = true;
 
   /**
    * @param loader makes the image; the same for recording and replay
@@ -79,6 +80,18 @@ final class RecordedGuest {
     RecordedGuest guest = new RecordedGuest(loader, memoryBytes, driver);
     guest.medium = medium;
     guest.noise = Optional.of(host);
+    return guest;
+  }
+
+  /**
+   * The same guest, to be recorded with no kick when a timer expires: one that comes in the middle
+   * of an interrupt's steps ends them. For guests that make exits all the time.
+   */
+  RecordedGuest withoutKicks() {
+    RecordedGuest guest = new RecordedGuest(loader, memoryBytes, driver);
+    guest.medium = medium;
+    guest.noise = noise;
+    guest.kicked = false;
     return guest;
   }
 
@@ -163,7 +176,8 @@ final class RecordedGuest {
     try (Kvm kvm = Kvm.open();
         KickTimer timer = new KickTimer(() -> kick.target.run())) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
-      HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, late(timer));
+      WakeTimer wakeTimer = kicked ? late(timer) : hostNanos -> {};
+      HostInputs host = new HostInputs(queue, Recorder.TIMERS, 0, wakeTimer);
       Recorder recorder = new Recorder(host, 0, log, () -> {}, options, counter);
       DiskSink disk =
           medium

@@ -9,10 +9,11 @@ import lockstep.monitor.input.VcpuPosition.Stop;
 import lockstep.sys.SysException;
 
 /**
- * Keeps each expiry of the PIT back until the guest stands at an exit with interrupts off, so that
- * a test meets this situation however fast its host is. The first comes when a certain port is read
- * for the first time, the others for one of the next exits, another one each time. A guest in HLT
- * gets its expiry at once.
+ * Keeps each expiry of the PIT back until the guest stands at a certain exit with interrupts off,
+ * and has the guest wait there until the expiry is due. So it is the guest's exits alone that say
+ * where the ticks come, however fast the host is. The first comes when a certain port is read for
+ * the first time, the others at one of the next exits, another one each time. A guest in HLT gets
+ * its expiry as soon as it is due.
  */
 final class TicksWhileMasked extends PassedOn {
   /** Some more than the guest has in a row, and prime: the ticks come at all of them in turn. */
@@ -20,7 +21,11 @@ final class TicksWhileMasked extends PassedOn {
 
   private final int firstPort;
   private long deadlineNanos = TimerPort.NEVER;
-  private long lastPort;
+
+  /** The guest stands at an exit that was not looked at yet. */
+  private boolean atNewExit;
+
+  private boolean atFirstPort;
   private int ticks;
   private int skipped;
   private long readingNanos;
@@ -57,13 +62,11 @@ final class TicksWhileMasked extends PassedOn {
   }
 
   private boolean isTurnOf(VcpuPosition position) {
-    if (position.stop() != Stop.GUEST_EXIT || position.interruptsEnabled()) {
+    if (position.stop() != Stop.GUEST_EXIT || position.interruptsEnabled() || !atNewExit) {
       return false;
     }
-    if (ticks > 0) {
-      return remainingNanos() <= 0 && skipped++ >= ticks % MOST_SKIPPED;
-    }
-    if (lastPort != firstPort) {
+    atNewExit = false;
+    if (ticks == 0 ? !atFirstPort : skipped++ < ticks % MOST_SKIPPED) {
       return false;
     }
     for (long left = remainingNanos(); left > 0; left = remainingNanos()) {
@@ -86,7 +89,8 @@ final class TicksWhileMasked extends PassedOn {
 
   @Override
   public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
-    lastPort = exit == GuestExit.PORT_IN ? address : -1;
+    atNewExit = true;
+    atFirstPort = exit == GuestExit.PORT_IN && address == firstPort;
     super.guestExit(exit, address, sizeBytes, data);
   }
 }

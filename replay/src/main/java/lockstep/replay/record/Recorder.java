@@ -56,13 +56,6 @@ public final class Recorder implements InputSource {
    */
   private static final int STEP_BUDGET = 64;
 
-  /**
-   * Of the guest's time at most one part in so many goes to single steps. They cost tens of
-   * microseconds each: without a bound, a Linux whose host is busy does nothing but take the ticks
-   * that it is owed, and never finishes to boot (seen).
-   */
-  private static final int TIME_PER_STEP_TIME = 10;
-
   /** A crash of the host loses at most about this much of a log file. */
   private static final long FLUSH_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -281,7 +274,7 @@ public final class Recorder implements InputSource {
   private void endSteps() {
     if (steppingSinceNanos != TimerPort.NEVER) {
       long now = host.nowNanos();
-      nextStepsNanos = now + (now - steppingSinceNanos) * (TIME_PER_STEP_TIME - 1);
+      nextStepsNanos = now + (now - steppingSinceNanos) * (options.timePerStepTime() - 1);
       steppingSinceNanos = TimerPort.NEVER;
     }
   }

@@ -35,7 +35,7 @@ class CounterRecorderTest {
           0,
           log,
           () -> {},
-          new RecordOptions(StepReach.KERNEL, false, 50_000_000, 1_000_000_000_000L, 1_000_000),
+          new RecordOptions(StepReach.KERNEL, 10, false, 50_000_000, 1_000_000_000_000L, 1_000_000),
           at);
 
   @BeforeEach
