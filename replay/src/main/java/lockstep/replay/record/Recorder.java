@@ -256,7 +256,14 @@ public final class Recorder implements InputSource {
       steps++;
       return run(Action.STEP, position);
     }
-    return run(Action.RUN, position);
+    // The timer that bounds the wait may have gone off in this exit already, and the guest may make
+    // no other: then the open window is the stop for the state-sync.
+    return run(options.stateSync() && overdue() ? Action.RUN_TO_WINDOW : Action.RUN, position);
+  }
+
+  /** Whether what waits has done so for too long. */
+  private boolean overdue() {
+    return host.nowNanos() - waitingSinceNanos >= options.maxInputDelayNanos();
   }
 
   /** Whether steps have not taken too much time lately; some in a row count as one. */
@@ -321,8 +328,7 @@ public final class Recorder implements InputSource {
     if (counted != null) {
       return counted.count() < leastCount ? tryAgain(position) : atPoint(position);
     }
-    if (!options.stateSync()
-        || host.nowNanos() - waitingSinceNanos < options.maxInputDelayNanos()) {
+    if (!options.stateSync() || !overdue()) {
       return run(Action.RUN, position);
     }
     if (held.isEmpty() && !position.canTakeInterrupt()) {

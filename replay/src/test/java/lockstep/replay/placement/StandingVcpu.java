@@ -17,6 +17,9 @@ public final class StandingVcpu implements VcpuPosition, InstructionCounter {
   public boolean pending;
   public boolean canTake;
 
+  /** What is seen of it at a state-sync. */
+  public Optional<StoppedMachine> machine = Optional.empty();
+
   /** After how many counts the guest was to be stopped. */
   public final List<Long> asked = new ArrayList<>();
 
@@ -112,6 +115,6 @@ public final class StandingVcpu implements VcpuPosition, InstructionCounter {
 
   @Override
   public StoppedMachine machine() {
-    throw new UnsupportedOperationException("no machine here");
+    return machine.orElseThrow(() -> new UnsupportedOperationException("no machine here"));
   }
 }
