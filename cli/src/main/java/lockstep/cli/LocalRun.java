@@ -187,6 +187,11 @@ final class LocalRun implements ConsoleTarget {
     return vcpu.ranNanos();
   }
 
+  /** The CPU time that the guest has taken so far; 0 before its start. Any thread. */
+  long cpuNanos() {
+    return vcpu.cpuNanos();
+  }
+
   /** Starts and runs to the end; the machine is gone when it returns. */
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
     try (KickTimer timer = vcpu.timer();

@@ -84,6 +84,11 @@ final class RecordedRun implements ConsoleTarget {
     return vcpu.ranNanos();
   }
 
+  /** The CPU time that the guest has taken so far; 0 before its start. Any thread. */
+  long cpuNanos() {
+    return vcpu.cpuNanos();
+  }
+
   /** Starts, records and runs to the end; the machine is gone when it returns. */
   RunResult run(
       Kvm kvm,

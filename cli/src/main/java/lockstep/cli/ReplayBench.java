@@ -34,7 +34,8 @@ import lockstep.replay.record.RecordOptions;
 
 /**
  * What recording costs and how fast a replay is: guests with a fixed amount of work run unrecorded,
- * recorded and replayed in turn, and an idle Linux is recorded for some seconds and replayed.
+ * recorded and replayed in turn, and an idle Linux runs and is recorded for some seconds and
+ * replayed.
  */
 final class ReplayBench {
   private static final int ROUNDS = 5;
@@ -66,7 +67,7 @@ final class ReplayBench {
     this.directory = directory;
   }
 
-  /** Measures; takes two to three minutes. */
+  /** Measures; takes about three minutes. */
   static List<Figure> run(Consumer<String> notes) throws Exception {
     try (BenchWork work = BenchWork.open();
         Kvm kvm = Kvm.open()) {
@@ -79,7 +80,7 @@ final class ReplayBench {
         notes.accept(guest.getKey() + ": unrecorded, recorded, replayed, " + ROUNDS + " times");
         figures.addAll(bench.fixedWork(guest.getKey(), guest.getValue()));
       }
-      notes.accept("linux: idle for " + IDLE_SECONDS + " s");
+      notes.accept("linux: idle, unrecorded and recorded, and once for " + IDLE_SECONDS + " s");
       figures.addAll(bench.idle());
       notes.accept("echo: idle without a timer for " + IDLE_SECONDS + " s");
       figures.add(bench.tickless());
@@ -140,6 +141,7 @@ final class ReplayBench {
     LocalRun booting = new LocalRun(Optional.of(file), line -> {});
     booting.run(kvm, BenchGuest.boot(quirks, "linux"), new StopsAt("lockstep# ", booting));
     double digestMillis = digestMillis(file);
+    Figure cost = idleCost(file);
     Path log = directory.resolve("idle.log");
     double cpuSeconds;
     try (SnapshotFile.Reading reading = file.read()) {
@@ -155,6 +157,7 @@ final class ReplayBench {
       statistics = LogStatistics.of(reader);
     }
     List<Figure> figures = new ArrayList<>();
+    figures.add(cost);
     figures.add(
         new Figure(
             "idle log",
@@ -190,6 +193,30 @@ final class ReplayBench {
                 digestMillis * 1e8 / RecordOptions.DEFAULT_MACHINE_DIGEST_NANOS,
                 "% of a run")));
     return figures;
+  }
+
+  /**
+   * What recording costs a guest whose time passes by itself: the CPU time that its ticks take in
+   * the same time, recorded beside unrecorded.
+   */
+  private Figure idleCost(SnapshotFile file) throws Exception {
+    double[] unrecorded = new double[ROUNDS];
+    double[] recorded = new double[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+      try (SnapshotFile.Reading reading = file.read()) {
+        LocalRun run = new LocalRun(Optional.empty(), line -> {});
+        CompletableFuture<Double> sample = IdleCpu.sample(run::cpuNanos, run::stop);
+        run.run(kvm, new Start.Restore(reading), NOWHERE);
+        unrecorded[round] = sample.join();
+      }
+      try (SnapshotFile.Reading reading = file.read()) {
+        RecordedRun run = new RecordedRun();
+        CompletableFuture<Double> sample = IdleCpu.sample(run::cpuNanos, run::stop);
+        record(new Start.Restore(reading), directory.resolve("cost.log"), run);
+        recorded[round] = sample.join();
+      }
+    }
+    return speed("recorded, idle, of CPU", recorded, unrecorded, SPEED_GOAL);
   }
 
   private static String words(LogEntry.Kind kind) {

@@ -1,5 +1,7 @@
 package lockstep.cli;
 
+import java.lang.management.ManagementFactory;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -14,6 +16,8 @@ import lockstep.sys.SysException;
 final class VcpuThread {
   /** Set once there is a vCPU; the timer that is made before it has nothing to kick yet. */
   private volatile Runnable kick = () -> {};
+
+  private volatile Optional<Thread> started = Optional.empty();
 
   /** Written on vcpu-0, read after its end. */
   private long ranNanos;
@@ -51,6 +55,14 @@ final class VcpuThread {
     return ranNanos;
   }
 
+  /** The CPU time that the machine has taken; 0 before its start and after its end. Any thread. */
+  long cpuNanos() {
+    return started
+        .map(thread -> ManagementFactory.getThreadMXBean().getThreadCpuTime(thread.threadId()))
+        .map(nanos -> Math.max(0, nanos))
+        .orElse(0L);
+  }
+
   /**
    * Does a machine's work on the thread and waits for its end.
    *
@@ -66,6 +78,7 @@ final class VcpuThread {
     queue.wakeWith(handle::kick);
     queue.consoleTo(machine.console());
     thread.start();
+    started = Optional.of(thread);
     try {
       return task.get();
     } catch (ExecutionException e) {
