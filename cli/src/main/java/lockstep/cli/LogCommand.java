@@ -135,22 +135,29 @@ final class LogCommand implements Runnable {
         .forEach(
             (kind, count) ->
                 out.printf(
-                    "%-16s %10d %12d %8.1f %12.0f%n",
+                    "%-16s %10d %12d %8.1f %12s%n",
                     kind,
                     count.entries(),
                     count.bytes(),
                     (double) count.bytes() / count.entries(),
-                    count.bytes() / statistics.guestSeconds()));
+                    rate(count.bytes(), statistics)));
     out.printf(
-        "%-16s %10d %12d %8s %12.0f%n",
+        "%-16s %10d %12d %8s %12s%n",
         "all entries",
         statistics.entries(),
         statistics.entryBytes(),
         "",
-        statistics.entryBytesPerSecond());
+        rate(statistics.entryBytes(), statistics));
     out.printf("%-16s %10s %12d%n", "starting state", "", statistics.stateBytes());
     out.printf("guest time %.2f s%n", statistics.guestSeconds());
     log.cut().ifPresent(out::println);
+  }
+
+  /** A guest that never asks for the time has none that its log tells. */
+  private static String rate(long bytes, LogStatistics statistics) {
+    return statistics.guestSeconds() == 0
+        ? "-"
+        : "%.0f".formatted(bytes / statistics.guestSeconds());
   }
 
   @Command(

@@ -103,6 +103,9 @@ class RecordCommandTest {
 
     Answer stat = lockstep("log", "stat", log.toString(), "--json");
     assertTrue(stat.text().contains("\"complete\": true"), stat.text());
+    String table = lockstep("log", "stat", log.toString()).text();
+    assertTrue(table.contains("guest time 0.00 s"), table);
+    assertFalse(table.contains("Infinity"), "a guest that reads no clock has no rate: " + table);
   }
 
   @Test
