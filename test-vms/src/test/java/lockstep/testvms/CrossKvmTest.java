@@ -1,6 +1,7 @@
 package lockstep.testvms;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -13,6 +14,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
 import lockstep.testvms.lab.HostLab;
 import lockstep.testvms.lab.LabJob;
@@ -24,18 +26,26 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * A log says nothing of the KVM that it was written on: recorded here it replays on the lab's stock
- * KVM with equal digests, and the other way round. The guests are all freestanding ones, with what
- * is rewritten in a kernel's text rewritten in both.
+ * KVM with equal digests, and the other way round. The guests are all freestanding ones, each with
+ * a disk; what is rewritten in a kernel's text is rewritten in both.
  */
 @Tag("lab")
 @KvmRequired
 final class CrossKvmTest {
-  private static final Duration TIMEOUT = Duration.ofMinutes(8);
+  /** Three minutes on a host with other work, most of it a JVM starting for each guest. */
+  private static final Duration TIMEOUT = Duration.ofMinutes(15);
+
+  private static final long LIMIT_SECONDS = 120;
 
   /** What a recording in the lab prints around a log. */
   private static final Pattern CARRIED = Pattern.compile("(?s)<<< (\\w+)\n(.*?)\n>>>");
 
+  private static final long DISK_BYTES = 1 << 20;
+
+  /** Goes into the lab. */
   @TempDir private Path directory = Path.of("");
+
+  @TempDir private Path outside = Path.of("");
 
   @BeforeAll
   static void theCpusAreOfOneVendor() throws Exception {
@@ -52,10 +62,17 @@ final class CrossKvmTest {
   void logsOfThisKvmReplayOnStockKvm() throws Exception {
     for (Guest guest : Guests.all()) {
       Path log = directory.resolve(guest.name() + ".log");
+      Path disk = outside.resolve(guest.name() + ".img");
+      FileDisk.create(disk, DISK_BYTES);
       try (ConsoleSession session =
-          ConsoleSession.of("record", log.toString(), "--guest", guest.name())) {
-        session.typeRaw(guest.consoleInput());
+          ConsoleSession.of(
+              "record", log.toString(), "--guest", guest.name(), "--disk", "file:" + disk)) {
+        if (!guest.consoleInput().isEmpty()) {
+          session.await(ready(guest), LIMIT_SECONDS);
+          session.typeRaw(guest.consoleInput());
+        }
         assertEquals(guest.exitCode(), session.exitCode(), session.transcript());
+        assertFalse(session.transcript().contains("no disk"), session.transcript());
       }
     }
     List<Path> classPath = new ArrayList<>(LabJob.ownClassPath());
@@ -77,13 +94,7 @@ final class CrossKvmTest {
   @Test
   void logsOfStockKvmReplayOnThisKvm() throws Exception {
     StringBuilder script = new StringBuilder("cd /tmp\n");
-    for (Guest guest : Guests.all()) {
-      script
-          .append("printf '%s' | ".formatted(guest.consoleInput().replace("\r", "\\r")))
-          .append("lockstep record NAME.log --guest NAME\n".replace("NAME", guest.name()))
-          .append(
-              "echo; echo '<<< NAME'; base64 NAME.log; echo '>>>'\n".replace("NAME", guest.name()));
-    }
+    Guests.all().forEach(guest -> script.append(recording(guest)));
     LabResult result = lab(LabJob.of(LabJob.ownClassPath(), "sh", "-c", script.toString()));
     Matcher carried = CARRIED.matcher(result.console());
     List<String> replayed = new ArrayList<>();
@@ -98,6 +109,46 @@ final class CrossKvmTest {
       replayed.add(carried.group(1));
     }
     assertEquals(names(), replayed, result::console);
+    assertFalse(result.console().contains("no disk"), result::console);
+  }
+
+  /** What a guest shows when its serial port is set up; what is typed before may be lost. */
+  private static String ready(Guest guest) {
+    return guest.name() + ": ";
+  }
+
+  /** Records a guest in the lab and prints the log. */
+  private static String recording(Guest guest) {
+    String record =
+        """
+        truncate -s SIZE NAME.img
+        lockstep record NAME.log --guest NAME --disk file:NAME.img""";
+    String typed =
+        """
+         < typed > shown &
+        exec 3> typed
+        until grep -q 'READY' shown; do sleep 1; done
+        printf 'INPUT' >&3
+        exec 3>&-
+        wait
+        cat shown
+        """;
+    String print =
+        """
+
+        echo '<<< NAME'
+        base64 NAME.log
+        echo '>>>'
+        """;
+    String script =
+        guest.consoleInput().isEmpty()
+            ? record + " < /dev/null\n" + print
+            : "rm -f typed shown; mkfifo typed\n: > shown\n" + record + typed + print;
+    return script
+        .replace("NAME", guest.name())
+        .replace("SIZE", Long.toString(DISK_BYTES))
+        .replace("READY", ready(guest))
+        .replace("INPUT", guest.consoleInput().replace("\r", "\\r"));
   }
 
   private static LabResult lab(LabJob job) throws Exception {
