@@ -92,6 +92,8 @@ public final class FtNode implements AutoCloseable {
   private long receivedBytes;
   private boolean ackDue;
   private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
+  private long claimedNanos;
+  private long ruledNanos;
   private volatile FtStatus status;
 
   /** A side that does nothing yet; {@link #attach} gives it a machine. */
@@ -329,9 +331,17 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void perform(FtEvent event) {
-    List<FtAction> actions = session.on(event, System.nanoTime());
+    long now = System.nanoTime();
+    if (event instanceof FtEvent.Ruled) {
+      ruledNanos = now;
+    }
+    boolean takesOver = session.state() == FtSession.State.TAKING_OVER;
+    List<FtAction> actions = session.on(event, now);
     for (FtAction action : actions) {
       perform(action);
+    }
+    if (takesOver && session.isTheVm()) {
+      noteTakeover(now);
     }
     if (event instanceof FtEvent.Tick) {
       // So that a silent log still shows how far the backup is.
@@ -340,8 +350,17 @@ public final class FtNode implements AutoCloseable {
         acknowledge();
       }
     }
-    PeerLink now = link;
-    status = FtStatus.of(session, now == null ? "" : now.peer(), transfer);
+    PeerLink peer = link;
+    status = FtStatus.of(session, peer == null ? "" : peer.peer(), transfer);
+  }
+
+  private void noteTakeover(long now) {
+    Vm machine = vm;
+    if (machine != null) {
+      machine.note(
+          "won the disk in %.1f ms, replayed the rest of the log in %.1f ms"
+              .formatted((ruledNanos - claimedNanos) / 1e6, (now - ruledNanos) / 1e6));
+    }
   }
 
   private void perform(FtAction action) {
@@ -386,7 +405,10 @@ public final class FtNode implements AutoCloseable {
       case FtAction.Lease lease -> gate.leaseUntil(lease.untilNanos());
       case FtAction.Acknowledged ack -> acknowledged(ack.ack());
       case FtAction.Forget forget -> gate.forget(forget.consoleBytes());
-      case FtAction.Claim _ -> blocking.execute(this::claim);
+      case FtAction.Claim _ -> {
+        claimedNanos = System.nanoTime();
+        blocking.execute(this::claim);
+      }
       case FtAction.Disconnect _ -> {
         if (peer != null) {
           peer.close();
