@@ -178,13 +178,8 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
 
   private void refill() {
     // In loopback the serial input is disconnected from the receiver.
-    boolean taken = false;
     while (!loopback() && !waiting.isEmpty() && received.size() < fifoLimit()) {
       received.add(waiting.take());
-      taken = true;
-    }
-    if (taken) {
-      tellReceiver();
     }
   }
 
@@ -194,6 +189,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
     }
     int value = received.take();
     refill();
+    tellReceiver();
     return value;
   }
 

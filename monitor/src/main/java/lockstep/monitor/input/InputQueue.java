@@ -64,10 +64,11 @@ public final class InputQueue {
 
   private synchronized boolean offerConsole(ConsoleBytes typed) {
     // One at a time: how much room there is shows when the one before has been applied.
-    boolean taken =
-        consoleOfferedBytes <= console.appliedBytes() && console.takesMore() && add(typed);
+    long applied = console.appliedBytes();
+    boolean taken = consoleOfferedBytes <= applied && console.takesMore() && add(typed);
     if (taken) {
-      consoleOfferedBytes += typed.content().size();
+      // From what was applied: inputs of a snapshot or a log do not come this way.
+      consoleOfferedBytes = applied + typed.content().size();
     }
     return taken;
   }
