@@ -1,10 +1,8 @@
 package lockstep.cli;
 
 import java.io.IOException;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import lockstep.kvm.Cpuid;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
@@ -69,15 +67,7 @@ final class LocalDisk implements DiskSink, AutoCloseable {
 
   /** Asks again for what a restored machine waits for, unless the answer is here already. */
   void resume(Machine machine, List<ExternalInput> pending) {
-    Set<Long> answered = new HashSet<>();
-    for (ExternalInput input : pending) {
-      if (input instanceof ExternalInput.DiskCompletion completion) {
-        answered.add(completion.id());
-      }
-    }
-    machine.diskRequestsInFlight().stream()
-        .filter(request -> !answered.contains(request.id()))
-        .forEach(this::request);
+    machine.diskRequestsUnanswered(pending).forEach(this::request);
   }
 
   @Override

@@ -2,8 +2,10 @@ package lockstep.monitor;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import lockstep.kvm.GuestMemory;
 import lockstep.kvm.Kvm;
 import lockstep.kvm.VcpuFd;
@@ -291,6 +293,19 @@ public final class Machine implements AutoCloseable {
    */
   public List<BlockRequest> diskRequestsInFlight() {
     return devices.diskRequestsInFlight();
+  }
+
+  /** The same but for those that one of these inputs, which still wait, answers. */
+  public List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
+    Set<Long> answered = new HashSet<>();
+    for (ExternalInput input : waiting) {
+      if (input instanceof ExternalInput.DiskCompletion completion) {
+        answered.add(completion.id());
+      }
+    }
+    return diskRequestsInFlight().stream()
+        .filter(request -> !answered.contains(request.id()))
+        .toList();
   }
 
   /** Numbers a user may ask for after a run. */

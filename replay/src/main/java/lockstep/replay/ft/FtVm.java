@@ -3,10 +3,8 @@ package lockstep.replay.ft;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
@@ -346,14 +344,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * overwrite what the other side writes from here on. The answers may still wait for the guest.
    */
   private boolean diskIsQuiet() {
-    Set<Long> answered = new HashSet<>();
-    for (ExternalInput input : waitingInputs()) {
-      if (input instanceof ExternalInput.DiskCompletion completion) {
-        answered.add(completion.id());
-      }
-    }
-    return current().diskRequestsInFlight().stream()
-        .allMatch(request -> answered.contains(request.id()));
+    return current().diskRequestsUnanswered(waitingInputs()).isEmpty();
   }
 
   private void ask(VcpuTask task) {
