@@ -1,8 +1,8 @@
 package lockstep.replay.ft;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import lockstep.replay.ft.Arbiter.Ruling;
 import lockstep.replay.ft.FtEvent.Said;
 import lockstep.replay.ft.PeerMessage.Bye;
@@ -56,31 +56,21 @@ public final class FtSession {
     }
   }
 
-  /** Heartbeats whose time of sending is remembered, for the lease. */
-  private static final int BEATS_KEPT = 256;
-
   private final FtTimes times;
-  private final long[] beatSentNanos = new long[BEATS_KEPT];
   private final List<FtAction> actions = new ArrayList<>();
   private State state;
   private boolean backup;
   private long epoch;
   private String vm;
   private String name;
-  private long beatsSent;
-  private long beatsHeard;
-  private boolean beating;
-  private long heardNanos;
-  private boolean closed;
-  private boolean closedByPeer;
+
+  /** The other side; of no account in a state without one. */
+  private PeerWatch peer;
+
   private boolean asked;
   private long nextClaimNanos;
   private boolean handedOver;
   private long handedOverNanos;
-  private long tickNanos;
-
-  /** Until then this side, which has stood still, hears what was sent meanwhile. */
-  private long graceUntilNanos;
 
   private FtSession(State state, String name, String vm, long epoch, FtTimes times) {
     this.state = state;
@@ -88,6 +78,7 @@ public final class FtSession {
     this.vm = vm;
     this.epoch = epoch;
     this.times = times;
+    this.peer = new PeerWatch(times, 0);
     this.backup = state == State.WAITING;
   }
 
@@ -149,8 +140,7 @@ public final class FtSession {
       case Said said -> said(said.message(), nowNanos);
       case FtEvent.Beat beat -> beat(beat, nowNanos);
       case FtEvent.Closed gone -> {
-        closed = true;
-        closedByPeer = gone.byPeer();
+        peer.closed(gone.byPeer());
         checkPeer(nowNanos);
       }
       case FtEvent.Tick _ -> tick(nowNanos);
@@ -185,34 +175,26 @@ public final class FtSession {
   }
 
   private void newPeer(long now) {
-    beatsSent = 0;
-    beatsHeard = 0;
-    Arrays.fill(beatSentNanos, 0);
-    beating = false;
-    heardNanos = now;
-    tickNanos = now;
-    graceUntilNanos = now;
-    closed = false;
-    closedByPeer = false;
+    peer = new PeerWatch(times, now);
     asked = false;
     handedOver = false;
   }
 
   private void said(PeerMessage message, long now) {
     if (hasPeer()) {
-      heardNanos = now;
+      peer.heard(now);
     }
     switch (message) {
       case PeerMessage.Hello hello -> hello(hello, now);
       case PeerMessage.Welcome _ -> {
-        if (state == State.PAIRING && !beating) {
-          beating = true;
+        if (state == State.PAIRING && !peer.isBeating()) {
+          peer.startBeating();
           actions.add(new FtAction.StartLog());
         }
       }
       case PeerMessage.Refuse refuse -> pairingFailed("the backup refused: " + refuse.reason());
       case PeerMessage.Ready _ -> {
-        if (state == State.PAIRING && beating) {
+        if (state == State.PAIRING && peer.isBeating()) {
           become(State.PROTECTED);
           // The gate first: nothing leaves between the two that the backup might not know of.
           actions.add(new FtAction.Gate(OutputGate.Mode.GATED));
@@ -260,23 +242,14 @@ public final class FtSession {
     epoch = hello.epoch();
     backup = true;
     newPeer(now);
-    beating = true;
+    peer.startBeating();
     become(State.RECEIVING);
     actions.add(new FtAction.Receive(hello));
   }
 
   private void beat(FtEvent.Beat beat, long now) {
-    if (!hasPeer() || beat.sequence() <= beatsHeard) {
-      return; // An old one, or one that was sent twice, is no sign of life.
-    }
-    beatsHeard = beat.sequence();
-    heardNanos = now;
-    if (state == State.PROTECTED
-        && beat.echo() > 0
-        && beat.echo() <= beatsSent
-        && beat.echo() > beatsSent - BEATS_KEPT) {
-      long sent = beatSentNanos[(int) (beat.echo() % BEATS_KEPT)];
-      actions.add(new FtAction.Lease(sent + times.leaseNanos()));
+    if (hasPeer() && peer.heardBeat(beat.sequence(), now) && state == State.PROTECTED) {
+      peer.leaseUntilNanos(beat.echo()).ifPresent(until -> actions.add(new FtAction.Lease(until)));
     }
   }
 
@@ -292,15 +265,10 @@ public final class FtSession {
   }
 
   private void tick(long now) {
-    if (now - tickNanos > times.stallNanos()) {
-      graceUntilNanos = now + times.beatNanos();
-    }
-    tickNanos = now;
+    peer.tick(now);
     checkPeer(now);
-    if (hasPeer() && beating && !closed) {
-      beatsSent++;
-      beatSentNanos[(int) (beatsSent % BEATS_KEPT)] = now;
-      actions.add(new FtAction.SendBeat(beatsSent, beatsHeard));
+    if (hasPeer() && peer.isBeating() && !peer.isClosed()) {
+      actions.add(peer.nextBeat(now));
     }
     if (state == State.HANDING_OVER && now - handedOverNanos >= times.silenceNanos()) {
       startClaim();
@@ -314,19 +282,11 @@ public final class FtSession {
     if (!hasPeer()) {
       return;
     }
-    long silent = now - heardNanos;
-    boolean gone = closed && (closedByPeer || isForming());
-    long limit =
-        isForming()
-            // Nothing depends on a pair that is not formed yet, and it has much to do.
-            ? gone ? 0 : times.pairingNanos()
-            : gone ? times.closedNanos() : times.silenceNanos();
-    if (silent < limit || now - graceUntilNanos < 0) {
+    Optional<String> lost = peer.lost(isForming(), now);
+    if (lost.isEmpty()) {
       return;
     }
-    String why =
-        (gone ? "its channel is closed, nothing heard" : "nothing heard")
-            + " for %d ms".formatted(silent / 1_000_000);
+    String why = lost.get();
     switch (state) {
       case PAIRING, RECEIVING -> pairingFailed("the other side is lost: " + why);
       case PROTECTED -> {
@@ -440,7 +400,7 @@ public final class FtSession {
   }
 
   private void guestEnded(String how) {
-    if (hasPeer() && !closed) {
+    if (hasPeer() && !peer.isClosed()) {
       send(new Bye(Leaving.ENDED, how));
     }
     actions.add(new FtAction.Disconnect());
