@@ -1,0 +1,73 @@
+package lockstep.replay.ft;
+
+import java.util.concurrent.Executor;
+import lockstep.replay.log.FramePipe;
+import lockstep.replay.log.LogFormatException;
+
+/**
+ * The backup's end of the logging channel for one pair: frames go into a pipe, and what is in it is
+ * acknowledged. Loop thread only.
+ */
+final class LogIntake {
+  /** What a backup holds of the log before it lets the primary wait. */
+  private static final long PIPE_BYTES = 16 << 20;
+
+  private final PeerLink from;
+  private final FramePipe pipe;
+
+  /** Entries; -1 before the first frame that has some. */
+  private long received = -1;
+
+  private long receivedBytes;
+  private boolean due;
+
+  /**
+   * Nothing received yet.
+   *
+   * @param loop whose thread this is; the pipe's reader calls it when there is room again
+   */
+  LogIntake(PeerLink from, Executor loop) {
+    this.from = from;
+    this.pipe = new FramePipe(PIPE_BYTES, () -> loop.execute(() -> from.reading(true)));
+  }
+
+  /** Where the replay reads. */
+  FramePipe pipe() {
+    return pipe;
+  }
+
+  /**
+   * Takes a frame in; stops reading when there is no more room.
+   *
+   * @throws LogFormatException when it is none that follows the last one
+   */
+  void frame(PeerMessage.Frame frame) throws LogFormatException {
+    long now = pipe.put(frame.frame());
+    receivedBytes += frame.frame().size();
+    if (now != received) {
+      received = now;
+      due = true;
+    }
+    if (pipe.isFull()) {
+      from.reading(false);
+    }
+  }
+
+  /** Whether something was received that is not acknowledged. */
+  boolean isDue() {
+    return due;
+  }
+
+  /**
+   * Acknowledges what was received.
+   *
+   * @param replayedEntries that the replay has taken
+   * @return how far the log is
+   */
+  FtStatus.Transfer acknowledge(long replayedEntries) {
+    due = false;
+    long entries = Math.max(0, received);
+    from.send(new PeerMessage.Ack(entries, replayedEntries));
+    return new FtStatus.Transfer(entries, entries, replayedEntries, receivedBytes, 0);
+  }
+}

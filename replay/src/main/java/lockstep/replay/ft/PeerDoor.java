@@ -1,0 +1,181 @@
+package lockstep.replay.ft;
+
+import java.security.SecureRandom;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import lockstep.monitor.state.Bytes;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The connections of one side: at most one of them is the pair's and speaks with the session; all
+ * others are turned away. Loop thread only, but for making a connection's listener.
+ */
+final class PeerDoor {
+  private static final int KEY_BYTES = 32;
+
+  private final ScheduledExecutorService loop;
+  private final FtSession session;
+  private final long closedNanos;
+  private final Hearer hearer;
+
+  /** The pair's; null without one. */
+  private @Nullable PeerLink link;
+
+  private Bytes key = Bytes.empty();
+
+  /** Who is told what comes in by the pair's connection. */
+  interface Hearer {
+    /** Something for the session. */
+    void event(FtEvent event);
+
+    /** A frame of the log; the session is told of it as well, afterwards. */
+    void frame(PeerMessage.Frame frame);
+
+    /** The messages that came in together have been told. */
+    void saidAll();
+  }
+
+  /** No connection yet. */
+  PeerDoor(ScheduledExecutorService loop, FtSession session, FtTimes times, Hearer hearer) {
+    this.loop = loop;
+    this.session = session;
+    this.closedNanos = times.closedNanos();
+    this.hearer = hearer;
+  }
+
+  /** Whether there is a connection that is the pair's. */
+  boolean isOpen() {
+    return link != null;
+  }
+
+  /** Does something with the pair's connection, if there is one. */
+  void ifOpen(Consumer<PeerLink> what) {
+    PeerLink now = link;
+    if (now != null) {
+      what.accept(now);
+    }
+  }
+
+  /** The other side's address; empty without one. */
+  String peer() {
+    PeerLink now = link;
+    return now == null ? "" : now.peer();
+  }
+
+  /** Backup: somebody has connected. */
+  PeerLink.Listener accept(PeerLink from) {
+    Incoming incoming = new Incoming();
+    incoming.from = from;
+    return incoming;
+  }
+
+  /** Primary: listens to a connection that is about to be made. Any thread. */
+  Incoming toBackup() {
+    return new Incoming();
+  }
+
+  /** Primary: the connection stands; it becomes the pair's unless this side is not alone. */
+  void connected(PeerLink to, Incoming incoming) {
+    if (session.state() != FtSession.State.ALONE) {
+      to.close();
+      return;
+    }
+    link = to;
+    incoming.from = to;
+    byte[] random = new byte[KEY_BYTES];
+    new SecureRandom().nextBytes(random);
+    key = Bytes.copyOf(random);
+    hearer.event(new FtEvent.Connected());
+    to.send(
+        new PeerMessage.Hello(
+            PeerMessage.VERSION,
+            session.name(),
+            session.vm(),
+            session.epoch(),
+            key,
+            to.heartbeatPort()));
+  }
+
+  /** Closes the pair's connection; nothing that comes by it counts any more. */
+  void close() {
+    PeerLink now = link;
+    if (now != null) {
+      now.close();
+      link = null;
+    }
+  }
+
+  /** What comes in by one connection. */
+  final class Incoming implements PeerLink.Listener {
+    private @Nullable PeerLink from;
+
+    private Incoming() {}
+
+    @Override
+    public void said(PeerMessage message) {
+      PeerLink peer = from;
+      if (peer == null) {
+        return;
+      }
+      if (peer != link) {
+        stranger(message, peer);
+        return;
+      }
+      switch (message) {
+        case PeerMessage.Welcome welcome -> peer.startBeats(key, welcome.heartbeatPort());
+        case PeerMessage.Frame frame -> hearer.frame(frame);
+        case PeerMessage.Hello _ -> {
+          return; // Once is enough.
+        }
+        default -> {
+          // All in the session.
+        }
+      }
+      hearer.event(new FtEvent.Said(message));
+    }
+
+    @Override
+    public void saidAll() {
+      if (from == link && from != null) {
+        hearer.saidAll();
+      }
+    }
+
+    @Override
+    public void closed(boolean byPeer, String reason) {
+      if (from == link && from != null) {
+        hearer.event(new FtEvent.Closed(byPeer));
+        // Not at the next tick, which may be far away.
+        lookAgain(from, byPeer);
+      }
+    }
+
+    private void lookAgain(PeerLink closed, boolean byPeer) {
+      ScheduledFuture<?> unused =
+          loop.schedule(
+              () -> {
+                if (closed == link) {
+                  hearer.event(new FtEvent.Closed(byPeer));
+                }
+              },
+              closedNanos,
+              TimeUnit.NANOSECONDS);
+    }
+  }
+
+  private void stranger(PeerMessage message, PeerLink from) {
+    if (message instanceof PeerMessage.Hello && session.state() == FtSession.State.WAITING) {
+      link = from;
+      hearer.event(new FtEvent.Said(message));
+      return;
+    }
+    from.send(
+        new PeerMessage.Refuse(
+            session.state() == FtSession.State.WAITING
+                ? "a pair begins with hello"
+                : "this side is busy: " + session.state() + " with VM " + session.name()));
+    from.close();
+  }
+}
