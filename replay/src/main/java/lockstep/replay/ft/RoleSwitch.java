@@ -125,21 +125,6 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
     }
   }
 
-  /**
-   * After a run of the machine: whether it has only stopped to be looked at. Then that is done, and
-   * the machine is to be run again. vCPU thread.
-   */
-  public boolean looked() {
-    boolean only = stopped;
-    stopped = false;
-    FutureTask<?> task = only ? looks.poll() : null;
-    while (task != null) {
-      task.run();
-      task = looks.poll();
-    }
-    return only;
-  }
-
   private void cancelLooks() {
     FutureTask<Optional<RunResult>> task = looks.poll();
     while (task != null) {

@@ -1,0 +1,48 @@
+package lockstep.replay.ft;
+
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+
+/** Waits for what the guest showed to leave, while the guest stands. vCPU thread. */
+final class Draining {
+  /** How long outputs that wait for the other side, the terminal or the disk may take to leave. */
+  private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+  private static final long POLL_MILLIS = 1;
+
+  private final OutputGate gate;
+  private final OutputPump pump;
+  private final VcpuThread vcpu;
+  private final Consumer<String> notes;
+
+  Draining(OutputGate gate, OutputPump pump, VcpuThread vcpu, Consumer<String> notes) {
+    this.gate = gate;
+    this.pump = pump;
+    this.vcpu = vcpu;
+    this.notes = notes;
+  }
+
+  /** Waits until everything that the guest showed has left, or never may; tells of a loss. */
+  void drain() throws InterruptedException {
+    if (!awaitDrainedAnd(() -> true)) {
+      notes.accept(gate.waiting() + " outputs have not left in time and are lost");
+    }
+  }
+
+  /**
+   * Waits until everything has left and something else is so as well, for a bounded while.
+   *
+   * @return false when that was not so in time; true also when this side has to halt
+   */
+  boolean awaitDrainedAnd(BooleanSupplier other) throws InterruptedException {
+    long start = System.nanoTime();
+    while (!(pump.isDrained() && other.getAsBoolean()) && vcpu.halted().isEmpty()) {
+      if (System.nanoTime() - start > DRAIN_NANOS) {
+        return false;
+      }
+      Thread.sleep(POLL_MILLIS);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,87 @@
+package lockstep.replay.ft;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import lockstep.monitor.Machine;
+import lockstep.monitor.SavedInputs;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.vcpu.RunResult;
+
+/** The machine while it is the VM: alone or recorded, it talks to the world. vCPU thread. */
+final class LiveMachine {
+  private final Machine machine;
+  private final HostInputs inputs;
+  private final RoleSwitch doors;
+  private final VcpuThread vcpu;
+  private final Protecting protecting;
+  private final Ending ending;
+
+  /**
+   * A machine behind its doors, which are live already.
+   *
+   * @param inputs where its inputs come from, with or without a log
+   */
+  LiveMachine(
+      Machine machine,
+      HostInputs inputs,
+      RoleSwitch doors,
+      VcpuThread vcpu,
+      Protecting protecting,
+      Ending ending) {
+    this.machine = machine;
+    this.inputs = inputs;
+    this.doors = doors;
+    this.vcpu = vcpu;
+    this.protecting = protecting;
+    this.ending = ending;
+  }
+
+  Machine machine() {
+    return machine;
+  }
+
+  HostInputs inputs() {
+    return inputs;
+  }
+
+  /** Runs it to the end of the VM here, and in between does what others ask for. */
+  FtVm.End toTheEnd() throws Exception {
+    doors.lookable(true);
+    while (true) {
+      RunResult result = doors.run(machine);
+      Optional<String> halted = vcpu.halted();
+      if (halted.isPresent()) {
+        return new FtVm.End.Halted(halted.get());
+      }
+      if (result instanceof RunResult.Fenced fenced) {
+        return ending.fenced(fenced.reason());
+      }
+      if (!(result instanceof RunResult.Stopped) || vcpu.isStopping()) {
+        return ending.guestEnded(machine, result);
+      }
+      vcpu.runTask();
+    }
+  }
+
+  /** What a copy of the machine goes on with. */
+  SavedInputs savedInputs() {
+    return SavedInputs.ofWaiting(inputs.nowNanos(), waitingInputs());
+  }
+
+  /** Inputs that the guest has not had yet, oldest first. */
+  private List<ExternalInput> waitingInputs() {
+    List<ExternalInput> waiting = new ArrayList<>(protecting.held());
+    waiting.addAll(inputs.waiting());
+    return waiting;
+  }
+
+  /**
+   * Whether the disk has answered all that the guest asked: a write that comes later would
+   * overwrite what the other side writes from here on. The answers may still wait for the guest.
+   */
+  boolean diskIsQuiet() {
+    return machine.diskRequestsUnanswered(waitingInputs()).isEmpty();
+  }
+}

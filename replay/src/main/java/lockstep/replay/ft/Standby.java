@@ -1,0 +1,121 @@
+package lockstep.replay.ft;
+
+import java.util.Optional;
+import java.util.function.Consumer;
+import lockstep.monitor.Machine;
+import lockstep.replay.log.FramePipe;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The backup's side of a machine: follows one primary after another, until it goes live or the VM
+ * is over. Told what to do by the loop thread; does it on {@code vcpu-0}.
+ */
+final class Standby {
+  /** Begins to follow one primary. */
+  @FunctionalInterface
+  interface Follower {
+    Following follow(Claimant self, FramePipe pipe);
+  }
+
+  /** Goes on with a machine that has replayed all there is, as the VM. */
+  @FunctionalInterface
+  interface GoLive {
+    /** Returns how the VM ended here. */
+    FtVm.End with(Following replayed, Machine on) throws Exception;
+  }
+
+  private final FtNode node;
+  private final VcpuThread vcpu;
+  private final Ending ending;
+  private final Follower follower;
+  private final GoLive goLive;
+  private final Consumer<String> notes;
+
+  /** The present or last one; set by the loop thread before any other reads it. */
+  private volatile @Nullable Following following;
+
+  Standby(
+      FtNode node,
+      VcpuThread vcpu,
+      Ending ending,
+      Follower follower,
+      GoLive goLive,
+      Consumer<String> notes) {
+    this.node = node;
+    this.vcpu = vcpu;
+    this.ending = ending;
+    this.follower = follower;
+    this.goLive = goLive;
+    this.notes = notes;
+  }
+
+  /** Becomes what the pipe brings. Returns at once. */
+  void follow(Claimant self, FramePipe pipe) {
+    Following now = follower.follow(self, pipe);
+    following = now;
+    Thread.ofPlatform().name("restore").start(() -> restore(now));
+  }
+
+  private void restore(Following now) {
+    try {
+      // One machine at a time: an earlier one may still be on its way out.
+      vcpu.join();
+      Machine restored = now.restore();
+      vcpu.launch(() -> toTheEnd(now, restored), restored);
+      node.restored(now.self());
+    } catch (Exception e) {
+      node.tell(new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
+    }
+  }
+
+  private Optional<FtVm.End> toTheEnd(Following now, Machine on) throws Exception {
+    Following.Came came = now.run(on);
+    if (came instanceof Following.Came.Astray astray) {
+      node.tell(new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));
+      notes.accept(astray.report());
+      node.settle();
+    }
+    boolean live = now.awaitDecision();
+    return switch (came) {
+      case Following.Came.Astray _ -> leave("diverged");
+      case Following.Came.GuestEnd end -> {
+        if (!live) {
+          yield leave("the guest has ended at the primary");
+        }
+        // The primary may have died before it showed the guest's last words.
+        node.tell(new FtEvent.WentLive());
+        node.settle();
+        yield Optional.of(ending.guestEnded(on, end.result()));
+      }
+      case Following.Came.LogEnd _ ->
+          live ? Optional.of(goLive.with(now, on)) : leave("the pair is over");
+    };
+  }
+
+  private Optional<FtVm.End> leave(String reason) throws InterruptedException {
+    // The session says that the log is over before it shows what it has become.
+    node.settle();
+    Optional<String> halted = vcpu.halted();
+    if (halted.isPresent()) {
+      return Optional.of(new FtVm.End.Halted(halted.get()));
+    }
+    // The next primary may be here already, before this machine has gone.
+    return node.status().state() == FtSession.State.ENDED
+        ? Optional.of(new FtVm.End.Elsewhere(reason))
+        : Optional.empty();
+  }
+
+  /** The pipe ends; replay the rest and go live, or stop. */
+  void endLog(boolean live) {
+    Following now = following;
+    if (now != null) {
+      now.decide(live);
+    }
+  }
+
+  /** Entries that the replay has taken. Any thread. */
+  long replayed() {
+    Following now = following;
+    return now == null ? 0 : now.replayed();
+  }
+}
