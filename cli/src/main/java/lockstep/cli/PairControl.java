@@ -92,7 +92,10 @@ final class PairControl extends VmControl {
     switch (command) {
       case "failover" -> {
         need(FtSession.State.PROTECTED, command);
-        run.vm().handOver();
+        if (run.vm().isPaused()) {
+          throw new IOException("failover: the VM is paused; lockstep resume lets it go on");
+        }
+        run.handOver();
       }
       case "detach" -> {
         FtSession.State now = run.node().status().state();

@@ -6,9 +6,11 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
@@ -26,6 +28,7 @@ import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.HandOver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
@@ -39,11 +42,15 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Between two looks for a VM without a backup. */
   private static final long SPARE_SECONDS = 2;
 
+  /** For the last outputs and disk requests of a planned failover; as long again to decide it. */
+  private static final long HAND_OVER_NANOS = TimeUnit.SECONDS.toNanos(30);
+
   /** A signal's grace for ending the guest in order. */
   private static final long SIGNAL_SECONDS = 10;
 
   private final PeerNetwork network;
   private final boolean anywhere;
+  private final FtTimes times;
   private final FtNode node;
   private final FtVm vm;
   private final OutputWaits waits;
@@ -92,6 +99,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       throws CommandFailure {
     this.medium = storage.medium();
     this.notes = notes;
+    this.times = times;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
@@ -265,6 +273,28 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
           with + " is not on the loopback interface, and this VM was started without --identity");
     }
     node.protect(with);
+  }
+
+  /**
+   * Lets the backup go on instead; returns when it does.
+   *
+   * @throws IOException when the VM was not handed over, or nobody knows yet; one line
+   */
+  void handOver() throws IOException, InterruptedException {
+    CompletableFuture<HandOver.Outcome> asked = vm.handOver(HAND_OVER_NANOS);
+    HandOver.Outcome outcome;
+    try {
+      outcome = asked.get(2 * HAND_OVER_NANOS + times.silenceNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException e) {
+      boolean unused = asked.cancel(false);
+      throw new IOException(
+          "nobody knows yet which side goes on; lockstep status and the VM's own lines show it", e);
+    } catch (ExecutionException e) {
+      throw new IOException(String.valueOf(e.getCause()), e);
+    }
+    if (outcome instanceof HandOver.Outcome.NotDone not) {
+      throw new IOException("not handed over: " + not.reason());
+    }
   }
 
   /** What users may ask of it. */

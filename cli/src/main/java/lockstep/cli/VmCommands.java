@@ -308,16 +308,23 @@ final class VmCommands {
   /** {@code lockstep failover}. */
   @Command(
       name = "failover",
-      description = "Let the backup go on instead, in order and without loss.",
+      description = {
+        "Let the backup go on instead, in order and without loss.",
+        "Returns when it does; fails when the VM was not handed over."
+      },
       footerHeading = "%nExample:%n",
       footer = "  lockstep failover web")
   static final class Failover extends Base {
+    /** Longer than the VM takes to say what it came to, with any sensible failure time-out. */
+    private static final long LIMIT_SECONDS = 300;
+
     /** Only Picocli makes one. */
     Failover() {}
 
     @Override
     public Integer call() throws Exception {
-      return simply("failover");
+      exchange(name(), client -> client.ask(Map.of("command", "failover"), LIMIT_SECONDS));
+      return Main.DONE;
     }
   }
 

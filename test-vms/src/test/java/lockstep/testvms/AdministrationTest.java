@@ -231,6 +231,9 @@ class AdministrationTest {
       String scraped = scrape(backup);
       assertTrue(scraped.contains("state=\"FOLLOWING\""), scraped);
 
+      ask(name, "pause");
+      refused(name, Map.of("command", "failover"), "paused");
+      ask(name, "resume");
       ask(name, "failover");
       awaitStatus(other, "state", "ALONE");
       Map<String, Object> after = ask(other, "status");

@@ -229,7 +229,9 @@ class FailoverTest {
     try (PairSide two = backup(second, image);
         PairSide one = primary(first, image, address(two))) {
       assertTrue(one.awaitConsole("bank: 3\r\n", 0, LIMIT_SECONDS), () -> said(one, two));
-      ask(first, Map.of("command", "failover"));
+      try (PairSide failover = failover(first)) {
+        assertEquals(Optional.of(0), failover.await(LIMIT_SECONDS), () -> said(failover, one));
+      }
       assertEquals(Optional.of(0), one.await(LIMIT_SECONDS), () -> said(one, two));
       int twoFrom = goesOnAt(two);
       more(two, new BankRecord(one.console(), two.console(), twoFrom).last());
@@ -253,6 +255,33 @@ class FailoverTest {
             rest.contains("bank: " + (lastOfTwo + 1) + "\r\n"),
             () -> "no " + (lastOfTwo + 1) + " in: " + rest);
       }
+    }
+  }
+
+  private static PairSide failover(String name) throws IOException {
+    return new PairSide("failover", command("failover", name), line -> {});
+  }
+
+  @Test
+  void plannedFailoverToABackupThatHangsFailsInOneLineAndTheVmGoesOn() throws Exception {
+    Path image = directory.resolve("hangs.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    try (PairSide backup = backup(unique("b"), image);
+        PairSide primary = primary(name, image, address(backup))) {
+      assertTrue(
+          primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      signal(backup, "STOP");
+      try (PairSide failover = failover(name)) {
+        assertEquals(Optional.of(1), failover.await(LIMIT_SECONDS), () -> said(failover));
+        assertEquals(1, failover.notes().size(), () -> said(failover));
+        assertTrue(
+            said(failover).contains("not handed over: the backup is gone; the VM goes on here"),
+            () -> said(failover));
+      }
+      primaryGoesOn(primary, backup, image);
+      signal(backup, "CONT");
+      assertEquals(Optional.of(1), backup.await(LIMIT_SECONDS), () -> said(primary, backup));
     }
   }
 

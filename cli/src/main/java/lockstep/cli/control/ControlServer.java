@@ -20,6 +20,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.logging.log4j.LogManager;
 
 /** Answers requests about one VM. */
@@ -28,6 +30,11 @@ public final class ControlServer implements AutoCloseable {
 
   /** More than anybody has terminals; bounds what a script in a loop can take. */
   static final int MAX_CONNECTIONS = 64;
+
+  /** How long those that asked are answered when the VM ends; most answers take microseconds. */
+  private static final long ANSWER_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private static final long POLL_MILLIS = 2;
 
   /** Does what requests ask for. Called on a thread of the connection's own; may block. */
   public interface Handler {
@@ -49,6 +56,9 @@ public final class ControlServer implements AutoCloseable {
   private final ServerSocketChannel server;
   private final Handler handler;
   private final Set<SocketChannel> open = ConcurrentHashMap.newKeySet();
+
+  /** Requests that are not answered yet. */
+  private final AtomicInteger inHand = new AtomicInteger();
 
   /**
    * Starts to answer.
@@ -110,7 +120,12 @@ public final class ControlServer implements AutoCloseable {
           handler.console(in, out);
           return;
         }
-        answer(out, answerTo(request));
+        inHand.incrementAndGet();
+        try {
+          answer(out, answerTo(request));
+        } finally {
+          inHand.decrementAndGet();
+        }
         line = readLine(in);
       }
     } catch (IOException e) {
@@ -171,9 +186,22 @@ public final class ControlServer implements AutoCloseable {
     return line.toString(StandardCharsets.UTF_8);
   }
 
+  /** What the VM's end has decided is still answered, such as a failover. */
+  private void awaitAnswers() {
+    long start = System.nanoTime();
+    try {
+      while (inHand.get() > 0 && System.nanoTime() - start < ANSWER_NANOS) {
+        Thread.sleep(POLL_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   @Override
   public void close() throws IOException {
     server.close();
+    awaitAnswers();
     for (SocketChannel channel : open) {
       try {
         channel.close();

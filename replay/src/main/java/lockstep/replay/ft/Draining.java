@@ -13,32 +13,38 @@ final class Draining {
 
   private final OutputGate gate;
   private final OutputPump pump;
-  private final VcpuThread vcpu;
+  private final RoleThread vcpu;
   private final Consumer<String> notes;
 
-  Draining(OutputGate gate, OutputPump pump, VcpuThread vcpu, Consumer<String> notes) {
+  Draining(OutputGate gate, OutputPump pump, RoleThread vcpu, Consumer<String> notes) {
     this.gate = gate;
     this.pump = pump;
     this.vcpu = vcpu;
     this.notes = notes;
   }
 
+  /** Outputs that have not left. */
+  int waiting() {
+    return gate.waiting();
+  }
+
   /** Waits until everything that the guest showed has left, or never may; tells of a loss. */
   void drain() throws InterruptedException {
-    if (!awaitDrainedAnd(() -> true)) {
+    if (!awaitDrainedAnd(() -> true, DRAIN_NANOS)) {
       notes.accept(gate.waiting() + " outputs have not left in time and are lost");
     }
   }
 
   /**
-   * Waits until everything has left and something else is so as well, for a bounded while.
+   * Waits until everything has left and something else is so as well.
    *
+   * @param limitNanos how long at most
    * @return false when that was not so in time; true also when this side has to halt
    */
-  boolean awaitDrainedAnd(BooleanSupplier other) throws InterruptedException {
+  boolean awaitDrainedAnd(BooleanSupplier other, long limitNanos) throws InterruptedException {
     long start = System.nanoTime();
     while (!(pump.isDrained() && other.getAsBoolean()) && vcpu.halted().isEmpty()) {
-      if (System.nanoTime() - start > DRAIN_NANOS) {
+      if (System.nanoTime() - start > limitNanos) {
         return false;
       }
       Thread.sleep(POLL_MILLIS);

@@ -8,11 +8,11 @@ import lockstep.sys.SysException;
 /** How the VM ends at this host: in order, and so that the other side hears of it. vCPU thread. */
 final class Ending {
   private final FtNode node;
-  private final VcpuThread vcpu;
+  private final RoleThread vcpu;
   private final Draining draining;
   private final Protecting protecting;
 
-  Ending(FtNode node, VcpuThread vcpu, Draining draining, Protecting protecting) {
+  Ending(FtNode node, RoleThread vcpu, Draining draining, Protecting protecting) {
     this.node = node;
     this.vcpu = vcpu;
     this.draining = draining;

@@ -61,7 +61,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final DiskSink medium;
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
-  private final VcpuThread vcpu = new VcpuThread(queue, this::putAway);
+  private final RoleThread vcpu = new RoleThread(queue, this::putAway);
   private final KickTimer timer = new KickTimer(vcpu::kick);
   private final Roles roles;
   private final RoleSwitch doors;
@@ -233,9 +233,21 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     vcpu.stop();
   }
 
-  /** Primary: lets the backup go on instead, without loss. Any thread. */
-  public void handOver() {
-    vcpu.ask(() -> handOver.of(live()));
+  /**
+   * Primary: lets the backup go on instead, without loss. Any thread.
+   *
+   * @param limitNanos how long the guest may stand until its outputs have left and its disk has
+   *     answered; the decision of the disk, which follows, is waited for as long as it takes
+   * @return what it came to; cancelling it has an effect until it has begun
+   */
+  public CompletableFuture<HandOver.Outcome> handOver(long limitNanos) {
+    CompletableFuture<HandOver.Outcome> outcome = new CompletableFuture<>();
+    vcpu.ask(() -> handOver.of(live(), limitNanos, outcome));
+    CompletableFuture<?> unused =
+        vcpu.over()
+            .whenComplete(
+                (_, _) -> outcome.complete(new HandOver.Outcome.NotDone("the VM is over")));
+    return outcome;
   }
 
   // The primary's side.

@@ -1,22 +1,37 @@
 package lockstep.replay.ft;
 
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
  * Planned failover: the guest stands here until it is known which side it goes on at. vCPU thread.
  */
-final class HandOver {
+public final class HandOver {
   private static final long POLL_MILLIS = 1;
 
+  /** What one came to. */
+  public sealed interface Outcome {
+    /** The backup goes on, and the VM is over here. */
+    record Done() implements Outcome {}
+
+    /**
+     * The VM goes on here, unless it has ended.
+     *
+     * @param reason one line for people
+     */
+    record NotDone(String reason) implements Outcome {}
+  }
+
   private final FtNode node;
-  private final VcpuThread vcpu;
+  private final RoleThread vcpu;
   private final Draining draining;
   private final Protecting protecting;
   private final Consumer<String> notes;
 
   HandOver(
       FtNode node,
-      VcpuThread vcpu,
+      RoleThread vcpu,
       Draining draining,
       Protecting protecting,
       Consumer<String> notes) {
@@ -27,21 +42,59 @@ final class HandOver {
     this.notes = notes;
   }
 
-  /** Hands over without loss; when it returns, the machine goes on here or the VM is over here. */
-  void of(LiveMachine live) throws InterruptedException {
+  /**
+   * Hands over without loss; when it returns, the machine goes on here or the VM is over here.
+   *
+   * @param limitNanos how long outputs and the disk may take, while the guest stands
+   * @param outcome told what it came to; nothing is done if that is settled already
+   */
+  void of(LiveMachine live, long limitNanos, CompletableFuture<Outcome> outcome)
+      throws InterruptedException {
+    if (outcome.isDone()) {
+      return;
+    }
     protecting.sendAll();
-    if (!draining.awaitDrainedAnd(live::diskIsQuiet)) {
-      notes.accept("not handed over: outputs or disk requests are still under way");
+    if (!draining.awaitDrainedAnd(live::diskIsQuiet, limitNanos)) {
+      notDone(stillUnderWay(live, limitNanos) + "; the VM goes on here", outcome);
       return;
     }
     node.tell(new FtEvent.HandOver());
     node.settle();
     awaitWhoGoesOn();
     if (node.status().state() == FtSession.State.ENDED) {
+      // First, so that whoever asked hears of it before this process ends.
+      outcome.complete(new Outcome.Done());
       String reason = "handed over to the backup";
       vcpu.over().complete(new FtVm.End.Elsewhere(reason));
       vcpu.halt(reason);
+    } else {
+      notDone(whyNot(), outcome);
     }
+  }
+
+  private String stillUnderWay(LiveMachine live, long limitNanos) {
+    int requests = live.diskRequestsUnanswered();
+    int outputs = draining.waiting();
+    return "%s in %d s"
+        .formatted(
+            requests > 0 && outputs == 0
+                ? requests + " disk requests were not answered"
+                : outputs + " outputs have not left",
+            TimeUnit.NANOSECONDS.toSeconds(limitNanos));
+  }
+
+  private String whyNot() {
+    return vcpu.halted()
+        .map(reason -> "this side halts: " + reason)
+        .orElse(
+            vcpu.isStopping()
+                ? "the guest was stopped"
+                : "the backup is gone; the VM goes on here without one");
+  }
+
+  private void notDone(String reason, CompletableFuture<Outcome> outcome) {
+    notes.accept("not handed over: " + reason);
+    outcome.complete(new Outcome.NotDone(reason));
   }
 
   /** The guest stands until it is settled; the user may end it meanwhile. */

@@ -14,7 +14,7 @@ final class LiveMachine {
   private final Machine machine;
   private final HostInputs inputs;
   private final RoleSwitch doors;
-  private final VcpuThread vcpu;
+  private final RoleThread vcpu;
   private final Protecting protecting;
   private final Ending ending;
 
@@ -27,7 +27,7 @@ final class LiveMachine {
       Machine machine,
       HostInputs inputs,
       RoleSwitch doors,
-      VcpuThread vcpu,
+      RoleThread vcpu,
       Protecting protecting,
       Ending ending) {
     this.machine = machine;
@@ -77,11 +77,16 @@ final class LiveMachine {
     return waiting;
   }
 
+  /** Requests that the disk has not answered; answers may still wait for the guest. */
+  int diskRequestsUnanswered() {
+    return machine.diskRequestsUnanswered(waitingInputs()).size();
+  }
+
   /**
    * Whether the disk has answered all that the guest asked: a write that comes later would
-   * overwrite what the other side writes from here on. The answers may still wait for the guest.
+   * overwrite what the other side writes from here on.
    */
   boolean diskIsQuiet() {
-    return machine.diskRequestsUnanswered(waitingInputs()).isEmpty();
+    return diskRequestsUnanswered() == 0;
   }
 }

@@ -25,7 +25,7 @@ final class Standby {
   }
 
   private final FtNode node;
-  private final VcpuThread vcpu;
+  private final RoleThread vcpu;
   private final Ending ending;
   private final Follower follower;
   private final GoLive goLive;
@@ -36,7 +36,7 @@ final class Standby {
 
   Standby(
       FtNode node,
-      VcpuThread vcpu,
+      RoleThread vcpu,
       Ending ending,
       Follower follower,
       GoLive goLive,

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * it: wake it, ask it for a task between two runs of the machine, end it. What the machine is and
  * does belongs to the thread itself.
  */
-final class VcpuThread {
+final class RoleThread {
   private static final long POLL_MILLIS = 1;
 
   /** What the thread does with its machine. */
@@ -46,7 +46,7 @@ final class VcpuThread {
    * @param queue wakes the machine that runs
    * @param putAway done on the thread when its work is over, before it closes the machine
    */
-  VcpuThread(InputQueue queue, VcpuTask putAway) {
+  RoleThread(InputQueue queue, VcpuTask putAway) {
     this.queue = queue;
     this.putAway = putAway;
   }

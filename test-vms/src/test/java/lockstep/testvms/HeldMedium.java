@@ -1,0 +1,69 @@
+package lockstep.testvms;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayDeque;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.Geometry;
+
+/** A medium whose writes can be held back: they are neither carried out nor answered meanwhile. */
+final class HeldMedium implements BlockDevice {
+  private final BlockDevice medium;
+  private final ArrayDeque<Runnable> held = new ArrayDeque<>();
+  private boolean holds;
+
+  /** The medium stays its owner's. */
+  HeldMedium(BlockDevice medium) {
+    this.medium = medium;
+  }
+
+  synchronized void hold() {
+    holds = true;
+  }
+
+  /** Waits until a write is held. */
+  synchronized void awaitHeld(long limitSeconds) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
+    while (held.isEmpty()) {
+      assertTrue(System.nanoTime() < deadline, "the guest writes nothing");
+      wait(100);
+    }
+  }
+
+  /** Carries out what was held, and all that comes, at once. */
+  synchronized void release() {
+    holds = false;
+    while (!held.isEmpty()) {
+      held.remove().run();
+    }
+  }
+
+  @Override
+  public synchronized void submit(BlockRequest request, Consumer<BlockResult> completion) {
+    if (holds && request instanceof BlockRequest.Write) {
+      held.add(() -> medium.submit(request, completion));
+      notifyAll();
+    } else {
+      medium.submit(request, completion);
+    }
+  }
+
+  @Override
+  public Geometry geometry() {
+    return medium.geometry();
+  }
+
+  @Override
+  public int depth() {
+    return medium.depth();
+  }
+
+  @Override
+  public void close() {
+    // Its owner closes the medium.
+  }
+}

@@ -1,0 +1,102 @@
+package lockstep.testvms;
+
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.HashMap;
+import java.util.Map;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineConfig;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootFile;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.quirk.QuirkSet;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtTimes;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.StepReach;
+
+/** The bank guest, protected: both sides in this process, over the loopback interface. */
+record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
+  private static final String VM = "00112233445566778899aabbccddeeff";
+
+  /** More than two sides and a guest on one busy CPU are ever silent for. */
+  private static final long SILENCE_MILLIS = 3_000;
+
+  /** Whoever of a pair claims first has won. */
+  private static final class FirstWins implements Arbiter {
+    private final Map<Long, Claimant.Side> winners = new HashMap<>();
+
+    @Override
+    public void enter(Claimant self) {
+      // There is but one VM.
+    }
+
+    @Override
+    public synchronized Ruling claim(Claimant self) {
+      Claimant.Side winner = winners.computeIfAbsent(self.epoch(), _ -> self.side());
+      return new Ruling(
+          winner == self.side() ? Verdict.WON : Verdict.LOST, "the " + winner + " was first");
+    }
+
+    @Override
+    public void leave(Claimant self) {
+      // Nobody waits for the disk.
+    }
+
+    @Override
+    public boolean fences() {
+      return false;
+    }
+
+    @Override
+    public void close() {
+      // Nothing is open.
+    }
+  }
+
+  /** Starts the guest when the pair stands. */
+  static LivePair form(Kvm kvm, BlockDevice disk) throws Exception {
+    FtTimes times = FtTimes.of(SILENCE_MILLIS);
+    Arbiter arbiter = new FirstWins();
+    QuirkSet quirks = QuirkProbe.probe(kvm);
+    RecordOptions options = RecordOptions.of(StepReach.KERNEL);
+    LiveSide backup = new LiveSide(kvm, FtSession.backup(times), times, arbiter, disk, options);
+    InetSocketAddress at =
+        backup
+            .network()
+            .listen(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup.node()::accept);
+    LiveSide primary =
+        new LiveSide(kvm, FtSession.primary("bank", VM, times), times, arbiter, disk, options);
+    Guest guest = Guests.find("bank").orElseThrow();
+    long memoryBytes = (long) guest.memoryMib() << 20;
+    MachineConfig config =
+        new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0).withDisk(disk.geometry());
+    primary
+        .vm()
+        .start(
+            doors -> {
+              Machine machine = Machine.create(kvm, config, quirks, doors, doors, doors);
+              machine.boot(
+                  BootImages.load(
+                      BootFile.of(guest.name(), guest.image()), BootConfig.of(memoryBytes, "")));
+              return machine;
+            },
+            0,
+            true);
+    primary.node().protect(at);
+    return new LivePair(primary, backup);
+  }
+
+  @Override
+  public void close() {
+    primary.close();
+    backup.close();
+  }
+}

@@ -1,0 +1,152 @@
+package lockstep.testvms;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.OutputStream;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.output.DiskSink;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.channel.PeerNetwork;
+import lockstep.replay.channel.PeerSecurity;
+import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.FtNode;
+import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtTimes;
+import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.OutputGate;
+import lockstep.replay.record.RecordOptions;
+import org.jspecify.annotations.Nullable;
+
+/** One side of a pair in this process, as the command line puts it together. */
+final class LiveSide implements AutoCloseable {
+  private static final int GATE_OUTPUTS = 1 << 10;
+  private static final long END_SECONDS = 10;
+
+  private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
+  private final HeldMedium medium;
+  private final FtNode node;
+  private final FtVm vm;
+  private final Bridge disk = new Bridge();
+  private final StringBuilder shown = new StringBuilder();
+  private final List<String> notes = new CopyOnWriteArrayList<>();
+
+  /** The bridge needs the machine's queue, and the machine its disk. */
+  private static final class Bridge implements DiskSink {
+    private volatile @Nullable DiskBridge to;
+
+    @Override
+    public void request(BlockRequest request) {
+      DiskBridge now = to;
+      assertTrue(now != null, "a request before there is a disk");
+      if (now != null) {
+        now.request(request);
+      }
+    }
+  }
+
+  private final class Console extends OutputStream {
+    @Override
+    public void write(int value) {
+      write(new byte[] {(byte) value}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] from, int offset, int count) {
+      synchronized (shown) {
+        shown.append(new String(from, offset, count, ISO_8859_1));
+        shown.notifyAll();
+      }
+    }
+  }
+
+  /** A side without a machine yet; the medium stays its owner's. */
+  LiveSide(
+      Kvm kvm,
+      FtSession session,
+      FtTimes times,
+      Arbiter arbiter,
+      BlockDevice medium,
+      RecordOptions options) {
+    this.medium = new HeldMedium(medium);
+    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
+    this.node = new FtNode(network, arbiter, gate, session, times);
+    this.vm = new FtVm(kvm, node, gate, new Console(), disk, options, notes::add);
+    disk.to = new DiskBridge(this.medium, vm.queue()::offer);
+    node.attach(vm);
+  }
+
+  PeerNetwork network() {
+    return network;
+  }
+
+  FtNode node() {
+    return node;
+  }
+
+  FtVm vm() {
+    return vm;
+  }
+
+  HeldMedium medium() {
+    return medium;
+  }
+
+  /** All that the guest has shown here. */
+  String console() {
+    synchronized (shown) {
+      return shown.toString();
+    }
+  }
+
+  /** Waits until what was shown here is as wanted. */
+  void await(Predicate<String> wanted, String otherwise, long limitSeconds)
+      throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
+    synchronized (shown) {
+      while (!wanted.test(shown.toString())) {
+        assertTrue(
+            System.nanoTime() < deadline, () -> otherwise + ", shown: " + shown + ", " + notes);
+        shown.wait(100);
+      }
+    }
+  }
+
+  void type(String text) {
+    assertTrue(
+        vm.queue().offer(new ExternalInput.ConsoleBytes(Bytes.copyOf(text.getBytes(ISO_8859_1)))),
+        "the input queue is full");
+  }
+
+  /** Lines for the user. */
+  List<String> notes() {
+    return notes;
+  }
+
+  /** Those that begin so. */
+  List<String> notes(String beginning) {
+    return notes.stream().filter(note -> note.startsWith(beginning)).toList();
+  }
+
+  @Override
+  public void close() {
+    medium.release();
+    vm.halt("the test is over");
+    FtVm.End unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();
+    node.close();
+    vm.close();
+    network.close();
+    DiskBridge bridge = disk.to;
+    if (bridge != null) {
+      bridge.close();
+    }
+  }
+}
