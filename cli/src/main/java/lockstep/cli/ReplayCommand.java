@@ -35,7 +35,7 @@ import picocli.CommandLine.Spec;
     },
     exitCodeList = {
       "0:the replay did all that the log says",
-      "1:failed, diverged, or, with --verify, the log was cut",
+      "1:failed, diverged, the log ended before --to, or, with --verify, it was cut",
       "2:wrong usage",
       "N:with --go-live, what the guest wrote to its exit port (0xf4)"
     })
@@ -124,6 +124,14 @@ final class ReplayCommand implements Callable<Integer> {
 
   private int verdict(ReplayOutcome outcome, LogReader log, double seconds) {
     String pace = "%d guest exits in %.2f s".formatted(outcome.exits(), seconds);
+    if (!(outcome instanceof ReplayOutcome.Diverged)
+        && to.isPresent()
+        && outcome.exits() < to.get()) {
+      say(
+          "equal to the recording, but --to %d is beyond it: %s, and there the log %s"
+              .formatted(to.get(), pace, log.cut().map(why -> "is " + why).orElse("ends")));
+      return Main.FAILED;
+    }
     return switch (outcome) {
       case ReplayOutcome.Equal equal -> {
         say("equal to the recording: " + pace + ", final digest " + equal.digest());

@@ -37,6 +37,8 @@ import picocli.CommandLine;
 
 /** A recorded machine that runs again here. */
 final class ReplayedRun implements ConsoleTarget {
+  private static final String GIVE_A_LOG = "give one that lockstep record wrote";
+
   private final Path file;
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue();
@@ -149,7 +151,7 @@ final class ReplayedRun implements ConsoleTarget {
     try {
       return SavedMachine.open(log.stateStream());
     } catch (SnapshotException e) {
-      throw refused("has a starting state that " + e.problem(), e);
+      throw refused(e);
     } catch (IOException e) {
       throw failure(file, e);
     }
@@ -180,23 +182,25 @@ final class ReplayedRun implements ConsoleTarget {
       return machine;
     } catch (SnapshotException e) {
       machine.close();
-      throw refused("has a starting state that " + e.problem(), e);
+      throw refused(e);
     } catch (Exception e) {
       machine.close();
       throw e;
     }
   }
 
-  private CommandFailure refused(String what, Exception cause) {
+  private CommandFailure refused(SnapshotException e) {
     return new CommandFailure(
-        "log " + file + " " + what, "give one that lockstep record wrote", cause);
+        "log " + file + " has a starting state that " + e.problem(),
+        e.remedy().orElse(GIVE_A_LOG),
+        e);
   }
 
   /** What to say of a log that cannot be read. */
   static CommandFailure failure(Path file, IOException e) {
-    return e instanceof LogFormatException
+    return e instanceof LogFormatException no
         ? new CommandFailure(
-            "log " + file + " " + e.getMessage(), "give one that lockstep record wrote", e)
+            "log " + file + " " + e.getMessage(), no.remedy().orElse(GIVE_A_LOG), e)
         : new CommandFailure("log " + file + ": " + FileErrors.reason(e), "check the path", e);
   }
 }

@@ -212,7 +212,9 @@ final class SnapshotFile {
 
   private CommandFailure refused(SnapshotException e) {
     return new CommandFailure(
-        this + " " + e.problem(), "give one that lockstep run --snapshot wrote", e);
+        this + " " + e.problem(),
+        e.remedy().orElse("give one that lockstep run --snapshot wrote"),
+        e);
   }
 
   private CommandFailure unreadable(IOException e) {

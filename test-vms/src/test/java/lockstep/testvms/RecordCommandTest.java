@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.log.LogWriter;
@@ -93,6 +95,8 @@ class RecordCommandTest {
     assertEquals(0, part.code(), part.text());
     assertTrue(part.text().contains("20 guest exits"), part.text());
 
+    assertSaysWhereItEnds(log);
+
     Answer whole = lockstep("log", "verify", log.toString());
     assertEquals(0, whole.code(), whole.text());
     assertTrue(whole.text().contains("whole"), whole.text());
@@ -106,6 +110,25 @@ class RecordCommandTest {
     String table = lockstep("log", "stat", log.toString()).text();
     assertTrue(table.contains("guest time 0.00 s"), table);
     assertFalse(table.contains("Infinity"), "a guest that reads no clock has no rate: " + table);
+  }
+
+  /** Exactly the log's last exit can be reached; one more cannot. */
+  private static void assertSaysWhereItEnds(Path log) throws Exception {
+    Matcher exits =
+        Pattern.compile("recording: (\\d+) guest exits")
+            .matcher(lockstep("replay", log.toString(), "--verify").text());
+    assertTrue(exits.find());
+    long last = Long.parseLong(exits.group(1));
+    Answer end = lockstep("replay", log.toString(), "--verify", "--to", String.valueOf(last));
+    assertEquals(0, end.code(), end.text());
+    Answer beyond =
+        lockstep("replay", log.toString(), "--verify", "--to", String.valueOf(last + 1));
+    assertEquals(1, beyond.code(), beyond.text());
+    assertTrue(beyond.isOneLine(), beyond.text());
+    assertTrue(
+        beyond.text().contains("--to %d is beyond it: %d guest exits".formatted(last + 1, last)),
+        beyond.text());
+    assertTrue(beyond.text().contains("there the log ends"), beyond.text());
   }
 
   @Test
@@ -237,7 +260,12 @@ class RecordCommandTest {
       {"replay", directory.resolve("none").toString(), "no such file"},
       {"replay", directory.toString(), "directory"},
       {"replay", other.toString(), "is no Lockstep log"},
-      {"replay", foreign.toString(), "is a log of version 9"},
+      {
+        "replay",
+        foreign.toString(),
+        "log %s is a log of version 9, and this Lockstep reads version 1; read it with"
+            .formatted(foreign)
+      },
       {"log", "stat", other.toString(), "is no Lockstep log"},
       {"log", "dump", foreign.toString(), "is a log of version 9"},
       {"record", directory.resolve("no/such").toString(), "--guest", "hello", "no such file"},

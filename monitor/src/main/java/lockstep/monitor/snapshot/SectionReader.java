@@ -44,7 +44,8 @@ public final class SectionReader {
     if (version != SectionWriter.VERSION) {
       throw new SnapshotException(
           "has format version %d, and this Lockstep reads version %d"
-              .formatted(version, SectionWriter.VERSION));
+              .formatted(version, SectionWriter.VERSION),
+          "go on from it with the Lockstep that wrote it");
     }
     if (reserved != 0) {
       throw new SnapshotException("is damaged: a reserved field of its header is not zero");

@@ -70,7 +70,9 @@ public record LogHeader(Map<String, String> properties) {
       int version = view.getShort(8) & 0xffff;
       if (version != VERSION) {
         throw new LogFormatException(
-            "is a log of version %d; this Lockstep reads version %d".formatted(version, VERSION));
+            "is a log of version %d, and this Lockstep reads version %d"
+                .formatted(version, VERSION),
+            "read it with the Lockstep that wrote it, or record the run anew");
       }
       int length = view.getInt(12);
       if (length < 0 || length > MAX_PROPERTIES_BYTES) {

@@ -175,7 +175,8 @@ class LogFileTest {
     bytes[8] = 2;
     Files.write(file, bytes);
     LogFormatException refused = assertThrows(LogFormatException.class, () -> LogReader.open(file));
-    assertEquals("is a log of version 2; this Lockstep reads version 1", refused.getMessage());
+    assertEquals("is a log of version 2, and this Lockstep reads version 1", refused.getMessage());
+    assertTrue(refused.remedy().orElseThrow().contains("Lockstep that wrote it"));
   }
 
   @Test
