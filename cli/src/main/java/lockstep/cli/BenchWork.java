@@ -64,26 +64,23 @@ final class BenchWork implements AutoCloseable {
   }
 
   /**
-   * Starts a program that ends with this.
-   *
-   * @param also what is to be undone after its end
+   * Starts a program that ends with this. It also ends when this process is killed, where setpriv
+   * is installed: the kernel kills it with the thread that calls this.
    */
-  synchronized Process start(ProcessBuilder program, Undo also) throws IOException {
+  synchronized Process start(ProcessBuilder program) throws IOException {
     if (over) {
       throw new IOException("told to end");
     }
+    find("setpriv").ifPresent(setpriv -> withDeathSignal(program, setpriv));
     Process process = program.start();
-    undoes.push(
-        () -> {
-          process.destroyForcibly().onExit().join();
-          also.run();
-        });
+    undoes.push(() -> process.destroyForcibly().onExit().join());
     return process;
   }
 
-  /** The same with nothing else to undo. */
-  Process start(ProcessBuilder program) throws IOException {
-    return start(program, () -> {});
+  private static void withDeathSignal(ProcessBuilder program, Path setpriv) {
+    List<String> command = new ArrayList<>(List.of(setpriv.toString(), "--pdeathsig", "KILL"));
+    command.addAll(program.command());
+    program.command(command);
   }
 
   /** Has something undone at the end, before what is there already. */

@@ -23,6 +23,7 @@ import lockstep.storage.iscsi.IscsiAddress;
 import lockstep.storage.iscsi.IscsiDisk;
 import lockstep.storage.iscsi.IscsiSession;
 import lockstep.storage.iscsi.IscsiTimes;
+import lockstep.storage.iscsi.OwnTarget;
 
 /**
  * Disks beside what C programs get out of the same medium, in turn: an iSCSI target beside
@@ -31,6 +32,7 @@ import lockstep.storage.iscsi.IscsiTimes;
  */
 final class DiskBench {
   private static final long IMAGE_BYTES = 64L << 20;
+  private static final String TARGET = "iqn.2026-11.dev.lockstep.bench:disk";
   private static final double ISCSI_GOAL = 0.95;
   private static final double FIO_GOAL = 0.9;
   private static final long WARM_UP_MILLIS = 700;
@@ -175,15 +177,27 @@ final class DiskBench {
     }
   }
 
+  /** One that ends with the bench. */
+  private OwnTarget ownTarget() throws CommandFailure, InterruptedException, IOException {
+    OwnTarget target;
+    try {
+      target = OwnTarget.start(TARGET, image);
+    } catch (IOException e) {
+      throw new CommandFailure(String.valueOf(e.getMessage()), "try tgtd -f by hand", e);
+    }
+    work.atEnd(target::close);
+    return target;
+  }
+
   private void iscsi() throws Exception {
-    Optional<String> missing = BenchTarget.missing();
+    Optional<String> missing = OwnTarget.missing();
     if (missing.isPresent()) {
       notes.accept(missing.get() + "; no rows for iscsi");
       return;
     }
-    BenchTarget target = BenchTarget.start(work, image);
+    OwnTarget target = ownTarget();
     IscsiPeer peer = IscsiPeer.of(work, target, notes);
-    IscsiAddress address = IscsiAddress.parse(target.address());
+    IscsiAddress address = IscsiAddress.parse(target.address(OwnTarget.LUN));
     notes.accept("iscsi: tgtd on loopback, beside libiscsi's tool and a C program with libiscsi");
     try (IscsiSession session = IscsiSession.open(address, IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session)) {

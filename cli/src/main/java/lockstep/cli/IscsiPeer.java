@@ -9,6 +9,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import lockstep.cli.DiskLoad.Kind;
 import lockstep.cli.DiskLoad.Shape;
+import lockstep.storage.iscsi.OwnTarget;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,12 +21,12 @@ final class IscsiPeer {
   private static final int BLOCK_BYTES = 512;
 
   private final BenchWork work;
-  private final BenchTarget target;
+  private final OwnTarget target;
   private final Optional<Path> tool;
   private final Optional<BenchProgram> program;
 
   private IscsiPeer(
-      BenchWork work, BenchTarget target, Optional<Path> tool, Optional<BenchProgram> program) {
+      BenchWork work, OwnTarget target, Optional<Path> tool, Optional<BenchProgram> program) {
     this.work = work;
     this.target = target;
     this.tool = tool;
@@ -33,7 +34,7 @@ final class IscsiPeer {
   }
 
   /** Looks for the tool and compiles the program; says what is missing. */
-  static IscsiPeer of(BenchWork work, BenchTarget target, Consumer<String> notes)
+  static IscsiPeer of(BenchWork work, OwnTarget target, Consumer<String> notes)
       throws IOException, InterruptedException {
     Optional<Path> tool = BenchWork.find("iscsi-perf");
     if (tool.isEmpty()) {
@@ -44,7 +45,7 @@ final class IscsiPeer {
       Path compiled = work.compile("iscsi-load.c", "-liscsi");
       program =
           BenchProgram.start(
-              work, compiled, target.portal(), target.target(), String.valueOf(target.lun()));
+              work, compiled, target.portal(), target.name(), String.valueOf(OwnTarget.LUN));
     } catch (CommandFailure | IOException e) {
       notes.accept(
           "iscsi-load.c does not compile: no rows for iscsi writes; apt-get install gcc libc6-dev"
@@ -87,7 +88,7 @@ final class IscsiPeer {
             "-t",
             String.valueOf(seconds),
             "-r",
-            "iscsi:" + target.address());
+            "iscsi:" + target.address(OwnTarget.LUN));
     String output = work.run(command);
     Matcher matcher = AVERAGE.matcher(output);
     // The last one is of the whole run.
