@@ -2,7 +2,6 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -30,19 +29,13 @@ import lockstep.sys.SysException;
  */
 final class LocalRun implements ConsoleTarget {
   /** A signal's grace for writing a snapshot: minutes of a slow disk, then the process ends. */
-  private static final long SIGNAL_NANOS = TimeUnit.MINUTES.toNanos(5);
-
-  /** How long a reader of the console may take nothing before its last bytes are given up. */
-  private static final long CONSOLE_NANOS = TimeUnit.SECONDS.toNanos(5);
-
-  /** How often a signal looks whether the run is over. */
-  private static final long RETRY_MILLIS = 10;
+  private static final long SNAPSHOT_NANOS = TimeUnit.MINUTES.toNanos(5);
 
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final Optional<SnapshotFile> snapshotFile;
   private final Consumer<String> notes;
   private final Optional<BlockDevice> medium;
-  private final CountDownLatch finished = new CountDownLatch(1);
+  private final OrderlyEnd end = new OrderlyEnd();
   private MachineCounters counters = MachineCounters.ZERO;
 
   /** Set before the input that stops the machine: it is not to go on. */
@@ -150,35 +143,19 @@ final class LocalRun implements ConsoleTarget {
   }
 
   /**
-   * The process was told to end: stops the guest and waits until its snapshot is written. Nothing
-   * happens when none is wanted. Any thread.
+   * The process was told to end: stops the guest and waits until its snapshot is written and its
+   * disk given back. Nothing happens when there is neither. Any thread.
    *
    * @param unblock called when that takes long: a console that nobody reads may hold the guest
    */
   @Override
   public void endBySignal(Runnable unblock) {
-    if (snapshotFile.isEmpty()) {
-      return;
-    }
-    long start = System.nanoTime();
-    boolean stopping = stop();
-    boolean unblocked = false;
-    try {
-      while (!finished.await(RETRY_MILLIS, TimeUnit.MILLISECONDS)) {
-        // A full queue takes it once the guest has taken something.
-        stopping = stopping || stop();
-        long waited = System.nanoTime() - start;
-        if (waited > CONSOLE_NANOS && !unblocked) {
-          unblocked = true;
-          unblock.run();
-        }
-        if (waited > SIGNAL_NANOS) {
-          notes.accept(snapshotFile.get() + ": not written in time");
-          return;
-        }
+    if (snapshotFile.isPresent()) {
+      if (!end.await(this::stop, unblock, SNAPSHOT_NANOS)) {
+        notes.accept(snapshotFile.get() + ": not written in time");
       }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    } else if (medium.isPresent() && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
+      notes.accept("the guest did not stop in time; its disk counts as in use for some seconds");
     }
   }
 
@@ -214,7 +191,7 @@ final class LocalRun implements ConsoleTarget {
         door.lookable(false);
       }
     } finally {
-      finished.countDown();
+      end.finished();
     }
   }
 

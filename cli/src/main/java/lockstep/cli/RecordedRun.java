@@ -3,8 +3,6 @@ package lockstep.cli;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineCounters;
@@ -26,12 +24,9 @@ import lockstep.replay.record.Recorder;
 
 /** A machine that runs here and is recorded. */
 final class RecordedRun implements ConsoleTarget {
-  /** A signal's grace for ending the log in order. */
-  private static final long SIGNAL_SECONDS = 10;
-
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final VcpuThread vcpu = new VcpuThread();
-  private final CountDownLatch finished = new CountDownLatch(1);
+  private final OrderlyEnd end = new OrderlyEnd();
   private final Optional<BlockDevice> medium;
   private MachineCounters counters = MachineCounters.ZERO;
 
@@ -64,13 +59,9 @@ final class RecordedRun implements ConsoleTarget {
 
   @Override
   public void endBySignal(Runnable unblock) {
-    try {
-      // Without an answer in time the log is cut, which a replay can live with.
-      if (stop() && !finished.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
-        System.err.println("lockstep record: the guest did not stop in time; the log is cut");
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    // Without an answer in time the log is cut, which a replay can live with.
+    if (!end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
+      System.err.println("lockstep record: the guest did not stop in time; the log is cut");
     }
   }
 
@@ -131,7 +122,7 @@ final class RecordedRun implements ConsoleTarget {
         return result;
       }
     } finally {
-      finished.countDown();
+      end.finished();
     }
   }
 }

@@ -43,6 +43,10 @@ final class ReplayedRun implements ConsoleTarget {
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue();
   private final VcpuThread vcpu = new VcpuThread();
+  private final OrderlyEnd end = new OrderlyEnd();
+
+  /** Whether the guest runs on behind the log's end. */
+  private volatile boolean live;
 
   /**
    * @param file the log's name, for messages
@@ -70,7 +74,10 @@ final class ReplayedRun implements ConsoleTarget {
 
   @Override
   public void endBySignal(Runnable unblock) {
-    // A replay leaves nothing behind.
+    // A replay leaves nothing behind; one that has gone live may have a disk to give back.
+    if (live && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
+      notes.accept("the guest did not stop in time; its disk counts as in use for some seconds");
+    }
   }
 
   /** How long the guest ran, without making and saving the machine; after its end. */
@@ -123,6 +130,7 @@ final class ReplayedRun implements ConsoleTarget {
               replayer,
               nanos -> new HostInputs(queue, MachineLayout.TIMERS, nanos, timer),
               () -> {
+                live = true;
                 notes.accept("the log is at its end; the guest goes on live");
                 Optional.ofNullable(running.get()).ifPresent(now -> disk.resume(now, List.of()));
               });
@@ -144,6 +152,8 @@ final class ReplayedRun implements ConsoleTarget {
         }
         return RunEnd.exitCode(result, command);
       }
+    } finally {
+      end.finished();
     }
   }
 

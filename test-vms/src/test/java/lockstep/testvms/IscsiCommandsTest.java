@@ -21,6 +21,10 @@ import org.junit.jupiter.api.io.TempDir;
 @KvmRequired
 class IscsiCommandsTest {
   private static final long LIMIT_SECONDS = 60;
+
+  /** The exit code of a process that SIGTERM has ended. */
+  private static final int TERMINATED = 143;
+
   private static final long DISK_BYTES = 4L << 20;
   private static final String VM = "00112233445566778899aabbccddeeff";
 
@@ -121,6 +125,16 @@ class IscsiCommandsTest {
   }
 
   @Test
+  void runThatIsToldToEndGivesTheDiskBackAtOnce() throws Exception {
+    try (ConsoleSession bank = ConsoleSession.of("run", "--guest", "bank", "--disk", disk)) {
+      bank.await("bank: 2\r\n", LIMIT_SECONDS);
+      bank.terminate();
+      assertEquals(TERMINATED, bank.exitCode(), bank.transcript());
+    }
+    assertSays(lockstep("disk", "info", disk), 0, "reserved by  nobody", "registered   nobody");
+  }
+
+  @Test
   void diskOfARunThatWasKilledIsTakenByTheNextOne() throws Exception {
     try (ConsoleSession bank = ConsoleSession.of("run", "--guest", "bank", "--disk", disk)) {
       bank.await("bank: 2\r\n", LIMIT_SECONDS);
@@ -141,8 +155,9 @@ class IscsiCommandsTest {
         ConsoleSession.of("record", log.toString(), "--guest", "bank", "--disk", disk)) {
       bank.await("bank: 3\r\n", LIMIT_SECONDS);
       bank.terminate();
-      bank.exitCode();
+      assertEquals(TERMINATED, bank.exitCode(), bank.transcript());
     }
+    assertSays(lockstep("disk", "info", disk), 0, "reserved by  nobody");
     tgtd.kill();
     assertSays(lockstep("replay", log.toString(), "--verify"), 0, "equal to the recording");
     tgtd.restart();
@@ -150,8 +165,8 @@ class IscsiCommandsTest {
         ConsoleSession.of("replay", log.toString(), "--go-live", "--disk", disk)) {
       live.await("goes on live", LIMIT_SECONDS);
       live.await("bank: 20\r\n", LIMIT_SECONDS);
-      live.typeRaw("q");
-      assertEquals(0, live.exitCode(), live.transcript());
+      live.terminate();
+      assertEquals(TERMINATED, live.exitCode(), live.transcript());
     }
     assertSays(lockstep("disk", "info", disk), 0, "reserved by  nobody");
   }
