@@ -3,6 +3,8 @@
  * that whoever has read a number may rely on it for ever. Transaction n is a block of 4 KiB, word w
  * being n << 32 | w, in slot n mod 256; between two there is a little work for the CPU. A q on the
  * console ends it. Without a disk it says so and ends.
+ *
+ * Option: work=N, how many turns of that work (20000, some 50 ms where kernel code is emulated).
  */
 #include "guest.h"
 #include "virtio-blk.h"
@@ -23,6 +25,10 @@ main:
     call map_window
     call start_device
     jnz failed
+    mov $WORK_TURNS, %eax
+    mov $work_option, %esi
+    call option
+    mov %eax, turns
     say "bank: open\r\n"
     mov $1, %r14d
 next:
@@ -54,13 +60,14 @@ failed:
 
 /* Something to calculate. RAX, RCX. */
 work:
-    mov $WORK_TURNS, %ecx
+    mov turns, %ecx
     mov %r14, %rax
+    jrcxz 2f
 1:  imul $1103515245, %rax, %rax
     add $12345, %rax
     dec %ecx
     jnz 1b
-    mov %rax, account
+2:  mov %rax, account
     ret
 
 /* Brings transaction R14 to the medium. Not zero: the disk failed. */
@@ -88,6 +95,10 @@ transaction:
     .balign 8
 account:
     .quad 0
+turns:
+    .long 0
+work_option:
+    .asciz "work="
 
     .bss
     .balign PAGE

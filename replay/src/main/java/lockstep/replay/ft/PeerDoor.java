@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -14,6 +15,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class PeerDoor {
   private static final int KEY_BYTES = 32;
+
+  /** How often a closed channel is looked at while its side may only just have been heard. */
+  private static final int LOOKS = 8;
+
+  /** What the session is told of a frame, whose bytes go another way. */
+  private static final PeerMessage A_FRAME = new PeerMessage.Frame(Bytes.empty());
 
   private final ScheduledExecutorService loop;
   private final FtSession session;
@@ -30,8 +37,8 @@ final class PeerDoor {
     /** Something for the session. */
     void event(FtEvent event);
 
-    /** A frame of the log; the session is told of it as well, afterwards. */
-    void frame(PeerMessage.Frame frame);
+    /** A frame of the log, during this call; the session is told of it as well, afterwards. */
+    void frame(ByteBuffer frame);
 
     /** The messages that came in together have been told. */
     void saidAll();
@@ -125,7 +132,6 @@ final class PeerDoor {
       }
       switch (message) {
         case PeerMessage.Welcome welcome -> peer.startBeats(key, welcome.heartbeatPort());
-        case PeerMessage.Frame frame -> hearer.frame(frame);
         case PeerMessage.Hello _ -> {
           return; // Once is enough.
         }
@@ -134,6 +140,14 @@ final class PeerDoor {
         }
       }
       hearer.event(new FtEvent.Said(message));
+    }
+
+    @Override
+    public void frame(ByteBuffer frame) {
+      if (from == link && from != null) {
+        hearer.frame(frame);
+      }
+      said(A_FRAME);
     }
 
     @Override
@@ -147,12 +161,15 @@ final class PeerDoor {
     public void closed(boolean byPeer, String reason) {
       if (from == link && from != null) {
         hearer.event(new FtEvent.Closed(byPeer));
-        // Not at the next tick, which may be far away.
-        lookAgain(from, byPeer);
+        // Not at the next tick, which may be far away. Only the session knows when it was last
+        // heard.
+        for (int look = 1; look <= LOOKS; look++) {
+          lookAgain(from, byPeer, closedNanos * look / LOOKS);
+        }
       }
     }
 
-    private void lookAgain(PeerLink closed, boolean byPeer) {
+    private void lookAgain(PeerLink closed, boolean byPeer, long nanos) {
       ScheduledFuture<?> unused =
           loop.schedule(
               () -> {
@@ -160,7 +177,7 @@ final class PeerDoor {
                   hearer.event(new FtEvent.Closed(byPeer));
                 }
               },
-              closedNanos,
+              nanos,
               TimeUnit.NANOSECONDS);
     }
   }
