@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -46,6 +47,11 @@ class PairIdentityTest {
     @Override
     public void said(PeerMessage message) {
       messages.add(message);
+    }
+
+    @Override
+    public void frame(ByteBuffer frame) {
+      throw new AssertionError("a frame, and nobody sends one");
     }
 
     @Override

@@ -31,7 +31,6 @@ public final class GuestMemory implements AutoCloseable {
   public static final long MAX_BYTES = 1L << 40;
 
   private static final long MAX_PIECE_BYTES = 1L << 30;
-  private static final MemorySegment ZEROS = Arena.global().allocate(PAGE_BYTES, Long.BYTES);
 
   private final List<Region> regions;
   private final long sizeBytes;
@@ -112,6 +111,21 @@ public final class GuestMemory implements AutoCloseable {
         posix_h.MAP_PRIVATE | posix_h.MAP_ANONYMOUS | posix_h.MAP_NORESERVE,
         -1,
         "guest memory of " + bytes + " bytes");
+  }
+
+  /**
+   * Says that all of it is about to be written: in large pages where the kernel has them
+   * (MADV_HUGEPAGE, madvise(2)), because to get it by 4 KiB takes three times as long as to write
+   * it.
+   */
+  public void expectContent() {
+    for (Region region : regions) {
+      try {
+        Posix.madvise(region.host(), posix_h.MADV_HUGEPAGE, "guest memory");
+      } catch (SysException e) {
+        // A kernel without them (EINVAL): in small pages, then.
+      }
+    }
   }
 
   /** Total RAM in bytes. */
@@ -234,16 +248,16 @@ public final class GuestMemory implements AutoCloseable {
   /** Whether a range holds nothing but zero bytes. */
   public boolean isZero(long address, long length) {
     Region region = region(address, length);
+    MemorySegment host = region.host();
     long offset = address - region.start();
     long end = offset + length;
-    while (offset < end) {
-      long piece = Math.min(end - offset, ZEROS.byteSize());
-      if (MemorySegment.mismatch(region.host(), offset, offset + piece, ZEROS, 0, piece) >= 0) {
-        return false;
-      }
-      offset += piece;
+    // Zero, and every byte is like the next one.
+    if (length == 0) {
+      return true;
     }
-    return true;
+    // Zero, and every byte is like the next one.
+    return host.get(JAVA_BYTE, offset) == 0
+        && MemorySegment.mismatch(host, offset, end - 1, host, offset + 1, end) < 0;
   }
 
   private Region region(long address, long length) {

@@ -240,6 +240,7 @@ public final class Machine implements AutoCloseable {
    * @throws SnapshotException when the bytes are damaged; the machine is of no use then
    */
   public void receive(SavedMachine saved, Progress progress) throws IOException, SnapshotException {
+    memory.expectContent();
     saved.readRounds(memory, progress);
   }
 

@@ -45,6 +45,15 @@ final class MemoryChunk {
     return 0;
   }
 
+  /** How many pages from this one on, and before the end, are in the bitmap without a gap. */
+  static int run(long[] bitmap, int page, int end) {
+    int at = page;
+    while (at < end && (bitmap[at / Long.SIZE] & 1L << at) != 0) {
+      at++;
+    }
+    return at - page;
+  }
+
   static int checksum(CRC32C crc, byte[] raw, int offset, int length) {
     crc.reset();
     crc.update(raw, offset, length);

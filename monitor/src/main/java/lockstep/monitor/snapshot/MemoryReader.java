@@ -106,7 +106,8 @@ public final class MemoryReader {
     boolean stored = packing == MemoryChunk.STORED;
     byte[] content = stored ? section : raw;
     int offset = stored ? MemoryChunk.HEADER_BYTES : 0;
-    if (MemoryChunk.checksum(crc, content, offset, length) != expected) {
+    // Of stored pages the section's own checksum has told already.
+    if (!stored && MemoryChunk.checksum(crc, content, offset, length) != expected) {
       throw new SnapshotException(
           "is damaged: the memory at 0x%x has not the checksum it had".formatted(address));
     }
@@ -149,12 +150,14 @@ public final class MemoryReader {
 
   private void scatter(long address, int pages, byte[] content, int offset) {
     int from = offset;
-    for (int page = 0; page < pages; page++) {
-      if ((bitmap[page / Long.SIZE] & 1L << page) != 0) {
-        memory.write(
-            address + (long) page * MemoryChunk.PAGE_BYTES, content, from, MemoryChunk.PAGE_BYTES);
-        from += MemoryChunk.PAGE_BYTES;
+    for (int page = 0; page < pages; ) {
+      int run = MemoryChunk.run(bitmap, page, pages);
+      if (run > 0) {
+        int bytes = run * MemoryChunk.PAGE_BYTES;
+        memory.write(address + (long) page * MemoryChunk.PAGE_BYTES, content, from, bytes);
+        from += bytes;
       }
+      page += run + 1;
     }
   }
 

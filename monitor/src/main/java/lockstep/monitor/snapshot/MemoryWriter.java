@@ -45,11 +45,14 @@ public final class MemoryWriter implements AutoCloseable {
     for (Region region : memory.regions()) {
       for (long at = region.start(); at < region.end(); at += MemoryChunk.BYTES) {
         int pages = MemoryChunk.pagesAt(region, at);
-        for (int page = 0; page < pages; page++) {
-          long address = at + (long) page * MemoryChunk.PAGE_BYTES;
-          mark(page, !memory.isZero(address, MemoryChunk.PAGE_BYTES));
+        // Most chunks are all zero, or have no page that is.
+        if (!memory.isZero(at, (long) pages * MemoryChunk.PAGE_BYTES)) {
+          for (int page = 0; page < pages; page++) {
+            long address = at + (long) page * MemoryChunk.PAGE_BYTES;
+            mark(page, !memory.isZero(address, MemoryChunk.PAGE_BYTES));
+          }
+          write(at, pages);
         }
-        write(at, pages);
         doneBytes += (long) pages * MemoryChunk.PAGE_BYTES;
         progress.at(doneBytes, memory.sizeBytes());
       }
@@ -108,12 +111,15 @@ public final class MemoryWriter implements AutoCloseable {
   /** Copies the pages to an array, and takes their checksum. */
   private void gather(long at, int pages, byte[] target, int offset) {
     int end = offset;
-    for (int page = 0; page < pages; page++) {
-      if ((bitmap[page / Long.SIZE] & 1L << page) != 0) {
+    for (int page = 0; page < pages; ) {
+      int run = MemoryChunk.run(bitmap, page, pages);
+      if (run > 0) {
         long address = at + (long) page * MemoryChunk.PAGE_BYTES;
-        memory.read(address, target, end, MemoryChunk.PAGE_BYTES);
-        end += MemoryChunk.PAGE_BYTES;
+        memory.read(address, target, end, run * MemoryChunk.PAGE_BYTES);
+        end += run * MemoryChunk.PAGE_BYTES;
       }
+      // The page behind a run is none of it.
+      page += run + 1;
     }
     crc.reset();
     crc.update(target, offset, end - offset);

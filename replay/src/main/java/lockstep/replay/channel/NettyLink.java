@@ -10,6 +10,7 @@ import io.netty.handler.codec.CorruptedFrameException;
 import io.netty.handler.codec.DecoderException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.state.Bytes;
@@ -63,20 +64,26 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   @Override
   public void channelRead(ChannelHandlerContext context, Object received) {
     ByteBuf buffer = (ByteBuf) received;
-    PeerMessage message;
     try {
-      message = PeerCodec.decode(buffer.nioBuffer());
+      if (!closing) {
+        hear(buffer);
+      }
     } catch (IllegalArgumentException e) {
       why = "it said what makes no sense: " + e.getMessage();
       // To those of another version, in words that every version understands.
       send(new PeerMessage.Refuse(String.valueOf(e.getMessage())));
       channel.close();
-      return;
     } finally {
       buffer.release();
     }
-    if (!closing) {
-      listener.said(message);
+  }
+
+  private void hear(ByteBuf message) {
+    if (PeerFrames.isFrame(message)) {
+      listener.frame(message.skipBytes(1).nioBuffer());
+    } else {
+      PeerMessage said = PeerCodec.decode(message.nioBuffer());
+      listener.said(said);
     }
   }
 
@@ -126,14 +133,14 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   }
 
   @Override
-  public void sendFrame(byte[] frame) throws InterruptedException {
+  public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
     while (!channel.isWritable() && channel.isActive()) {
       if (Thread.interrupted()) {
         throw new InterruptedException("told to end");
       }
       LockSupport.parkNanos(this, ROOM_NANOS);
     }
-    channel.writeAndFlush(PeerFrames.frame(frame), channel.voidPromise());
+    channel.writeAndFlush(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
   }
 
   @Override
@@ -194,6 +201,11 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     @Override
     public void said(PeerMessage message) {
       throw new IllegalStateException("a message before its listener");
+    }
+
+    @Override
+    public void frame(ByteBuffer frame) {
+      throw new IllegalStateException("a frame before its listener");
     }
 
     @Override

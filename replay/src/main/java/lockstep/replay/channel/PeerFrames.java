@@ -1,6 +1,7 @@
 package lockstep.replay.channel;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
@@ -12,6 +13,7 @@ import io.netty.handler.codec.LengthFieldPrepender;
 import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.flush.FlushConsolidationHandler;
 import io.netty.handler.ssl.SslHandler;
+import java.nio.ByteBuffer;
 import java.util.Optional;
 import lockstep.replay.ft.PeerCodec;
 
@@ -35,9 +37,18 @@ final class PeerFrames {
     pipeline.addLast(new Strangers());
   }
 
-  /** A frame of the log as a message, without a copy. */
-  static ByteBuf frame(byte[] frame) {
-    return Unpooled.wrappedBuffer(new byte[] {PeerCodec.FRAME}, frame);
+  /** A frame of the log as a message; a copy, where the socket or TLS takes it from. */
+  static ByteBuf frame(ByteBufAllocator buffers, byte[] header, ByteBuffer body) {
+    return buffers
+        .directBuffer(1 + header.length + body.remaining())
+        .writeByte(PeerCodec.FRAME)
+        .writeBytes(header)
+        .writeBytes(body);
+  }
+
+  /** Whether a message is a frame of the log. */
+  static boolean isFrame(ByteBuf message) {
+    return message.isReadable() && message.getByte(message.readerIndex()) == PeerCodec.FRAME;
   }
 
   /**

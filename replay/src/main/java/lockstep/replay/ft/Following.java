@@ -66,7 +66,7 @@ final class Following {
 
   /** Becomes the primary's machine; waits for its state. On any thread before the vCPU's. */
   Machine restore() throws Exception {
-    LogReader log = LogReader.read(pipe);
+    LogReader log = LogReader.follow(pipe);
     reader = log;
     SavedMachine saved = SavedMachine.open(log.stateStream());
     MachineOrigin origin = saved.origin();

@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
@@ -162,7 +163,7 @@ public final class FtNode implements AutoCloseable {
     }
 
     @Override
-    public void frame(PeerMessage.Frame frame) {
+    public void frame(ByteBuffer frame) {
       LogIntake into = intake;
       if (into != null) {
         try {

@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.nio.ByteBuffer;
 import java.util.concurrent.Executor;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogFormatException;
@@ -41,9 +42,9 @@ final class LogIntake {
    *
    * @throws LogFormatException when it is none that follows the last one
    */
-  void frame(PeerMessage.Frame frame) throws LogFormatException {
-    long now = pipe.put(frame.frame());
-    receivedBytes += frame.frame().size();
+  void frame(ByteBuffer frame) throws LogFormatException {
+    long now = pipe.put(frame);
+    receivedBytes += frame.remaining();
     if (now != received) {
       received = now;
       due = true;

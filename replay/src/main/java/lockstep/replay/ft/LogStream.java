@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import lockstep.replay.log.EntryFramer;
 
@@ -32,11 +33,12 @@ public final class LogStream implements EntryFramer.Frames {
   }
 
   @Override
-  public void frame(byte[] frame, long entries) throws java.io.InterruptedIOException {
+  public void frame(byte[] header, ByteBuffer body, long entries)
+      throws java.io.InterruptedIOException {
     try {
       long now = System.nanoTime();
-      if (room(new Sent(entries, frame.length, now))) {
-        link.sendFrame(frame);
+      if (room(new Sent(entries, header.length + body.remaining(), now))) {
+        link.sendFrame(header, body);
         slowDown(now);
       }
     } catch (InterruptedException e) {

@@ -1,13 +1,21 @@
 package lockstep.replay.ft;
 
+import java.nio.ByteBuffer;
 import lockstep.monitor.state.Bytes;
 
 /** A connection to the other side, as the session's surroundings need it. Any thread. */
 public interface PeerLink {
   /** Who hears what comes in; called on the link's loop, one call at a time. */
   interface Listener {
-    /** A message, also a heartbeat that came by UDP. */
+    /** A message, also a heartbeat that came by UDP; but a frame of the log. */
     void said(PeerMessage message);
+
+    /**
+     * A frame of the log.
+     *
+     * @param frame header and body; during this call only
+     */
+    void frame(ByteBuffer frame);
 
     /** The messages that came in together have been told. */
     void saidAll();
@@ -27,9 +35,10 @@ public interface PeerLink {
   /**
    * Sends a frame of the log in order with the messages; waits while too much is unsent.
    *
+   * @param body what is left in the buffer; both are the caller's again afterwards
    * @throws InterruptedException when told to end while waiting
    */
-  void sendFrame(byte[] frame) throws InterruptedException;
+  void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException;
 
   /** Sends a heartbeat, on the channel and by UDP. */
   void sendBeat(long sequence, long echo);

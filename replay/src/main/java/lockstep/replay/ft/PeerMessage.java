@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.nio.ByteBuffer;
 import lockstep.monitor.state.Bytes;
 
 /** What the two sides of a pair say to each other on the logging channel (docs/protocol.md). */
@@ -32,7 +33,18 @@ public sealed interface PeerMessage {
   record Refuse(String reason) implements PeerMessage {}
 
   /** Primary to backup: a frame of the log, header and body. */
-  record Frame(Bytes frame) implements PeerMessage {}
+  record Frame(Bytes frame) implements PeerMessage {
+    /** Copied together. */
+    public static Frame of(byte[] header, ByteBuffer body) {
+      return new Frame(
+          Bytes.filledBy(
+              header.length + body.remaining(),
+              all -> {
+                System.arraycopy(header, 0, all, 0, header.length);
+                body.get(body.position(), all, header.length, body.remaining());
+              }));
+    }
+  }
 
   /** Backup to primary: the state is restored; this side can follow. */
   record Ready() implements PeerMessage {}

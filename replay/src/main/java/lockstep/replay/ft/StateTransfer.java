@@ -1,6 +1,5 @@
 package lockstep.replay.ft;
 
-import java.io.BufferedOutputStream;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -26,8 +25,6 @@ import org.jspecify.annotations.Nullable;
  * own; only what was written in the last moments goes while the guest stands.
  */
 public final class StateTransfer {
-  private static final int BUFFER_BYTES = 1 << 18;
-
   /** What is left of the memory when the guest is stopped: some milliseconds' worth. */
   private static final long SMALL_BYTES = 1 << 19;
 
@@ -92,7 +89,7 @@ public final class StateTransfer {
     this.options = options;
     this.owner = owner;
     this.vcpu = vcpu;
-    this.out = new BufferedOutputStream(output(), BUFFER_BYTES);
+    this.out = output();
     this.thread = Thread.ofPlatform().name("state").unstarted(this::run);
   }
 

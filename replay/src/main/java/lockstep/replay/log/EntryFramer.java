@@ -1,9 +1,10 @@
 package lockstep.replay.log;
 
+import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.util.Arrays;
+import java.nio.ByteBuffer;
 
 /**
  * Gathers entries into frames, for a file or a channel. One thread.
@@ -18,17 +19,19 @@ public final class EntryFramer implements EntrySink {
    * The state goes in larger ones, but small enough that a frame is still in the CPU's cache when
    * the next thread on its way takes it.
    */
-  private static final int STATE_BYTES = 1 << 17;
+  private static final int STATE_BYTES = 1 << 19;
 
   /** Where complete frames go. */
   @FunctionalInterface
   public interface Frames {
     /**
-     * Takes a frame, header and body, which is the taker's from now on.
+     * Takes a frame. Nothing of it may be kept: the body lies where the next one will.
      *
+     * @param header what stands before the body
+     * @param body what is left in the buffer
      * @param entries how many entries have ended in it and all before it
      */
-    void frame(byte[] frame, long entries) throws IOException;
+    void frame(byte[] header, ByteBuffer body, long entries) throws IOException;
   }
 
   private final Frames frames;
@@ -42,7 +45,7 @@ public final class EntryFramer implements EntrySink {
 
   /** Takes the machine state that the log starts from; before the first entry. Close it. */
   public OutputStream stateStream() {
-    return new StateStream();
+    return new BufferedOutputStream(new StateStream(), 1 << 16);
   }
 
   @Override
@@ -91,27 +94,14 @@ public final class EntryFramer implements EntrySink {
 
   private void frame(FrameHeader.Type type, byte[] bytes, int from, int length, int entries)
       throws IOException {
-    byte[] frame = new byte[FrameHeader.BYTES + length];
-    System.arraycopy(bytes, from, frame, FrameHeader.BYTES, length);
-    handOut(type, frame, entries);
-  }
-
-  /** Puts the header before a body that is in its place. */
-  private void handOut(FrameHeader.Type type, byte[] frame, int entries) throws IOException {
-    int length = frame.length - FrameHeader.BYTES;
-    int checksum = FrameHeader.checksum(frame, FrameHeader.BYTES, length);
+    int checksum = FrameHeader.checksum(bytes, from, length);
     byte[] header = new FrameHeader(type, length, checksum, entriesFramed, entries).encode();
-    System.arraycopy(header, 0, frame, 0, header.length);
     entriesFramed += entries;
-    frames.frame(frame, entriesFramed);
+    frames.frame(header, ByteBuffer.wrap(bytes, from, length), entriesFramed);
   }
 
+  /** Gathers nothing: what is written in large pieces goes out from where it lies. */
   private final class StateStream extends OutputStream {
-    /** Becomes the next frame, its body from {@code FrameHeader.BYTES}. */
-    private byte[] frame = new byte[0];
-
-    private int end;
-
     @Override
     public void write(int value) throws IOException {
       write(new byte[] {(byte) value}, 0, 1);
@@ -119,33 +109,10 @@ public final class EntryFramer implements EntrySink {
 
     @Override
     public void write(byte[] from, int offset, int count) throws IOException {
-      int done = 0;
-      while (done < count) {
-        if (end == frame.length) {
-          flush();
-          frame = new byte[FrameHeader.BYTES + STATE_BYTES];
-          end = FrameHeader.BYTES;
-        }
-        int part = Math.min(count - done, frame.length - end);
-        System.arraycopy(from, offset + done, frame, end, part);
-        end += part;
-        done += part;
+      for (int done = 0; done < count; done += STATE_BYTES) {
+        int part = Math.min(count - done, STATE_BYTES);
+        frame(FrameHeader.Type.STATE, from, offset + done, part, 0);
       }
-    }
-
-    @Override
-    public void flush() throws IOException {
-      if (end > FrameHeader.BYTES) {
-        byte[] full = end == frame.length ? frame : Arrays.copyOf(frame, end);
-        frame = new byte[0];
-        end = 0;
-        handOut(FrameHeader.Type.STATE, full, 0);
-      }
-    }
-
-    @Override
-    public void close() throws IOException {
-      flush();
     }
   }
 }

@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import java.util.zip.CRC32C;
-import lockstep.monitor.state.Bytes;
 
 /**
  * What stands before each frame's body (docs/log-format.md).
@@ -47,9 +46,10 @@ record FrameHeader(Type type, int bodyBytes, int bodyChecksum, long firstEntry, 
     return (int) crc.getValue();
   }
 
-  static int checksum(Bytes bytes, int from, int length) {
+  /** Of what is left in a buffer, whose position moves. */
+  static int checksum(ByteBuffer bytes) {
     CRC32C crc = new CRC32C();
-    bytes.addTo(crc, from, length);
+    crc.update(bytes);
     return (int) crc.getValue();
   }
 

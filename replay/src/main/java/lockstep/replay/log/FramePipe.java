@@ -2,11 +2,10 @@ package lockstep.replay.log;
 
 import java.io.InputStream;
 import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.Optional;
-import lockstep.monitor.state.Bytes;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A log on its way from a channel to a {@link LogReader}, which finds in it what it would find in a
@@ -14,11 +13,23 @@ import org.jspecify.annotations.Nullable;
  * thread puts, one reads; reading waits.
  */
 public final class FramePipe extends InputStream {
-  private final ArrayDeque<Bytes> chunks = new ArrayDeque<>();
+  /**
+   * What waits lies in arrays of this size, used again and again: a state of gigabytes is no work
+   * for the garbage collector.
+   */
+  private static final int PIECE_BYTES = 1 << 18;
+
+  private final ArrayDeque<byte[]> pieces = new ArrayDeque<>();
+  private final ArrayDeque<byte[]> spare = new ArrayDeque<>();
   private final Runnable drained;
   private final long roomBytes;
-  private Bytes current;
-  private int at;
+
+  /** Where the reader is in the first piece. */
+  private int head;
+
+  /** Up to where the last piece is filled. */
+  private int tail = PIECE_BYTES;
+
   private long buffered;
   private boolean full;
   private boolean ended;
@@ -31,53 +42,87 @@ public final class FramePipe extends InputStream {
   public FramePipe(long roomBytes, Runnable drained) {
     this.roomBytes = roomBytes;
     this.drained = drained;
-    this.current = Bytes.copyOf(new LogHeader(Map.of()).encode());
+    add(ByteBuffer.wrap(new LogHeader(Map.of()).encode()));
   }
 
   /**
    * Adds a frame.
    *
+   * @param frame is not kept; its position stays
    * @return how many entries have come in so far: what may be acknowledged
    * @throws LogFormatException when it is no good frame, or not the next one
    */
-  public synchronized long put(Bytes frame) throws LogFormatException {
-    Optional<FrameHeader> decoded =
-        frame.size() < FrameHeader.BYTES ? Optional.empty() : FrameHeader.decode(headerOf(frame));
-    FrameHeader header =
-        decoded.orElseThrow(() -> new LogFormatException("has a damaged frame header"));
-    int length = frame.size() - FrameHeader.BYTES;
-    if (header.bodyBytes() != length
-        || header.bodyChecksum() != FrameHeader.checksum(frame, FrameHeader.BYTES, length)) {
-      throw new LogFormatException("has a damaged frame");
+  public long put(ByteBuffer frame) throws LogFormatException {
+    FrameHeader header = checked(frame);
+    boolean taken;
+    synchronized (this) {
+      if (header.firstEntry() != entries) {
+        throw new LogFormatException(
+            "goes on at entry %d instead of %d".formatted(header.firstEntry(), entries));
+      }
+      taken = !ended;
     }
-    if (header.firstEntry() != entries) {
-      throw new LogFormatException(
-          "goes on at entry %d instead of %d".formatted(header.firstEntry(), entries));
+    if (taken) {
+      add(frame.duplicate());
     }
-    if (!ended) {
-      entries += header.entries();
-      chunks.add(frame);
-      buffered += frame.size();
-      full = full || buffered > roomBytes;
-      notifyAll();
+    synchronized (this) {
+      if (taken) {
+        entries += header.entries();
+      }
+      return entries;
     }
-    return entries;
   }
 
-  private static byte[] headerOf(Bytes frame) {
-    byte[] header = new byte[FrameHeader.BYTES];
-    frame.copyTo(0, header, 0, header.length);
+  private static FrameHeader checked(ByteBuffer frame) throws LogFormatException {
+    Optional<FrameHeader> decoded = Optional.empty();
+    if (frame.remaining() >= FrameHeader.BYTES) {
+      byte[] header = new byte[FrameHeader.BYTES];
+      frame.get(frame.position(), header);
+      decoded = FrameHeader.decode(header);
+    }
+    FrameHeader header =
+        decoded.orElseThrow(() -> new LogFormatException("has a damaged frame header"));
+    ByteBuffer body = frame.duplicate().position(frame.position() + FrameHeader.BYTES);
+    if (header.bodyBytes() != body.remaining()
+        || header.bodyChecksum() != FrameHeader.checksum(body)) {
+      throw new LogFormatException("has a damaged frame");
+    }
     return header;
+  }
+
+  /** Putting thread. The copying is outside the lock: what is not yet told of nobody reads. */
+  private void add(ByteBuffer bytes) {
+    while (bytes.hasRemaining()) {
+      byte[] piece = last();
+      int from = tail;
+      int part = Math.min(bytes.remaining(), PIECE_BYTES - from);
+      bytes.get(piece, from, part);
+      synchronized (this) {
+        tail = from + part;
+        buffered += part;
+        full = full || buffered > roomBytes;
+        notifyAll();
+      }
+    }
+  }
+
+  /** A piece with room behind {@link #tail}. */
+  private synchronized byte[] last() {
+    if (buffered == 0 && !pieces.isEmpty()) {
+      // Nobody is reading it: from its front again.
+      head = 0;
+      tail = 0;
+    } else if (tail == PIECE_BYTES) {
+      byte[] next = spare.poll();
+      pieces.add(next == null ? new byte[PIECE_BYTES] : next);
+      tail = 0;
+    }
+    return pieces.getLast();
   }
 
   /** Whether the sender should pause until {@code drained} is told. */
   public synchronized boolean isFull() {
     return full;
-  }
-
-  /** Whether the reader has taken all there is. */
-  public synchronized boolean isEmpty() {
-    return at == current.size() && chunks.isEmpty();
   }
 
   /** No more frames come: the reader finds the end behind what is here. */
@@ -97,53 +142,52 @@ public final class FramePipe extends InputStream {
     if (count == 0) {
       return 0;
     }
-    if (at == current.size()) {
-      Bytes next = await();
-      if (next == null) {
+    byte[] piece;
+    int from;
+    int part;
+    synchronized (this) {
+      if (!await()) {
         return -1;
       }
-      synchronized (this) {
-        current = next;
-        at = 0;
-      }
+      piece = pieces.getFirst();
+      from = head;
+      part = Math.min(count, (pieces.size() > 1 ? PIECE_BYTES : tail) - from);
     }
-    int part = Math.min(count, current.size() - at);
-    current.copyTo(at, into, offset, part);
-    synchronized (this) {
-      at += part;
+    System.arraycopy(piece, from, into, offset, part);
+    if (took(part)) {
+      drained.run();
     }
     return part;
   }
 
-  private @Nullable Bytes await() throws InterruptedIOException {
-    Bytes next;
-    boolean tell;
-    synchronized (this) {
-      while (chunks.isEmpty() && !ended) {
-        try {
-          wait();
-        } catch (InterruptedException e) {
-          Thread.currentThread().interrupt();
-          throw new InterruptedIOException("told to end");
-        }
+  /** Waits until there is something; false at the end. */
+  private boolean await() throws InterruptedIOException {
+    while (buffered == 0 && !ended) {
+      try {
+        wait();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new InterruptedIOException("told to end");
       }
-      next = chunks.poll();
-      if (next == null) {
-        return null;
-      }
-      buffered -= next.size();
-      tell = full && buffered <= roomBytes / 2;
-      full = full && !tell;
     }
-    if (tell) {
-      drained.run();
+    return buffered > 0;
+  }
+
+  /** Counts what was read; whether that was to be told. */
+  private synchronized boolean took(int count) {
+    buffered -= count;
+    head += count;
+    if (head == PIECE_BYTES && pieces.size() > 1) {
+      spare.add(pieces.remove());
+      head = 0;
     }
-    return next;
+    boolean tell = full && buffered <= roomBytes / 2;
+    full = full && !tell;
+    return tell;
   }
 
   @Override
   public synchronized int available() {
-    int left = current.size() - at;
-    return left > 0 || chunks.isEmpty() ? left : 1;
+    return (int) Math.min(buffered, Integer.MAX_VALUE);
   }
 }

@@ -21,6 +21,7 @@ public final class LogReader implements EntrySource, Closeable {
   private static final int BUFFER_BYTES = 1 << 14;
 
   private final InputStream in;
+  private final boolean checked;
   private final LogHeader header;
   private final EntryDecoder decoder = new EntryDecoder();
   private byte[] pending = {};
@@ -28,14 +29,21 @@ public final class LogReader implements EntrySource, Closeable {
   private long taken;
   private long framesRead;
   private @Nullable FrameHeader ahead;
-  private byte[] aheadBody = {};
+
+  /** The body of {@link #ahead}, from its front; used again for the next frame. */
+  private byte[] body = {};
+
+  /** What is left in the stream of a frame of the state whose bytes were checked before. */
+  private int stateLeft;
+
   private boolean stateOver;
   private boolean endSeen;
   private @Nullable LogEntry peeked;
   private @Nullable String cut;
 
-  private LogReader(InputStream in, LogHeader header) {
+  private LogReader(InputStream in, boolean checked, LogHeader header) {
     this.in = in;
+    this.checked = checked;
     this.header = header;
   }
 
@@ -55,9 +63,22 @@ public final class LogReader implements EntrySource, Closeable {
    * @throws LogFormatException when it is none, or of another version
    */
   public static LogReader read(InputStream from) throws IOException {
+    return read(from, false);
+  }
+
+  /**
+   * Reads a log from a channel, whose frames the pipe has checked.
+   *
+   * @throws LogFormatException never, since the pipe's header is this version's
+   */
+  public static LogReader follow(FramePipe from) throws IOException {
+    return read(from, true);
+  }
+
+  private static LogReader read(InputStream from, boolean checked) throws IOException {
     InputStream in = new BufferedInputStream(from, BUFFER_BYTES);
     try {
-      return new LogReader(in, LogHeader.read(in));
+      return new LogReader(in, checked, LogHeader.read(in));
     } catch (IOException e) {
       in.close();
       throw e;
@@ -177,13 +198,13 @@ public final class LogReader implements EntrySource, Closeable {
         return false;
       }
       int rest = pending.length - decoderPosition();
-      if ((long) rest + aheadBody.length > MAX_ENTRY_BYTES) {
+      if ((long) rest + frame.bodyBytes() > MAX_ENTRY_BYTES) {
         cutAt("an entry of over " + MAX_ENTRY_BYTES + " bytes");
         return false;
       }
       byte[] joined = Arrays.copyOfRange(pending, pending.length - rest, pending.length);
-      joined = Arrays.copyOf(joined, rest + aheadBody.length);
-      System.arraycopy(aheadBody, 0, joined, rest, aheadBody.length);
+      joined = Arrays.copyOf(joined, rest + frame.bodyBytes());
+      System.arraycopy(body, 0, joined, rest, frame.bodyBytes());
       pending = joined;
       decoder.reset(pending, 0, pending.length);
       inFrame = frame.entries();
@@ -201,6 +222,8 @@ public final class LogReader implements EntrySource, Closeable {
       return true;
     }
     try {
+      in.skipNBytes(stateLeft);
+      stateLeft = 0;
       byte[] head = in.readNBytes(FrameHeader.BYTES);
       if (head.length == 0) {
         if (!endSeen) {
@@ -217,23 +240,34 @@ public final class LogReader implements EntrySource, Closeable {
         cutAt("a damaged frame header");
         return false;
       }
-      byte[] body = in.readNBytes(frame.get().bodyBytes());
-      if (body.length < frame.get().bodyBytes()) {
-        cutAt("the file ends in a frame");
-        return false;
-      }
-      if (FrameHeader.checksum(body, body.length) != frame.get().bodyChecksum()) {
-        cutAt("a damaged frame body");
+      if (checked && frame.get().type() == FrameHeader.Type.STATE) {
+        stateLeft = frame.get().bodyBytes();
+      } else if (!readBody(frame.get())) {
         return false;
       }
       ahead = frame.get();
-      aheadBody = body;
       framesRead++;
       return true;
     } catch (IOException e) {
       cutAt("cannot be read: " + e.getMessage());
       return false;
     }
+  }
+
+  private boolean readBody(FrameHeader frame) throws IOException {
+    int length = frame.bodyBytes();
+    if (body.length < length) {
+      body = new byte[length];
+    }
+    if (in.readNBytes(body, 0, length) < length) {
+      cutAt("the file ends in a frame");
+      return false;
+    }
+    if (!checked && FrameHeader.checksum(body, length) != frame.bodyChecksum()) {
+      cutAt("a damaged frame body");
+      return false;
+    }
+    return true;
   }
 
   private void cutAt(@Nullable String why) {
@@ -250,31 +284,37 @@ public final class LogReader implements EntrySource, Closeable {
   }
 
   private final class StateStream extends InputStream {
-    private byte[] piece = {};
     private int at;
+    private int end;
 
     @Override
-    public int read() {
+    public int read() throws IOException {
       byte[] one = new byte[1];
       return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
     }
 
     @Override
-    public int read(byte[] into, int offset, int count) {
+    public int read(byte[] into, int offset, int count) throws IOException {
       if (count == 0) {
         return 0;
       }
-      while (at == piece.length) {
+      while (at == end && stateLeft == 0) {
         FrameHeader next = nextFrame() ? ahead : null;
         if (next == null || next.type() != FrameHeader.Type.STATE) {
           return -1;
         }
         ahead = null;
-        piece = aheadBody;
         at = 0;
+        end = stateLeft > 0 ? 0 : next.bodyBytes();
       }
-      int part = Math.min(count, piece.length - at);
-      System.arraycopy(piece, at, into, offset, part);
+      if (stateLeft > 0) {
+        // From the channel to its place without a stop here.
+        int part = in.read(into, offset, Math.min(count, stateLeft));
+        stateLeft -= Math.max(part, 0);
+        return part;
+      }
+      int part = Math.min(count, end - at);
+      System.arraycopy(body, at, into, offset, part);
       at += part;
       return part;
     }

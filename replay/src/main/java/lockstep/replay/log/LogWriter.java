@@ -19,7 +19,7 @@ import java.util.Set;
  */
 public final class LogWriter implements EntrySink, Closeable {
   private final FileChannel file;
-  private final EntryFramer framer = new EntryFramer((frame, _) -> write(frame));
+  private final EntryFramer framer = new EntryFramer(this::frame);
 
   private LogWriter(FileChannel file) {
     this.file = file;
@@ -42,7 +42,7 @@ public final class LogWriter implements EntrySink, Closeable {
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     try {
       LogWriter writer = new LogWriter(file);
-      writer.write(header.encode());
+      writer.write(ByteBuffer.wrap(header.encode()));
       return writer;
     } catch (IOException e) {
       file.close();
@@ -70,10 +70,14 @@ public final class LogWriter implements EntrySink, Closeable {
     framer.flush();
   }
 
-  private void write(byte[] bytes) throws IOException {
-    ByteBuffer buffer = ByteBuffer.wrap(bytes);
-    while (buffer.hasRemaining()) {
-      file.write(buffer);
+  private void frame(byte[] frameHeader, ByteBuffer body, long entries) throws IOException {
+    write(ByteBuffer.wrap(frameHeader), body);
+  }
+
+  /** In one call, so that a crash cuts few frames. */
+  private void write(ByteBuffer... pieces) throws IOException {
+    while (pieces[pieces.length - 1].hasRemaining()) {
+      file.write(pieces);
     }
   }
 

@@ -278,10 +278,10 @@ class RefusalTest {
                   () -> {
                     EntryFramer framer =
                         new EntryFramer(
-                            (frame, _) -> {
-                              caller.say(
-                                  PeerCodec.encode(new PeerMessage.Frame(Bytes.copyOf(frame))));
-                              sent.addAndGet(frame.length);
+                            (header, body, _) -> {
+                              PeerMessage.Frame frame = PeerMessage.Frame.of(header, body);
+                              caller.say(PeerCodec.encode(frame));
+                              sent.addAndGet(frame.frame().size());
                             });
                     try (OutputStream state = framer.stateStream()) {
                       for (int i = 0; i < STATE_BYTES / PIECE_BYTES; i++) {
@@ -297,7 +297,7 @@ class RefusalTest {
         Thread.sleep(500);
       }
       assertTrue(before < STATE_BYTES, "all was taken: nothing is bounded");
-      try (LogReader log = LogReader.read(pipe);
+      try (LogReader log = LogReader.follow(pipe);
           InputStream state = log.stateStream()) {
         for (int i = 0; i < STATE_BYTES / PIECE_BYTES; i++) {
           assertArrayEquals(piece(i), state.readNBytes(PIECE_BYTES), "piece " + i);

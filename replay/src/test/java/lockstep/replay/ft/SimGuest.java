@@ -177,7 +177,7 @@ final class SimGuest {
     FramePipe to = pipe;
     if (to != null) {
       try {
-        received = to.put(frame);
+        received = to.put(frame.asBuffer());
         stateCame = true;
         dieIfDue(received);
       } catch (IOException e) {
@@ -215,7 +215,7 @@ final class SimGuest {
         if (!stateCame) {
           return;
         }
-        log = LogReader.read(from);
+        log = LogReader.follow(from);
         InputStream in = log.stateStream();
         ByteBuffer saved = ByteBuffer.wrap(in.readNBytes(2 * Long.BYTES));
         state = saved.getLong();

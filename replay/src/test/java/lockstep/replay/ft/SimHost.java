@@ -366,9 +366,9 @@ final class SimHost {
                   }
                   boolean begun =
                       guest.startLog(
-                          (frame, _) -> {
+                          (header, body, _) -> {
                             if (wire == on) {
-                              send(new PeerMessage.Frame(Bytes.copyOf(frame)));
+                              send(PeerMessage.Frame.of(header, body));
                             }
                           });
                   if (begun) {
