@@ -37,7 +37,8 @@ public final class SmallFileSystem implements AutoCloseable {
     }
   }
 
-  private static int run(String... command) throws InterruptedException {
+  /** Exit code of a program; -1 without it. */
+  static int run(String... command) throws InterruptedException {
     try {
       return new ProcessBuilder(command)
           .redirectErrorStream(true)

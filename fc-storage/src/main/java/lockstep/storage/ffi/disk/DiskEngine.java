@@ -30,11 +30,14 @@ public interface DiskEngine extends AutoCloseable {
   static DiskEngine of(Kind kind, Medium medium, int depth) throws SysException {
     return switch (kind) {
       case IO_URING -> new RingEngine(medium, depth);
-      case THREADS -> new PoolEngine(medium, Math.min(depth, MAX_THREADS));
+      case THREADS -> {
+        int each = Math.min(depth, MAX_THREADS);
+        yield new PoolEngine(medium, "disk", each, each);
+      }
     };
   }
 
-  /** More threads than this do not make one disk faster. */
+  /** More threads than this, for reads and for all else, do not make one disk faster. */
   int MAX_THREADS = 16;
 
   /** How it does so, for people: one word. */

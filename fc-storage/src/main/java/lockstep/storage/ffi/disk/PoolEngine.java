@@ -22,7 +22,8 @@ import lockstep.uapi.posix_h;
 
 /**
  * Some threads, each of which carries out one request at a time with {@code pread} and {@code
- * pwrite}. Works on every kernel.
+ * pwrite}. Works on every kernel. Reads have threads of their own: a file system may let writes
+ * wait for as long as it likes.
  */
 public final class PoolEngine implements DiskEngine {
   private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -30,20 +31,23 @@ public final class PoolEngine implements DiskEngine {
   private record Task(BlockRequest request, Consumer<BlockResult> completion) {}
 
   private final Medium medium;
-  private final BlockingQueue<Optional<Task>> tasks = new LinkedBlockingQueue<>();
+  private final BlockingQueue<Optional<Task>> reads = new LinkedBlockingQueue<>();
+  private final BlockingQueue<Optional<Task>> others = new LinkedBlockingQueue<>();
   private final List<Thread> threads = new ArrayList<>();
 
   /**
    * Starts the threads.
    *
-   * @param threadCount how many requests are carried out at the same time
+   * @param name what the threads are called
+   * @param readers how many reads are carried out at the same time; 0 for an engine that gets none
+   * @param writers how many of all other requests
    */
-  public PoolEngine(Medium medium, int threadCount) throws SysException {
+  public PoolEngine(Medium medium, String name, int readers, int writers) throws SysException {
     this.medium = medium;
     try {
-      for (int i = 0; i < threadCount; i++) {
-        Worker worker = new Worker();
-        threads.add(Thread.ofPlatform().daemon().name("disk-" + i).start(worker));
+      for (int i = 0; i < readers + writers; i++) {
+        Worker worker = new Worker(i < readers ? reads : others);
+        threads.add(Thread.ofPlatform().daemon().name(name).start(worker));
       }
     } catch (SysException e) {
       endAll();
@@ -58,11 +62,15 @@ public final class PoolEngine implements DiskEngine {
 
   @Override
   public void start(BlockRequest request, Consumer<BlockResult> completion) {
-    tasks.add(Optional.of(new Task(request, completion)));
+    (request instanceof BlockRequest.Read ? reads : others)
+        .add(Optional.of(new Task(request, completion)));
   }
 
   private void endAll() {
-    threads.forEach(_ -> tasks.add(Optional.empty()));
+    for (Thread _ : threads) {
+      reads.add(Optional.empty());
+      others.add(Optional.empty());
+    }
   }
 
   @Override
@@ -83,12 +91,14 @@ public final class PoolEngine implements DiskEngine {
 
   /** One thread with its buffer. */
   private final class Worker implements Runnable {
+    private final BlockingQueue<Optional<Task>> tasks;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment errnoSlot = Sys.errnoSlot(arena);
     private final MemorySegment vector = iovec.allocate(arena);
     private final MemorySegment buffer;
 
-    Worker() throws SysException {
+    Worker(BlockingQueue<Optional<Task>> tasks) throws SysException {
+      this.tasks = tasks;
       try {
         buffer = medium.buffer(arena);
       } catch (SysException e) {

@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
@@ -35,9 +34,8 @@ import org.jspecify.annotations.Nullable;
  * ring: a completion is worked on in the context of who submitted it, and the vCPU thread must not
  * be drawn out of the guest by that.
  *
- * <p>Writes into the page cache it makes itself while they are quick. Many file systems, ext4 among
- * them, take those from a ring only by way of a thread of the kernel, and waking that costs more
- * than the write.
+ * <p>Writes into the page cache are the matter of {@link OwnWrites} while they are quick, and
+ * discards that of a thread of their own.
  */
 public final class RingEngine implements DiskEngine {
   private static final Duration CLOSE_TIME = Duration.ofSeconds(30);
@@ -49,17 +47,6 @@ public final class RingEngine implements DiskEngine {
    */
   private static final int HELD_BYTES = 64 << 10;
 
-  /** Of larger writes the hand-over is a small part, and requests behind them would wait. */
-  private static final int MAX_OWN_WRITE_BYTES = 128 << 10;
-
-  /**
-   * Hundreds of times what a write into the page cache takes: this one waited, or its thread did.
-   */
-  private static final long SLOW_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
-
-  /** How long writes are the kernel's after one that waited: throttled ones come in a row. */
-  private static final long SLOW_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
-
   private record Task(BlockRequest request, Consumer<BlockResult> completion) {}
 
   /** What one request under way needs. The loop's. */
@@ -69,7 +56,6 @@ public final class RingEngine implements DiskEngine {
     private final ByteBuffer content;
     private @Nullable Task task;
     private int done;
-    private int written;
 
     Slot(int index, MemorySegment buffer) {
       this.index = index;
@@ -94,15 +80,11 @@ public final class RingEngine implements DiskEngine {
   /** The loop's: slots without a request, the one that was used last on top. */
   private final ArrayDeque<Slot> free = new ArrayDeque<>();
 
-  /** The loop's: writes that it made itself and has not told anybody of yet. */
-  private final ArrayDeque<Slot> written = new ArrayDeque<>();
-
   /** Of how long requests the kernel holds the buffer already. */
   private final int heldBytes;
 
-  private long slowUntilNanos = System.nanoTime();
-  private final MemorySegment errnoSlot;
   private final PoolEngine discards;
+  private final OwnWrites ownWrites;
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private volatile boolean stopping;
 
@@ -144,7 +126,8 @@ public final class RingEngine implements DiskEngine {
       this.wake = Posix.eventfd(0);
       try {
         // The kernel has no discard in a ring before Linux 6.12.
-        this.discards = new PoolEngine(medium, 1);
+        this.discards = new PoolEngine(medium, "disk-discards", 0, 1);
+        this.ownWrites = new OwnWrites(medium);
       } catch (SysException e) {
         wake.close();
         throw e;
@@ -154,7 +137,6 @@ public final class RingEngine implements DiskEngine {
       arena.close();
       throw e;
     }
-    this.errnoSlot = Sys.errnoSlot(arena);
     this.wakeCount = arena.allocate(JAVA_LONG);
     this.one = arena.allocateFrom(JAVA_LONG, 1);
     this.wakeErrno = Sys.errnoSlot(arena);
@@ -188,6 +170,9 @@ public final class RingEngine implements DiskEngine {
   public void start(BlockRequest request, Consumer<BlockResult> completion) {
     if (request instanceof BlockRequest.Discard) {
       discards.start(request, completion);
+      return;
+    }
+    if (ownWrites.take(request, completion)) {
       return;
     }
     Task task = new Task(request, completion);
@@ -235,14 +220,11 @@ public final class RingEngine implements DiskEngine {
   /** A method, because the JVM is late to compile a loop that is entered once. */
   private void turn() throws SysException {
     takeAll();
-    endWritten();
-    if (written.isEmpty() || free.size() + written.size() < slots.length) {
-      asleep.set(true);
-      // Whoever adds after this look finds the flag set.
-      ring.enter(written.isEmpty() && (free.isEmpty() || nothingNew()));
-      asleep.set(false);
-      ring.reap(ended);
-    }
+    asleep.set(true);
+    // Whoever adds after this look finds the flag set.
+    ring.enter(free.isEmpty() || nothingNew());
+    asleep.set(false);
+    ring.reap(ended);
   }
 
   private boolean nothingNew() {
@@ -280,48 +262,8 @@ public final class RingEngine implements DiskEngine {
     slot.done = 0;
     if (task.request() instanceof BlockRequest.Write write) {
       write.data().putInto(slot.content.clear());
-      if (isOwn(write)) {
-        write(slot, write);
-        return;
-      }
     }
     submit(slot, 0);
-  }
-
-  private boolean isOwn(BlockRequest.Write write) {
-    return medium.cached()
-        && !write.fua()
-        && write.data().size() <= MAX_OWN_WRITE_BYTES
-        && System.nanoTime() - slowUntilNanos >= 0;
-  }
-
-  private void write(Slot slot, BlockRequest.Write write) {
-    long start = System.nanoTime();
-    // Safe: the kernel reads what was just put into this slot's buffer.
-    slot.written =
-        (int)
-            Sys.call(
-                errnoSlot,
-                posix_h.SYS_pwrite64,
-                medium.fd().number(),
-                slot.buffer.address(),
-                write.data().size(),
-                write.offsetBytes(),
-                0,
-                0);
-    long end = System.nanoTime();
-    if (end - start > SLOW_NANOS) {
-      slowUntilNanos = end + SLOW_PAUSE_NANOS;
-    }
-    written.add(slot);
-  }
-
-  /** Those that are there; what their completions submit comes after a look at the ring. */
-  private void endWritten() {
-    for (int left = written.size(); left > 0; left--) {
-      Slot slot = written.remove();
-      completed(slot.index, slot.written);
-    }
   }
 
   /** Submits what is left of a slot's request. */
@@ -451,6 +393,7 @@ public final class RingEngine implements DiskEngine {
   @Override
   public void close() throws IOException {
     discards.close();
+    ownWrites.close();
     stopping = true;
     wakeIfAsleep();
     try {
