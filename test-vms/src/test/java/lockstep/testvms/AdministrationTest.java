@@ -173,35 +173,8 @@ class AdministrationTest {
     String name = unique("vm");
     String other = unique("backup");
     Path snapshot = directory.resolve("state.snap");
-    String arbiter = "file:" + directory.resolve("arbiter");
-    try (PairSide backup =
-            lockstep(
-                "backup",
-                "--listen",
-                "127.0.0.1:0",
-                "--arbiter",
-                arbiter,
-                "--name",
-                other,
-                "--failure-timeout",
-                "10000",
-                "--metrics",
-                "0");
-        PairSide primary =
-            lockstep(
-                "primary",
-                "--guest",
-                "echo",
-                "--arbiter",
-                arbiter,
-                "--name",
-                name,
-                "--failure-timeout",
-                "10000",
-                "--digest-interval",
-                "100",
-                "--backup",
-                backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1))) {
+    try (PairSide backup = backup(other);
+        PairSide primary = primary(name, backup)) {
       assertTrue(primary.awaitConsole("> ", 0, LIMIT_SECONDS));
       try (Attached terminal = new Attached(name)) {
         for (int i = 0; i < 10; i++) {
@@ -210,38 +183,11 @@ class AdministrationTest {
           terminal.await("LINE " + i);
         }
       }
-      awaitStatus(name, "state", "PROTECTED");
-      awaitStatus(other, "state", "FOLLOWING");
-      Map<String, Object> status = ask(name, "status");
-      for (String field :
-          List.of(
-              "epoch",
-              "log_entries",
-              "acknowledged_entries",
-              "replayed_entries",
-              "sent_bytes",
-              "bandwidth_bytes_per_second",
-              "lag_ms",
-              "last_transfer_stood_us")) {
-        assertTrue(status.get(field) instanceof Number, field + " in " + status);
-      }
-      assertFalse(String.valueOf(status.get("peer")).isEmpty(), status.toString());
-      assertTrue(number(ask(other, "status"), "received_bytes") > 0);
+      protectedVmTellsHowItStands(name, other);
       refused(other, Map.of("command", "snapshot", "file", snapshot.toString()), "FOLLOWING");
       String scraped = scrape(backup);
       assertTrue(scraped.contains("state=\"FOLLOWING\""), scraped);
-
-      ask(name, "pause");
-      refused(name, Map.of("command", "failover"), "paused");
-      ask(name, "resume");
-      ask(name, "failover");
-      awaitStatus(other, "state", "ALONE");
-      Map<String, Object> after = ask(other, "status");
-      assertTrue(String.valueOf(after.get("last_failover")).startsWith("20"), after.toString());
-      try (Attached terminal = new Attached(other)) {
-        terminal.type("still here\r");
-        terminal.await("STILL HERE");
-      }
+      handsOver(name, other);
       ask(other, "stop");
       assertEquals(Optional.of(0), backup.await(LIMIT_SECONDS));
     }
@@ -249,6 +195,72 @@ class AdministrationTest {
       again.type("back again\rexit 9\r");
       assertTrue(again.awaitConsole("BACK AGAIN", 0, LIMIT_SECONDS));
       assertEquals(Optional.of(9), again.await(LIMIT_SECONDS));
+    }
+  }
+
+  private PairSide backup(String name) throws IOException {
+    return lockstep(
+        "backup",
+        "--listen",
+        "127.0.0.1:0",
+        "--arbiter",
+        "file:" + directory.resolve("arbiter"),
+        "--name",
+        name,
+        "--failure-timeout",
+        "10000",
+        "--metrics",
+        "0");
+  }
+
+  private PairSide primary(String name, PairSide backup) throws Exception {
+    return lockstep(
+        "primary",
+        "--guest",
+        "echo",
+        "--arbiter",
+        "file:" + directory.resolve("arbiter"),
+        "--name",
+        name,
+        "--failure-timeout",
+        "10000",
+        "--digest-interval",
+        "100",
+        "--backup",
+        backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1));
+  }
+
+  private void protectedVmTellsHowItStands(String name, String other) throws Exception {
+    awaitStatus(name, "state", "PROTECTED");
+    awaitStatus(other, "state", "FOLLOWING");
+    Map<String, Object> status = ask(name, "status");
+    for (String field :
+        List.of(
+            "epoch",
+            "log_entries",
+            "acknowledged_entries",
+            "replayed_entries",
+            "sent_bytes",
+            "bandwidth_bytes_per_second",
+            "lag_ms",
+            "last_transfer_stood_us")) {
+      assertTrue(status.get(field) instanceof Number, field + " in " + status);
+    }
+    assertFalse(String.valueOf(status.get("peer")).isEmpty(), status.toString());
+    assertTrue(number(ask(other, "status"), "received_bytes") > 0);
+  }
+
+  private void handsOver(String name, String other) throws Exception {
+    ask(name, "pause");
+    refused(name, Map.of("command", "failover"), "paused");
+    ask(name, "resume");
+    ask(name, "failover");
+    awaitStatus(other, "state", "ALONE");
+    Map<String, Object> after = ask(other, "status");
+    assertTrue(String.valueOf(after.get("last_failover")).startsWith("20"), after.toString());
+    try (Attached terminal = new Attached(other)) {
+      terminal.type("still here\r");
+      terminal.await("STILL HERE");
     }
   }
 
