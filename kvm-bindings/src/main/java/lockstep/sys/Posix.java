@@ -94,6 +94,17 @@ public final class Posix {
         0);
   }
 
+  /**
+   * Changes how much of a busy CPU the calling thread gets; see setpriority(2).
+   *
+   * @param nice -20, which goes first, to 19
+   * @return whether the kernel lets it: less than 0 takes root, CAP_SYS_NICE or RLIMIT_NICE
+   */
+  public static boolean nice(int nice) {
+    // Safe: no addresses. On Linux a thread has a value of its own, and 0 is the caller.
+    return raw(posix_h.SYS_setpriority, posix_h.PRIO_PROCESS, 0, nice, 0, 0, 0) == 0;
+  }
+
   /** Sends a signal to one thread; a thread that has ended is no error. */
   public static void tgkill(int processId, int threadId, int signal) {
     // Safe: no addresses; the ids are checked by the kernel.

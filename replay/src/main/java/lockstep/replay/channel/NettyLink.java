@@ -134,13 +134,18 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
-    while (!channel.isWritable() && channel.isActive()) {
+    while (!channel.isWritable() && channel.isActive() && !channel.eventLoop().inEventLoop()) {
       if (Thread.interrupted()) {
         throw new InterruptedException("told to end");
       }
       LockSupport.parkNanos(this, ROOM_NANOS);
     }
-    channel.writeAndFlush(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
+    channel.write(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
+  }
+
+  @Override
+  public void flush() {
+    channel.flush();
   }
 
   @Override

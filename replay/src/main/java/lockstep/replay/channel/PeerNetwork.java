@@ -38,6 +38,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
+import lockstep.sys.Posix;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -63,6 +64,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     this.group =
         new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory("peer-loop", true), factory);
     this.loop = group.next();
+    loop.execute(() -> Posix.nice(FtNode.NICE));
     this.security = security;
   }
 

@@ -21,6 +21,12 @@ import org.jspecify.annotations.Nullable;
  * may block and have a thread of their own.
  */
 public final class FtNode implements AutoCloseable {
+  /**
+   * Of the threads between a guest and the world, where the host lets them: what they have to do is
+   * short, and while it waits for a vCPU, heartbeats are late and outputs wait.
+   */
+  public static final int NICE = -10;
+
   private static final long CLOSE_SECONDS = 2;
 
   /** The machine, as the session's orders reach it. Called on the loop thread; returns at once. */
@@ -267,7 +273,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void startLog(PeerLink peer, Vm machine) {
-    LogStream fresh = new LogStream(peer);
+    LogStream fresh = new LogStream(peer, network.loop());
     stream = fresh;
     counted = null;
     machine.startLog(fresh);

@@ -6,6 +6,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import lockstep.monitor.output.DiskSink;
+import lockstep.sys.Posix;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,6 +55,7 @@ final class OutputPump implements AutoCloseable {
   }
 
   private void run() {
+    boolean unused = Posix.nice(FtNode.NICE);
     try {
       while (!closed) {
         Output first = gate.await(WAIT_NANOS);

@@ -64,7 +64,6 @@ public final class StateTransfer {
   private final Machine machine;
   private final HostInputs inputs;
   private final LogStream stream;
-  private final EntryFramer framer;
   private final RecordOptions options;
   private final Protecting owner;
   private final VcpuTask.Taker vcpu;
@@ -85,7 +84,6 @@ public final class StateTransfer {
     this.machine = machine;
     this.inputs = inputs;
     this.stream = stream;
-    this.framer = new EntryFramer(stream);
     this.options = options;
     this.owner = owner;
     this.vcpu = vcpu;
@@ -101,7 +99,7 @@ public final class StateTransfer {
 
   /** So that nobody compresses gigabytes for a backup that is gone. */
   private OutputStream output() {
-    OutputStream state = framer.stateStream();
+    OutputStream state = new EntryFramer(stream::stateFrame).stateStream();
     return new FilterOutputStream(state) {
       @Override
       public void write(byte[] from, int offset, int count) throws IOException {
@@ -152,8 +150,8 @@ public final class StateTransfer {
     long stopNanos = System.nanoTime();
     owner.stands(stream);
     long now = inputs.nowNanos();
-    PrimaryLog entries = new PrimaryLog(framer);
-    Recorder recorder = new Recorder(inputs, now, entries, framer::flush, options);
+    PrimaryLog entries = new PrimaryLog(stream);
+    Recorder recorder = new Recorder(inputs, now, entries, entries::sendAll, options);
     Optional<RunResult> ended = from.finish(new SavedInputs(now, List.of()));
     if (ended.isPresent()) {
       throw new IOException("the guest has ended");
