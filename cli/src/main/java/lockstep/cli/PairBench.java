@@ -29,6 +29,10 @@ final class PairBench {
   private static final int TRIES = 3;
 
   private static final long TAKEOVER_SECONDS = 20;
+
+  /** The first transaction behind which a primary is killed; some second after its start. */
+  private static final int FIRST_KILLED = 200;
+
   private static final int TRANSFERS = 5;
   private static final int PINGS = 1_000;
 
@@ -40,8 +44,8 @@ final class PairBench {
   /** So that a busy host is not taken for a dead one while speeds are measured. */
   private static final int PATIENT_MILLIS = 5_000;
 
-  /** A time-out for a quiet LAN: what is without traffic is heard of every 6 ms. */
-  private static final int TUNED_MILLIS = 50;
+  /** A time-out for a quiet LAN: what is without traffic is heard of every 5 ms. */
+  private static final int TUNED_MILLIS = 40;
 
   /**
    * Has something to say every few milliseconds: with its usual work, 50 ms where kernel code is
@@ -287,8 +291,7 @@ final class PairBench {
       }
       try (BenchPair pair =
           new BenchPair(scratch, "takeover", Backup.FROM_START, timeout, TALKATIVE)) {
-        pair.await("bank: " + (200 + random.nextInt(200)) + "\r\n", 0);
-        if (!"PROTECTED".equals(pair.status().get("state"))) {
+        if (!isProtectedAt(FIRST_KILLED + random.nextInt(FIRST_KILLED), pair)) {
           notes.accept("void: this host is too busy for that time-out");
           continue;
         }
@@ -310,6 +313,17 @@ final class PairBench {
             Optional.empty(),
             Optional.empty(),
             Optional.of(goalMillis)));
+  }
+
+  /** Waits for a transaction; whether the pair has held until then. */
+  private static boolean isProtectedAt(int transaction, BenchPair pair) throws Exception {
+    String line = "bank: " + transaction + "\r\n";
+    try {
+      return pair.primary().awaitConsole(line, 0, TAKEOVER_SECONDS)
+          && "PROTECTED".equals(pair.status().get("state"));
+    } catch (CommandFailure e) {
+      return false; // It has ended: the backup goes on.
+    }
   }
 
   /** Said at once, too: a run is long, and may fail later. */
