@@ -3,8 +3,6 @@ package lockstep.storage.iscsi;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -46,6 +44,7 @@ public record IscsiAddress(
           "//(\\[[0-9a-fA-F:.]+]|[^/:\\[\\]?]+)(?::(\\d{1,5}))?/([^/?]+)/(\\d{1,5})(?:\\?(.*))?");
   private static final Pattern NAME = Pattern.compile("(iqn|eui|naa)\\.[0-9A-Za-z.:_-]{1,219}");
   private static final Path HOSTS_NAME = Path.of("/etc/iscsi/initiatorname.iscsi");
+  private static final Path KERNELS_NAME = Path.of("/proc/sys/kernel/hostname");
   private static final String NAME_PREFIX = "iqn.2026-11.dev.lockstep:";
 
   /**
@@ -177,8 +176,9 @@ public record IscsiAddress(
     }
     String here;
     try {
-      here = InetAddress.getLocalHost().getHostName().toLowerCase(Locale.ROOT);
-    } catch (UnknownHostException e) {
+      // Not by the resolver: two hosts that it does not know would both be called the same.
+      here = Files.readString(KERNELS_NAME, UTF_8).strip().toLowerCase(Locale.ROOT);
+    } catch (IOException e) {
       here = "host";
     }
     StringBuilder name = new StringBuilder(NAME_PREFIX);
