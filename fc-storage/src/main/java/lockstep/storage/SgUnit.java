@@ -83,7 +83,7 @@ final class SgUnit implements ScsiTransport, AutoCloseable {
 
   @Override
   public String name() {
-    return "block device " + path;
+    return "dev:" + path;
   }
 
   @Override
