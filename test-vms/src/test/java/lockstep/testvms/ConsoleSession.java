@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
  * {@code lockstep run} with a Linux guest, in a process of its own: types on its console and waits
  * for what comes back. Every wait is bounded.
  */
-final class ConsoleSession implements AutoCloseable {
+public final class ConsoleSession implements AutoCloseable {
   /** What the shell of the guest's init shows when it waits for a command. */
   static final String PROMPT = "lockstep# ";
 
@@ -31,7 +31,7 @@ final class ConsoleSession implements AutoCloseable {
   }
 
   /** Starts any command, such as {@code lockstep replay}. */
-  static ConsoleSession of(String name, String... arguments) throws IOException {
+  public static ConsoleSession of(String name, String... arguments) throws IOException {
     return new ConsoleSession(name, List.of(arguments));
   }
 
@@ -62,7 +62,7 @@ final class ConsoleSession implements AutoCloseable {
     }
   }
 
-  String transcript() {
+  public String transcript() {
     synchronized (transcript) {
       return transcript.toString();
     }
@@ -106,7 +106,7 @@ final class ConsoleSession implements AutoCloseable {
     }
   }
 
-  int exitCode() throws InterruptedException {
+  public int exitCode() throws InterruptedException {
     assertTrue(process.waitFor(ANSWER_LIMIT_SECONDS, TimeUnit.SECONDS), "did not end");
     reader.join(TimeUnit.SECONDS.toMillis(ANSWER_LIMIT_SECONDS));
     return process.exitValue();

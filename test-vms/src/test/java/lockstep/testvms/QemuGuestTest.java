@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
+import lockstep.testvms.lab.HostLab;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,7 +28,7 @@ final class QemuGuestTest {
   @ParameterizedTest
   @MethodSource("lockstep.testvms.Guests#all")
   void guestPrintsWhatItShouldOnQemu(Guest guest, @TempDir Path directory) throws Exception {
-    assumeTrue(onPath(QEMU), () -> "skipped: no " + QEMU + " on this host");
+    assumeTrue(HostLab.hasQemu(), () -> "skipped: no " + QEMU + " on this host");
     Path image = directory.resolve(guest.name());
     Files.write(image, guest.image());
     Path console = directory.resolve("console");
@@ -69,11 +69,6 @@ final class QemuGuestTest {
       command.addAll(List.of("-append", "accesses=50 seed=7"));
     }
     return command;
-  }
-
-  private static boolean onPath(String program) {
-    return Stream.of(System.getenv("PATH").split(":"))
-        .anyMatch(entry -> Files.isExecutable(Path.of(entry, program)));
   }
 
   private static String read(Path console) {

@@ -10,10 +10,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Boots the lab's host for one job at a time and brings back what it did.
@@ -34,8 +35,6 @@ public final class HostLab {
       "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on"
           + " no_timer_check";
 
-  private static final Pattern RESULT = Pattern.compile("exit ([0-9]+)");
-
   /** Longest part of the boot messages worth showing when the host did not come up. */
   private static final int TAIL_CHARACTERS = 2000;
 
@@ -45,6 +44,12 @@ public final class HostLab {
   private HostLab(LabKernel kernel, Path image) {
     this.kernel = kernel;
     this.image = image;
+  }
+
+  /** Whether this machine has QEMU, without which there is no lab. */
+  public static boolean hasQemu() {
+    return Stream.of(System.getenv().getOrDefault("PATH", "").split(":"))
+        .anyMatch(entry -> Files.isExecutable(Path.of(entry, QEMU)));
   }
 
   /**
@@ -61,6 +66,30 @@ public final class HostLab {
   }
 
   /**
+   * A host with a network, still to be started.
+   *
+   * @param job what to run; its input is not typed
+   */
+  public LabHost host(LabJob job, LabNetwork network) throws IOException {
+    Path work = Files.createTempDirectory("lockstep-lab-");
+    try {
+      Path initrd = work.resolve("initrd");
+      writeInitrd(initrd, job, Optional.of(network));
+      // Ends with the thread that starts it, even where this JVM is killed.
+      List<String> command = new ArrayList<>(List.of("setpriv", "--pdeathsig", "KILL"));
+      command.addAll(machine(job, initrd));
+      command.addAll(List.of("-serial", "file:/dev/stderr"));
+      command.addAll(List.of("-serial", "file:" + LabHost.result(work), "-serial", "stdio"));
+      command.addAll(List.of("-monitor", "unix:" + LabHost.monitor(work) + ",server=on,wait=off"));
+      command.addAll(network.options());
+      return new LabHost(command, work);
+    } catch (IOException e) {
+      LabCache.delete(work);
+      throw e;
+    }
+  }
+
+  /**
    * Runs one job.
    *
    * @param job what to run
@@ -72,7 +101,7 @@ public final class HostLab {
     Path work = Files.createTempDirectory("lockstep-lab-");
     try {
       Path initrd = work.resolve("initrd");
-      writeInitrd(initrd, job);
+      writeInitrd(initrd, job, Optional.empty());
       return run(job, work, initrd, output);
     } finally {
       LabCache.delete(work);
@@ -81,7 +110,7 @@ public final class HostLab {
 
   private LabResult run(LabJob job, Path work, Path initrd, OutputStream output)
       throws IOException, LabException, InterruptedException {
-    Path result = work.resolve("result");
+    Path result = LabHost.result(work);
     long startNanos = System.nanoTime();
     Process qemu = start(command(job, initrd, result));
     Thread hook = new Thread(qemu::destroyForcibly, "lab-cleanup");
@@ -102,13 +131,13 @@ public final class HostLab {
           "%s did not end within %d s in the lab: %s"
               .formatted(job.command(), job.timeout().toSeconds(), tail(console.all())));
     }
-    Matcher exit = RESULT.matcher(Files.readString(result));
-    if (!exit.find()) {
+    OptionalInt exitCode = LabHost.exitCode(result);
+    if (exitCode.isEmpty()) {
       throw new LabException("the lab's host stopped without a result: " + tail(console.all()));
     }
     Duration booting = Duration.ofNanos(console.startedNanos() - startNanos);
     Duration running = Duration.ofNanos(endNanos - console.startedNanos());
-    return new LabResult(Integer.parseInt(exit.group(1)), console.ofJob(), booting, running);
+    return new LabResult(exitCode.getAsInt(), console.ofJob(), booting, running);
   }
 
   private static Process start(List<String> command) throws LabException {
@@ -129,17 +158,25 @@ public final class HostLab {
   }
 
   private List<String> command(LabJob job, Path initrd, Path result) {
+    List<String> command = new ArrayList<>(machine(job, initrd));
+    command.addAll(List.of("-serial", "stdio", "-serial", "file:" + result));
+    return command;
+  }
+
+  /** All but the serial lines. */
+  private List<String> machine(LabJob job, Path initrd) {
     List<String> command = new ArrayList<>(List.of(QEMU, "-accel", "tcg"));
     command.addAll(List.of("-cpu", "max,+svm,+npt", "-smp", Integer.toString(job.cpus())));
     command.addAll(List.of("-m", Integer.toString(job.memoryMib()), "-no-reboot"));
-    command.addAll(List.of("-nodefaults", "-display", "none", "-serial", "stdio"));
-    command.addAll(List.of("-serial", "file:" + result, "-kernel", kernel.image().toString()));
+    command.addAll(List.of("-nodefaults", "-display", "none"));
+    command.addAll(List.of("-kernel", kernel.image().toString()));
     command.addAll(List.of("-initrd", initrd.toString(), "-append", KERNEL_COMMAND_LINE));
     return command;
   }
 
   /** The part that stays the same, then the scripts, the class path and the job. */
-  private void writeInitrd(Path initrd, LabJob job) throws IOException {
+  private void writeInitrd(Path initrd, LabJob job, Optional<LabNetwork> network)
+      throws IOException {
     try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(initrd), 1 << 16)) {
       Files.copy(image, out);
       try (CpioArchive cpio = new CpioArchive(out)) {
@@ -156,8 +193,12 @@ public final class HostLab {
             classPath.add("/" + name);
           }
         }
-        String script = script(job, String.join(":", classPath));
+        String script = script(job, String.join(":", classPath), network.isPresent());
         cpio.file("lab/job", 0755, script.getBytes(StandardCharsets.UTF_8));
+        if (network.isPresent()) {
+          byte[] setUp = network.get().script().getBytes(StandardCharsets.UTF_8);
+          cpio.file("lab/network", 0644, setUp);
+        }
       }
     }
   }
@@ -171,14 +212,19 @@ public final class HostLab {
     }
   }
 
-  private static String script(LabJob job, String classPath) {
+  /**
+   * @param apart whether input and output go by a serial line of their own, the third one
+   */
+  private static String script(LabJob job, String classPath, boolean apart) {
     return """
     #!/bin/sh
     export CLASSPATH=%s
+    %s
     exec timeout -s KILL %d %s
     """
         .formatted(
             quote(classPath),
+            apart ? "exec < /dev/ttyS2 > /dev/ttyS2; stty raw -echo" : "",
             job.timeout().toSeconds() + 1,
             job.command().stream().map(HostLab::quote).collect(Collectors.joining(" ")));
   }

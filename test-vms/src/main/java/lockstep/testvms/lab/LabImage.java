@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -13,8 +14,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The part of the lab's initramfs that stays the same from job to job: busybox, the kernel's KVM
- * modules, a Java runtime cut down by jlink, and the C libraries it needs.
+ * The part of the lab's initramfs that stays the same from job to job: busybox, the kernel's
+ * modules for KVM and the network, a Java runtime cut down by jlink, and the C libraries that it
+ * and Lockstep need.
  */
 final class LabImage {
   /**
@@ -42,8 +44,26 @@ final class LabImage {
   private static final List<String> KERNEL_MODULES =
       List.of("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko");
 
+  /** For the network, loaded where a host has one; in this order, too. */
+  static final List<String> NETWORK_MODULES =
+      List.of(
+          "drivers/virtio/virtio.ko",
+          "drivers/virtio/virtio_ring.ko",
+          "drivers/virtio/virtio_pci_legacy_dev.ko",
+          "drivers/virtio/virtio_pci_modern_dev.ko",
+          "drivers/virtio/virtio_pci.ko",
+          "net/core/failover.ko",
+          "drivers/net/net_failover.ko",
+          "drivers/net/virtio_net.ko");
+
+  /** What Lockstep loads for iSCSI disks; carried where this machine has it. */
+  private static final String LIBISCSI = "libiscsi.so.7";
+
+  private static final List<String> LIBRARY_DIRECTORIES =
+      List.of("/lib/x86_64-linux-gnu", "/lib64", "/usr/lib", "/usr/local/lib");
+
   private static final Path BUSYBOX = Path.of("/bin/busybox");
-  private static final Pattern LIBRARY = Pattern.compile("(?:=> )?(/[^ ]+) \\(0x");
+  private static final Pattern LIBRARY = Pattern.compile("(?:=> )?(/[^ \\n]+) \\(0x");
 
   private final LabCache cache;
   private final LabKernel kernel;
@@ -67,6 +87,10 @@ final class LabImage {
             .addFile(BUSYBOX);
     for (Path module : kernelModules()) {
       key.addFile(module);
+    }
+    Optional<Path> libiscsi = libiscsi();
+    if (libiscsi.isPresent()) {
+      key.addFile(libiscsi.get());
     }
     return cache.get("lab-image-" + key.name() + ".cpio", this::make);
   }
@@ -103,7 +127,16 @@ final class LabImage {
   }
 
   private List<Path> kernelModules() {
-    return KERNEL_MODULES.stream().map(kernel::module).toList();
+    return Stream.concat(KERNEL_MODULES.stream(), NETWORK_MODULES.stream())
+        .map(kernel::module)
+        .toList();
+  }
+
+  private static Optional<Path> libiscsi() {
+    return LIBRARY_DIRECTORIES.stream()
+        .map(directory -> Path.of(directory, LIBISCSI))
+        .filter(Files::exists)
+        .findFirst();
   }
 
   private void link(Path path) throws IOException, LabException, InterruptedException {
@@ -124,7 +157,7 @@ final class LabImage {
     }
   }
 
-  /** The shared libraries that the runtime's programs and libraries ask for, by {@code ldd}. */
+  /** libiscsi, and the shared libraries that it and the runtime ask for, by {@code ldd}. */
   private static Set<Path> libraries(Path runtime)
       throws IOException, LabException, InterruptedException {
     List<String> command = new ArrayList<>(List.of("ldd", runtime.resolve("bin/java").toString()));
@@ -132,6 +165,8 @@ final class LabImage {
       walk.map(Path::toString).filter(name -> name.endsWith(".so")).forEach(command::add);
     }
     Set<Path> libraries = new TreeSet<>();
+    libiscsi().ifPresent(libraries::add);
+    libraries.forEach(library -> command.add(library.toString()));
     Matcher matcher = LIBRARY.matcher(Tool.run(command));
     while (matcher.find()) {
       Path library = Path.of(matcher.group(1));
