@@ -62,6 +62,10 @@ public final class VcpuLoop implements VcpuPosition {
   private boolean injected;
   private boolean shadowEnded;
   private boolean shadowed;
+
+  /** Whether the guest was stopped from outside before an HLT, see {@link #enter}. */
+  private boolean beforeHalt;
+
   private long guestExits;
   private @Nullable RunResult result;
 
@@ -188,20 +192,32 @@ public final class VcpuLoop implements VcpuPosition {
     halted = state.halted();
     injected = state.interruptQueued();
     completionPending = false;
+    beforeHalt = false;
     stop = Stop.START;
     // An entry that executes nothing: KVM shows whether this state can take an interrupt.
     vcpu.completeInstruction();
   }
 
+  /**
+   * Enters the guest. Where it is stopped between an STI and its HLT, not every KVM knows of the
+   * shadow (seen: QEMU's emulation of SVM drops it at each entry), and a guest that takes its
+   * interrupt there sleeps for ever. So none is delivered before an HLT at such a stop: the HLT
+   * comes first, and exits.
+   */
   private void enter(boolean toWindow) throws SysException {
-    vcpu.requestInterruptWindow(toWindow);
+    vcpu.requestInterruptWindow(toWindow && !beforeHalt);
     injected = false;
     shadowed = false;
+    beforeHalt = false;
     completionPending = false;
     if (vcpu.run()) {
       handleExit();
     } else {
       stop = Stop.HOST;
+    }
+    if (stop == Stop.HOST && result == null && vcpu.readyForInterrupt()) {
+      steps.begin();
+      beforeHalt = steps.atHalt();
     }
   }
 
@@ -351,7 +367,7 @@ public final class VcpuLoop implements VcpuPosition {
 
   @Override
   public boolean canTakeInterrupt() {
-    return !injected && !shadowed && vcpu.readyForInterrupt();
+    return !injected && !shadowed && !beforeHalt && vcpu.readyForInterrupt();
   }
 
   @Override
@@ -395,6 +411,7 @@ public final class VcpuLoop implements VcpuPosition {
     completionPending = false;
     injected = false;
     shadowed = false;
+    beforeHalt = false;
     halted = false;
     stop = Stop.START;
     // An entry that executes nothing: KVM shows whether this state can take an interrupt.
