@@ -134,18 +134,13 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
-    while (!channel.isWritable() && channel.isActive() && !channel.eventLoop().inEventLoop()) {
+    while (!channel.isWritable() && channel.isActive()) {
       if (Thread.interrupted()) {
         throw new InterruptedException("told to end");
       }
       LockSupport.parkNanos(this, ROOM_NANOS);
     }
-    channel.write(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
-  }
-
-  @Override
-  public void flush() {
-    channel.flush();
+    channel.writeAndFlush(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
   }
 
   @Override

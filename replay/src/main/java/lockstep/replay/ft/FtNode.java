@@ -273,7 +273,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void startLog(PeerLink peer, Vm machine) {
-    LogStream fresh = new LogStream(peer, network.loop());
+    LogStream fresh = new LogStream(peer);
     stream = fresh;
     counted = null;
     machine.startLog(fresh);

@@ -78,17 +78,6 @@ public final class OutputGate {
       hold(new Held(output, position, sinceNanos));
     } else if (mode != Mode.DEAD) {
       held.add(new Held(output, position, sinceNanos));
-      wakeIfDue();
-    }
-  }
-
-  /**
-   * Wakes who carries outputs away if there is one to carry. To wake it for every acknowledgement
-   * and every output would cost more than the outputs do.
-   */
-  private void wakeIfDue() {
-    Held first = held.peek();
-    if (first != null && mayLeave(first)) {
       notifyAll();
     }
   }
@@ -108,14 +97,14 @@ public final class OutputGate {
   /** The backup has so many entries. */
   public synchronized void acknowledged(long entries) {
     acknowledged = Math.max(acknowledged, entries);
-    wakeIfDue();
+    notifyAll();
   }
 
   /** The backup does not claim the disk before then, by this gate's clock. */
   public synchronized void leaseUntil(long nanos) {
     if (nanos - leaseUntilNanos > 0) {
       leaseUntilNanos = nanos;
-      wakeIfDue();
+      notifyAll();
     }
   }
 
@@ -168,10 +157,7 @@ public final class OutputGate {
     if (first.output() instanceof Output.Console) {
       consoleReleased++;
     }
-    if (held.size() == capacity - 1) {
-      // Somebody may wait for room.
-      notifyAll();
-    }
+    notifyAll();
     return first.output();
   }
 

@@ -33,16 +33,12 @@ public interface PeerLink {
   void send(PeerMessage message);
 
   /**
-   * Sends a frame of the log in order with the messages, at the latest with {@link #flush}; waits
-   * while too much is unsent, but on the loop.
+   * Sends a frame of the log in order with the messages; waits while too much is unsent.
    *
    * @param body what is left in the buffer; both are the caller's again afterwards
    * @throws InterruptedException when told to end while waiting
    */
   void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException;
-
-  /** Sends the frames given before. */
-  void flush();
 
   /** Sends a heartbeat, on the channel and by UDP. */
   void sendBeat(long sequence, long echo);

@@ -64,6 +64,7 @@ public final class StateTransfer {
   private final Machine machine;
   private final HostInputs inputs;
   private final LogStream stream;
+  private final EntryFramer framer;
   private final RecordOptions options;
   private final Protecting owner;
   private final VcpuTask.Taker vcpu;
@@ -84,6 +85,7 @@ public final class StateTransfer {
     this.machine = machine;
     this.inputs = inputs;
     this.stream = stream;
+    this.framer = new EntryFramer(stream);
     this.options = options;
     this.owner = owner;
     this.vcpu = vcpu;
@@ -99,7 +101,7 @@ public final class StateTransfer {
 
   /** So that nobody compresses gigabytes for a backup that is gone. */
   private OutputStream output() {
-    OutputStream state = new EntryFramer(stream::stateFrame).stateStream();
+    OutputStream state = framer.stateStream();
     return new FilterOutputStream(state) {
       @Override
       public void write(byte[] from, int offset, int count) throws IOException {
@@ -150,8 +152,8 @@ public final class StateTransfer {
     long stopNanos = System.nanoTime();
     owner.stands(stream);
     long now = inputs.nowNanos();
-    PrimaryLog entries = new PrimaryLog(stream);
-    Recorder recorder = new Recorder(inputs, now, entries, entries::sendAll, options);
+    PrimaryLog entries = new PrimaryLog(framer);
+    Recorder recorder = new Recorder(inputs, now, entries, framer::flush, options);
     Optional<RunResult> ended = from.finish(new SavedInputs(now, List.of()));
     if (ended.isPresent()) {
       throw new IOException("the guest has ended");

@@ -35,23 +35,12 @@ public final class EntryFramer implements EntrySink {
   }
 
   private final Frames frames;
-  private final int frameBytes;
   private final EntryEncoder encoder = new EntryEncoder();
   private long entriesFramed;
 
   /** A framer that has framed nothing yet. */
   public EntryFramer(Frames frames) {
-    this(frames, FRAME_BYTES);
-  }
-
-  /**
-   * The same.
-   *
-   * @param frameBytes how much may gather before it is framed unasked
-   */
-  public EntryFramer(Frames frames, int frameBytes) {
     this.frames = frames;
-    this.frameBytes = frameBytes;
   }
 
   /** Takes the machine state that the log starts from; before the first entry. Close it. */
@@ -76,13 +65,8 @@ public final class EntryFramer implements EntrySink {
     return entriesFramed + encoder.entries();
   }
 
-  /** What waits to be framed. */
-  public int waitingBytes() {
-    return encoder.length();
-  }
-
   private void frameIfFull() {
-    if (encoder.length() >= frameBytes) {
+    if (encoder.length() >= FRAME_BYTES) {
       flush();
     }
   }
