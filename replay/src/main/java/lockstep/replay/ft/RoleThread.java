@@ -8,6 +8,7 @@ import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.sys.Posix;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +28,10 @@ final class RoleThread {
 
   private final InputQueue queue;
   private final VcpuTask putAway;
+
+  /** What a user gave this process: threads that go first may start others, which must not. */
+  private final int nice = Posix.nice();
+
   private final CompletableFuture<FtVm.End> over = new CompletableFuture<>();
   private final ConcurrentLinkedQueue<VcpuTask> tasks = new ConcurrentLinkedQueue<>();
 
@@ -54,22 +59,32 @@ final class RoleThread {
   /** Runs a machine on a fresh thread, which closes it; after {@link #join}, one at a time. */
   void launch(Work work, Machine on) {
     Thread fresh =
-        Thread.ofPlatform()
-            .name("vcpu-0")
-            .unstarted(
-                () -> {
-                  try (on) {
-                    work(work);
-                  } catch (Exception e) {
-                    over.completeExceptionally(e);
-                  }
-                });
+        usual(
+            "vcpu-0",
+            () -> {
+              try (on) {
+                work(work);
+              } catch (Exception e) {
+                over.completeExceptionally(e);
+              }
+            });
     thread = fresh;
     VcpuHandle now = new VcpuHandle(on.kick(), fresh);
     handle = now;
     queue.wakeWith(now::kick);
     queue.consoleTo(on.console());
     fresh.start();
+  }
+
+  /** A thread with this process's own nice value, whoever starts it; not started. */
+  Thread usual(String name, Runnable work) {
+    return Thread.ofPlatform()
+        .name(name)
+        .unstarted(
+            () -> {
+              boolean unused = Posix.nice(nice);
+              work.run();
+            });
   }
 
   private void work(Work work) throws Exception {

@@ -53,7 +53,7 @@ final class Standby {
   void follow(Claimant self, FramePipe pipe) {
     Following now = follower.follow(self, pipe);
     following = now;
-    Thread.ofPlatform().name("restore").start(() -> restore(now));
+    vcpu.usual("restore", () -> restore(now)).start();
   }
 
   private void restore(Following now) {
