@@ -117,6 +117,11 @@ final class StepEngine {
     return kind == StepKind.HALT;
   }
 
+  /** Whether it also halts: for user code it is a fault. */
+  boolean atKernelHalt() {
+    return atHalt() && kernel;
+  }
+
   /**
    * Takes TF out of what the step saved, whatever ended it.
    *

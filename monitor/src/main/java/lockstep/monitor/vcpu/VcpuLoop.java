@@ -217,7 +217,7 @@ public final class VcpuLoop implements VcpuPosition {
     }
     if (stop == Stop.HOST && result == null && vcpu.readyForInterrupt()) {
       steps.begin();
-      beforeHalt = steps.atHalt();
+      beforeHalt = steps.atKernelHalt();
     }
   }
 
