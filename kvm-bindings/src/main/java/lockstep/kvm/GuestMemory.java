@@ -251,7 +251,6 @@ public final class GuestMemory implements AutoCloseable {
     MemorySegment host = region.host();
     long offset = address - region.start();
     long end = offset + length;
-    // Zero, and every byte is like the next one.
     if (length == 0) {
       return true;
     }

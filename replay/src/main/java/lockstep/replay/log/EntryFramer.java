@@ -21,6 +21,9 @@ public final class EntryFramer implements EntrySink {
    */
   private static final int STATE_BYTES = 1 << 19;
 
+  /** Small pieces of it are gathered; memory comes in larger ones. */
+  private static final int GATHERED_BYTES = 1 << 16;
+
   /** Where complete frames go. */
   @FunctionalInterface
   public interface Frames {
@@ -45,7 +48,7 @@ public final class EntryFramer implements EntrySink {
 
   /** Takes the machine state that the log starts from; before the first entry. Close it. */
   public OutputStream stateStream() {
-    return new BufferedOutputStream(new StateStream(), 1 << 16);
+    return new BufferedOutputStream(new StateStream(), GATHERED_BYTES);
   }
 
   @Override

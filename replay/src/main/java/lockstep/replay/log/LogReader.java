@@ -66,11 +66,7 @@ public final class LogReader implements EntrySource, Closeable {
     return read(from, false);
   }
 
-  /**
-   * Reads a log from a channel, whose frames the pipe has checked.
-   *
-   * @throws LogFormatException never, since the pipe's header is this version's
-   */
+  /** Reads a log from a channel; the pipe has checked its frames. */
   public static LogReader follow(FramePipe from) throws IOException {
     return read(from, true);
   }
