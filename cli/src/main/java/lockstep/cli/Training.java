@@ -30,13 +30,16 @@ final class Training {
    *
    * @param arguments of a command that goes first
    */
-  public static void main(String[] arguments) throws Exception {
+  public static void main(String[] arguments) {
     int code = execute(arguments);
     if (Files.isWritable(Path.of("/dev/kvm"))) {
       try (Scratch scratch = new Scratch("lockstep-training")) {
         pair(scratch.directory());
+      } catch (Exception e) {
+        System.err.println("lockstep training: " + e);
       }
     }
+    // Also when a side of the pair has not ended: the cache is written at the JVM's end.
     System.exit(code);
   }
 
