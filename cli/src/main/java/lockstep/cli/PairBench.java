@@ -1,6 +1,5 @@
 package lockstep.cli;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -77,7 +77,7 @@ final class PairBench {
     this.notes = notes;
   }
 
-  /** Measures; takes some three minutes. */
+  /** Measures; takes some four minutes. */
   static List<Figure> run(Consumer<String> notes) throws Exception {
     notes.accept(
         "primary, backup and bench share %d CPUs; on a host each, nothing but the log is shared"
@@ -110,6 +110,10 @@ final class PairBench {
             new BenchPair(scratch, "pair", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
       alone.await(PROMPT, 0);
       pair.await(PROMPT, 0);
+      for (Work work : WORKS) {
+        notes.accept("%s, alone and two VMs at once, %d times".formatted(work.name(), ROUNDS));
+        sharing(work, alone, pair);
+      }
       transferOfLinux(pair);
       for (Work work : WORKS) {
         notes.accept("%s, unprotected and protected, %d times".formatted(work.name(), ROUNDS));
@@ -117,6 +121,47 @@ final class PairBench {
       }
       latency(pair);
     }
+  }
+
+  /**
+   * What a second VM on the same CPUs costs by itself: a backup does the guest's work again, here
+   * on the primary's host. Before there is one, both VMs are unprotected.
+   */
+  private void sharing(Work work, BenchPair one, BenchPair other) throws Exception {
+    double[] alone = new double[ROUNDS];
+    double[] both = new double[ROUNDS];
+    seconds(work, one);
+    seconds(work, other);
+    for (int round = 0; round < ROUNDS; round++) {
+      alone[round] = seconds(work, one);
+      CompletableFuture<Double> beside = meanwhile(() -> seconds(work, other));
+      both[round] = seconds(work, one);
+      beside.get();
+    }
+    double plain = median(alone);
+    double shared = median(both);
+    add(
+        new Figure(
+            "two VMs at once, " + work.name(),
+            shared * 1e3,
+            "ms",
+            Optional.of(plain * 1e3),
+            Optional.of(plain / shared),
+            Optional.empty()));
+  }
+
+  private static <T> CompletableFuture<T> meanwhile(Callable<T> work) {
+    return CompletableFuture.supplyAsync(
+        () -> {
+          try {
+            return work.call();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CompletionException(e);
+          } catch (Exception e) {
+            throw new CompletionException(e);
+          }
+        });
   }
 
   private void speed(Work work, BenchPair alone, BenchPair pair) throws Exception {
@@ -163,18 +208,7 @@ final class PairBench {
       seconds(console, pair);
     }
     add(plain("output latency in bursts p50", (double) pair.number("output_wait_p50_us"), "us"));
-    CompletableFuture<Long> ping =
-        CompletableFuture.supplyAsync(
-            () -> {
-              try {
-                return TcpPeer.pingPongNanos(PINGS, PING_PACE_NANOS);
-              } catch (IOException e) {
-                throw new CompletionException(e);
-              } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new CompletionException(e);
-              }
-            });
+    CompletableFuture<Long> ping = meanwhile(() -> TcpPeer.pingPongNanos(PINGS, PING_PACE_NANOS));
     // One echoed byte at a time, as the pings are; a burst of them waits for its own beginning.
     for (int i = 0; i < TYPED; i++) {
       pair.primary().type("x");
@@ -247,6 +281,7 @@ final class PairBench {
             "--guest", "echo", "--memory", RANDOM_MIB + 32 + "M", "--initrd", random.toString());
     double[] mibPerSecond = new double[TRANSFERS];
     double[] peer = new double[TRANSFERS];
+    double[] fresh = new double[TRANSFERS];
     try (BenchPair pair =
         new BenchPair(scratch, "random", Backup.LATER, Optional.of(PATIENT_MILLIS), guest)) {
       pair.await("> ", 0);
@@ -258,11 +293,22 @@ final class PairBench {
         MatchResult report = pair.note(COPIED, i + 1);
         double mib = Double.parseDouble(report.group(4)) / 1024;
         mibPerSecond[i] = mib * 1e3 / Math.max(1, Double.parseDouble(report.group(3)));
-        peer[i] = mib * 1e9 / TcpPeer.copyNanos((long) (mib * 1024) << 10);
+        long bytes = (long) (mib * 1024) << 10;
+        peer[i] = mib * 1e9 / TcpPeer.copyNanos(bytes);
+        fresh[i] = mib * 1e9 / TcpPeer.copyToFreshMemoryNanos(bytes);
       }
     }
     Files.delete(random);
     add(transfer("transfer, random memory", median(mibPerSecond), median(peer)));
+    // A backup's memory is new to it, and some hosts take their time to give it.
+    add(
+        new Figure(
+            "plain copy into new memory",
+            median(fresh),
+            "MiB/s",
+            Optional.of(median(peer)),
+            Optional.of(median(fresh) / median(peer)),
+            Optional.empty()));
   }
 
   private void takeovers() throws Exception {

@@ -10,6 +10,8 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
+import lockstep.kvm.GuestMemory;
+import lockstep.sys.SysException;
 
 /**
  * What TCP itself can do on the path of a pair on this host (loopback, no delay): the peer of the
@@ -100,20 +102,41 @@ final class TcpPeer {
     }
   }
 
+  /** Where the copying end puts what it has read. */
+  private interface Place {
+    void put(long at, byte[] piece, int count);
+  }
+
   /** Copies that many bytes, and waits until the other end has them all; ns. */
   static long copyNanos(long bytes) throws IOException, InterruptedException {
+    return copyNanos(bytes, (at, piece, count) -> {});
+  }
+
+  /** The same into memory that this process never had before, as a backup's guest's is. */
+  static long copyToFreshMemoryNanos(long bytes)
+      throws IOException, InterruptedException, SysException {
+    long page = GuestMemory.PAGE_BYTES;
+    long room = (bytes + page - 1) / page * page;
+    try (GuestMemory memory = GuestMemory.allocate(room, room)) {
+      memory.expectContent();
+      return copyNanos(bytes, (at, piece, count) -> memory.write(at, piece, 0, count));
+    }
+  }
+
+  private static long copyNanos(long bytes, Place into) throws IOException, InterruptedException {
     long[] nanos = new long[1];
     connected(
         socket -> {
           InputStream in = socket.getInputStream();
           byte[] piece = new byte[PIECE_BYTES];
-          long left = bytes;
-          while (left > 0) {
-            int count = in.read(piece, 0, (int) Math.min(left, piece.length));
+          long done = 0;
+          while (done < bytes) {
+            int count = in.read(piece, 0, (int) Math.min(bytes - done, piece.length));
             if (count < 0) {
               return;
             }
-            left -= count;
+            into.put(done, piece, count);
+            done += count;
           }
           socket.getOutputStream().write(1);
         },
