@@ -4,12 +4,15 @@ import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -23,6 +26,7 @@ public final class LabHost implements AutoCloseable {
   private static final Pattern RESULT = Pattern.compile("exit ([0-9]+)");
   private static final String PROMPT = "(qemu) ";
   private static final int ANSWER_BYTES = 4096;
+  private static final long ANSWER_NANOS = TimeUnit.SECONDS.toNanos(30);
 
   private final List<String> command;
   private final Path work;
@@ -80,6 +84,7 @@ public final class LabHost implements AutoCloseable {
   private void tell(String line) throws IOException {
     try (SocketChannel monitor = SocketChannel.open(StandardProtocolFamily.UNIX)) {
       monitor.connect(UnixDomainSocketAddress.of(monitor(work)));
+      monitor.configureBlocking(false);
       answer(monitor);
       monitor.write(ByteBuffer.wrap((line + "\n").getBytes(StandardCharsets.US_ASCII)));
       String said = answer(monitor);
@@ -92,12 +97,21 @@ public final class LabHost implements AutoCloseable {
   private static String answer(SocketChannel monitor) throws IOException {
     StringBuilder text = new StringBuilder();
     ByteBuffer buffer = ByteBuffer.allocate(ANSWER_BYTES);
-    // It repeats what is typed, with escape sequences, and ends with its prompt on a line.
-    while (!text.toString().endsWith(PROMPT)) {
-      if (monitor.read(buffer.clear()) < 0) {
-        throw new IOException("QEMU's monitor ended: " + text);
+    long until = System.nanoTime() + ANSWER_NANOS;
+    try (Selector selector = Selector.open()) {
+      monitor.register(selector, SelectionKey.OP_READ);
+      // It repeats what is typed, with escape sequences, and ends with its prompt on a line.
+      while (!text.toString().endsWith(PROMPT)) {
+        long left = until - System.nanoTime();
+        if (left <= 0) {
+          throw new IOException("QEMU's monitor does not answer: " + text);
+        }
+        selector.select(1 + left / 1_000_000);
+        if (monitor.read(buffer.clear()) < 0) {
+          throw new IOException("QEMU's monitor ended: " + text);
+        }
+        text.append(StandardCharsets.ISO_8859_1.decode(buffer.flip()));
       }
-      text.append(StandardCharsets.ISO_8859_1.decode(buffer.flip()));
     }
     return text.toString();
   }

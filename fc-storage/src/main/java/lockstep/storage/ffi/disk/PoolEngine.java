@@ -66,7 +66,8 @@ public final class PoolEngine implements DiskEngine {
         .add(Optional.of(new Task(request, completion)));
   }
 
-  private void endAll() {
+  /** Lets every thread end behind what it has to do; waits for none. */
+  void endAll() {
     for (Thread _ : threads) {
       reads.add(Optional.empty());
       others.add(Optional.empty());

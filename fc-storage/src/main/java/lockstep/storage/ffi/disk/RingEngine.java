@@ -127,7 +127,7 @@ public final class RingEngine implements DiskEngine {
       try {
         // The kernel has no discard in a ring before Linux 6.12.
         this.discards = new PoolEngine(medium, "disk-discards", 0, 1);
-        this.ownWrites = new OwnWrites(medium);
+        this.ownWrites = ownWrites(medium);
       } catch (SysException e) {
         wake.close();
         throw e;
@@ -141,6 +141,15 @@ public final class RingEngine implements DiskEngine {
     this.one = arena.allocateFrom(JAVA_LONG, 1);
     this.wakeErrno = Sys.errnoSlot(arena);
     this.loop = Thread.ofPlatform().daemon().name("disk-ring").start(this::run);
+  }
+
+  private OwnWrites ownWrites(Medium of) throws SysException {
+    try {
+      return new OwnWrites(of);
+    } catch (SysException e) {
+      discards.endAll();
+      throw e;
+    }
   }
 
   private boolean holdBuffers() {
