@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -92,11 +95,30 @@ class MetricsTest {
       assertEquals(405, client.send(post, HttpResponse.BodyHandlers.discarding()).statusCode());
       HttpRequest other = HttpRequest.newBuilder(metrics.resolve("/other")).build();
       assertEquals(404, client.send(other, HttpResponse.BodyHandlers.discarding()).statusCode());
+      HttpRequest longer = HttpRequest.newBuilder(metrics.resolve("/metricsfoo")).build();
+      assertEquals(404, client.send(longer, HttpResponse.BodyHandlers.discarding()).statusCode());
       CommandFailure taken =
           assertThrows(
               CommandFailure.class,
               () -> MetricsServer.open(Optional.of(server.address()), () -> ""));
       assertTrue(String.valueOf(taken.getMessage()).contains("free port"), taken.toString());
+    }
+  }
+
+  @Test
+  void halfARequestHoldsUpNobodyElse() throws Exception {
+    InetSocketAddress anyPort = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    try (MetricsServer server =
+            MetricsServer.open(Optional.of(anyPort), () -> "text\n").orElseThrow();
+        Socket half = new Socket(server.address().getAddress(), server.address().getPort());
+        HttpClient client = HttpClient.newHttpClient()) {
+      half.getOutputStream().write("GET /metr".getBytes(StandardCharsets.US_ASCII));
+      HttpRequest request =
+          HttpRequest.newBuilder(
+                  URI.create("http://127.0.0.1:" + server.address().getPort() + "/metrics"))
+              .timeout(Duration.ofSeconds(5))
+              .build();
+      assertEquals("text\n", client.send(request, HttpResponse.BodyHandlers.ofString()).body());
     }
   }
 
