@@ -99,6 +99,35 @@ class PairIdentityTest {
     }
   }
 
+  /** Who has one host's file is not both hosts. */
+  @Test
+  void identityDoesNotTrustItself() throws Exception {
+    Path one = PairIdentity.make(directory.resolve("ours")).get(0);
+    try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(one));
+        PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      IOException refused =
+          assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
+      assertTrue(
+          String.valueOf(refused.getMessage()).contains("use the two files of one lockstep pair"),
+          refused.toString());
+    }
+  }
+
+  @Test
+  void sideWithoutIdentityIsToldFromOneWithAnother() throws Exception {
+    Path one = PairIdentity.make(directory.resolve("ours")).get(0);
+    try (PeerNetwork listening = new PeerNetwork(PeerSecurity.none());
+        PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      IOException refused =
+          assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
+      assertTrue(
+          String.valueOf(refused.getMessage()).contains("both sides need an --identity"),
+          refused.toString());
+    }
+  }
+
   @Test
   void oneWhoSaysNothingHearsNothing() throws Exception {
     List<Path> ours = PairIdentity.make(directory.resolve("ours"));

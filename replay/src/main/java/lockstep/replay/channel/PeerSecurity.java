@@ -9,14 +9,18 @@ import io.netty.handler.ssl.SslHandler;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
+import java.nio.channels.ClosedChannelException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.security.KeyStoreException;
+import java.util.Collections;
 import java.util.Optional;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.TrustManagerFactory;
+import org.jspecify.annotations.Nullable;
 
 /** Whether and how the two sides show each other who they are: mutual TLS 1.3, or not at all. */
 // A connection that closes says so itself.
@@ -54,7 +58,7 @@ public final class PeerSecurity {
       keys.init(store, password);
       TrustManagerFactory trust =
           TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-      trust.init(store);
+      trust.init(others(store));
       return new PeerSecurity(
           Optional.of(
               SslContextBuilder.forClient()
@@ -77,6 +81,21 @@ public final class PeerSecurity {
     }
   }
 
+  /** The certificates alone: one's own, which comes with the key, is not the other side's. */
+  private static KeyStore others(KeyStore of) throws GeneralSecurityException, IOException {
+    KeyStore others = KeyStore.getInstance("PKCS12");
+    others.load(null, null);
+    for (String alias : Collections.list(of.aliases())) {
+      if (of.isCertificateEntry(alias)) {
+        others.setCertificateEntry(alias, of.getCertificate(alias));
+      }
+    }
+    if (others.size() == 0) {
+      throw new KeyStoreException("it has no certificate of another side");
+    }
+    return others;
+  }
+
   /** Whether connections are authenticated and secret. */
   public boolean isTls() {
     return connecting.isPresent();
@@ -92,18 +111,40 @@ public final class PeerSecurity {
 
   /** Waits until both sides know each other. Not on the loop's thread. */
   void await(Channel channel, long timeoutMillis) throws IOException {
-    SslHandler tls = channel.pipeline().get(SslHandler.class);
-    if (tls == null) {
+    if (!isTls()) {
       return;
     }
-    if (!tls.handshakeFuture().awaitUninterruptibly(timeoutMillis)
+    SslHandler tls = channel.pipeline().get(SslHandler.class);
+    if (tls == null
+        || !tls.handshakeFuture().awaitUninterruptibly(timeoutMillis)
         || !tls.handshakeFuture().isSuccess()) {
-      Throwable cause = tls.handshakeFuture().cause();
+      // One that is closed already has no handler any more.
+      Throwable cause = tls == null ? new ClosedChannelException() : tls.handshakeFuture().cause();
       channel.close();
-      throw new IOException("TLS: " + (cause == null ? "no answer" : cause.getMessage()), cause);
+      throw new IOException(
+          "TLS with " + PeerNetwork.show(remote(channel)) + ": " + why(cause), cause);
     }
     // Nothing is to pass before there is a link.
     channel.config().setAutoRead(false);
+  }
+
+  private static @Nullable InetSocketAddress remote(Channel channel) {
+    return (InetSocketAddress) channel.remoteAddress();
+  }
+
+  private static String why(@Nullable Throwable cause) {
+    for (Throwable each = cause; each != null; each = each.getCause()) {
+      if (each instanceof GeneralSecurityException) {
+        return "that side is another one than this --identity was made with;"
+            + " use the two files of one lockstep pair init";
+      }
+    }
+    return switch (cause) {
+      case null -> "no answer; is a lockstep backup there, with an --identity?";
+      case ClosedChannelException _ ->
+          "it closed the connection; both sides need an --identity, or neither";
+      default -> String.valueOf(cause.getMessage());
+    };
   }
 
   /** Calls back on the loop's thread when the other side is known; closes on strangers. */
