@@ -157,13 +157,18 @@ class FailoverTest {
         }
       }
     }
+    nothingIsBeside(image);
+    Files.delete(image);
+  }
+
+  private void nothingIsBeside(Path image) throws IOException {
+    String name = String.valueOf(image.getFileName());
     try (var files = Files.list(directory)) {
       assertEquals(
-          List.of(image.getFileName()),
-          files.map(Path::getFileName).filter(file -> file.toString().startsWith("test-")).toList(),
+          List.of(image),
+          files.filter(file -> String.valueOf(file.getFileName()).startsWith(name)).toList(),
           "something was left behind");
     }
-    Files.delete(image);
   }
 
   private static void survivorGoesOn(PairSide primary, PairSide backup, Path image)
@@ -217,6 +222,27 @@ class FailoverTest {
       assertEquals(Optional.of(0), backup.await(LIMIT_SECONDS), () -> said(primary, backup));
       assertEquals(0, backup.consoleBytes());
       assertFalse(said(backup).contains("took over"), () -> said(backup));
+      assertTrue(
+          said(backup).contains("the primary left: the guest has ended with exit code 0"),
+          () -> said(backup));
+    }
+    nothingIsBeside(image);
+  }
+
+  @Test
+  void backupThatWasLetGoHasNoPartInTheDiskWhileItWaits() throws Exception {
+    Path image = directory.resolve("letgo.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    String waiting = unique("b");
+    try (PairSide backup = backup(waiting, image);
+        PairSide primary = primary(name, image, address(backup))) {
+      assertTrue(
+          primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      ask(name, Map.of("command", "detach"));
+      awaitState(waiting, "WAITING", primary, backup);
+      end(primary);
+      nothingIsBeside(image);
     }
   }
 

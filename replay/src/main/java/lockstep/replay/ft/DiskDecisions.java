@@ -91,6 +91,11 @@ final class DiskDecisions implements AutoCloseable {
     }
   }
 
+  /** See {@link Arbiter#leave}; on the caller's thread. */
+  void left(Claimant self) throws IOException {
+    arbiter.leave(self);
+  }
+
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */
   void leave(FtStatus now) throws IOException {
     if (now.epoch() > 0 || holding) {

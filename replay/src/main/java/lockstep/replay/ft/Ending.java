@@ -27,9 +27,20 @@ final class Ending {
     if (halted.isPresent()) {
       return new FtVm.End.Halted(halted.get());
     }
-    node.tell(new FtEvent.GuestEnded(result.getClass().getSimpleName()));
+    node.tell(new FtEvent.GuestEnded(inWords(result)));
     node.settle();
     return new FtVm.End.Guest(result);
+  }
+
+  private static String inWords(RunResult result) {
+    return switch (result) {
+      case RunResult.ExitPort exit -> "the guest has ended with exit code " + exit.code();
+      case RunResult.Reset _ -> "the guest asked for a reset";
+      case RunResult.Stopped _ -> "the VM was stopped";
+      case RunResult.HaltedForGood _ -> "the guest halted for good";
+      case RunResult.Fenced fenced -> fenced.reason();
+      case RunResult.Crashed _ -> "the guest has crashed";
+    };
   }
 
   /** Another host has the disk: this is no end of the guest, and the other side hears of none. */

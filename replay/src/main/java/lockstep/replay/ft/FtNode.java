@@ -184,6 +184,14 @@ public final class FtNode implements AutoCloseable {
     public void saidAll() {
       acknowledge(false);
     }
+
+    @Override
+    public void note(String text) {
+      Vm machine = vm;
+      if (machine != null) {
+        machine.note(text);
+      }
+    }
   }
 
   /** Backup: acknowledges what has come in since the last time, or anyway. */
@@ -219,6 +227,8 @@ public final class FtNode implements AutoCloseable {
       perform(action);
     }
     if (takesOver && session.isTheVm()) {
+      // What this side received is another one's log.
+      transfer = FtStatus.Transfer.NONE;
       noteTakeover(now);
     }
     if (event instanceof FtEvent.Tick) {
@@ -349,6 +359,11 @@ public final class FtNode implements AutoCloseable {
             door.ifOpen(peer -> peer.send(new PeerMessage.Released(consoleBytes)));
           }
         });
+  }
+
+  /** Backup: is none of this pair any more, and has promised not to claim. On the vCPU thread. */
+  void left(Claimant self) throws IOException {
+    disk.left(self);
   }
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */

@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
 import lockstep.monitor.Machine;
@@ -77,10 +78,10 @@ final class Standby {
     }
     boolean live = now.awaitDecision();
     return switch (came) {
-      case Following.Came.Astray _ -> leave("diverged");
+      case Following.Came.Astray _ -> leave(now, "diverged");
       case Following.Came.GuestEnd end -> {
         if (!live) {
-          yield leave("the guest has ended at the primary");
+          yield leave(now, "the guest has ended at the primary");
         }
         // The primary may have died before it showed the guest's last words.
         node.tell(new FtEvent.WentLive());
@@ -88,16 +89,22 @@ final class Standby {
         yield Optional.of(ending.guestEnded(on, end.result()));
       }
       case Following.Came.LogEnd _ ->
-          live ? Optional.of(goLive.with(now, on)) : leave("the pair is over");
+          live ? Optional.of(goLive.with(now, on)) : leave(now, "the pair is over");
     };
   }
 
-  private Optional<FtVm.End> leave(String reason) throws InterruptedException {
+  private Optional<FtVm.End> leave(Following of, String reason) throws InterruptedException {
     // The session says that the log is over before it shows what it has become.
     node.settle();
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
       return Optional.of(new FtVm.End.Halted(halted.get()));
+    }
+    try {
+      // In order and for good: a backup that waits for another primary has no part in the disk.
+      node.left(of.self());
+    } catch (IOException e) {
+      notes.accept("the disk was not given up: " + e.getMessage());
     }
     // The next primary may be here already, before this machine has gone.
     return node.status().state() == FtSession.State.ENDED
