@@ -38,6 +38,9 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   private final boolean connected;
   private Listener listener = new Unheard();
 
+  /** Something came in that makes sense. Loop thread only. */
+  private boolean introduced;
+
   /** Loop thread only. */
   private @Nullable Heartbeat heartbeat;
 
@@ -78,7 +81,23 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     }
   }
 
+  /** Closes it unless something has come in by then: a stranger's room is another one's. */
+  void expectWord(long millis) {
+    channel
+        .eventLoop()
+        .schedule(
+            () -> {
+              if (!introduced) {
+                why = "it said nothing for " + millis + " ms";
+                channel.close();
+              }
+            },
+            millis,
+            TimeUnit.MILLISECONDS);
+  }
+
   private void hear(ByteBuf message) {
+    introduced = true;
     if (PeerFrames.isFrame(message)) {
       listener.frame(message.skipBytes(1).nioBuffer());
     } else {

@@ -27,18 +27,21 @@ import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.channel.unix.Errors;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Promise;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
+import java.util.Set;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
 import lockstep.sys.Posix;
+import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,17 +52,40 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   private static final int HIGH_WATER_BYTES = 4 << 20;
   private static final long CLOSE_SECONDS = 2;
 
+  /** Connections to here at one time: the pair's, one that is turned away, and room for mishaps. */
+  private static final int MAX_CALLERS = 32;
+
+  /** In which a caller that has shown who it is must say what it wants. */
+  private static final long WORD_MILLIS = 10_000;
+
   /** A read takes a piece of the state whole, where the kernel has it. */
   private static final int MOST_READ_BYTES = 1 << 18;
+
+  private static final String TAKEN = "the address is taken or not of this host";
+
+  /** What epoll's transport says instead of a {@link BindException}. */
+  private static final Set<Integer> UNBINDABLE = Set.of(posix_h.EADDRINUSE, posix_h.EADDRNOTAVAIL);
 
   private final boolean epoll = Epoll.isAvailable();
   private final MultiThreadIoEventLoopGroup group;
   private final EventLoop loop;
   private final PeerSecurity security;
+  private final long wordMillis;
   private @Nullable Channel server;
+
+  /** Loop thread only. */
+  private int callers;
 
   /** Starts the loop. */
   public PeerNetwork(PeerSecurity security) {
+    this(security, WORD_MILLIS);
+  }
+
+  /**
+   * @param wordMillis how long a caller may be silent before its first word
+   */
+  PeerNetwork(PeerSecurity security, long wordMillis) {
+    this.wordMillis = wordMillis;
     IoHandlerFactory factory = epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
     this.group =
         new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory("peer-loop", true), factory);
@@ -105,6 +131,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                     PeerFrames.install(channel, security.toBackup(channel.alloc(), to));
                   }
                 });
+    known(to, "connect to ");
     Channel channel = done(bootstrap.connect(to), "connect to " + show(to)).channel();
     security.await(channel, timeoutMillis);
     Promise<NettyLink> link = link(channel, true, _ -> listener);
@@ -138,10 +165,17 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
+                    if (callers == MAX_CALLERS) {
+                      channel.close();
+                      return;
+                    }
+                    callers++;
+                    channel.closeFuture().addListener(_ -> callers--);
                     PeerFrames.install(channel, security.toPrimary(channel.alloc()));
                     security.whenKnown(channel, () -> link(channel, false, accept));
                   }
                 });
+    known(at, "listen on ");
     server = done(bootstrap.bind(at), "listen on " + show(at)).channel();
     return ((ServerSocketChannel) server).localAddress();
   }
@@ -171,6 +205,9 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
               relay.link = link;
               link.listener(accept.apply(link));
               channel.pipeline().addLast(link);
+              if (!connected) {
+                link.expectWord(wordMillis);
+              }
               promise.setSuccess(link);
               channel.config().setAutoRead(true);
             });
@@ -186,12 +223,19 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     return future;
   }
 
+  private static void known(InetSocketAddress address, String what) throws IOException {
+    if (address.isUnresolved()) {
+      throw new IOException(what + show(address) + ": no host of that name is known");
+    }
+  }
+
   private static String reason(@Nullable Throwable cause) {
     return switch (cause) {
       case null -> "cancelled";
       case ConnectTimeoutException _ -> "no answer";
       case ConnectException _ -> "connection refused";
-      case BindException _ -> "the address is taken or not of this host";
+      case BindException _ -> TAKEN;
+      case Errors.NativeIoException e when UNBINDABLE.contains(-e.expectedErr()) -> TAKEN;
       default -> String.valueOf(cause.getMessage());
     };
   }
@@ -201,7 +245,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     return address == null
         ? "somebody who is gone"
         : address.getAddress() == null
-            ? address.toString()
+            ? address.getHostString() + ":" + address.getPort()
             : address.getAddress().getHostAddress() + ":" + address.getPort();
   }
 

@@ -67,6 +67,9 @@ public final class FtSession {
   /** The other side; of no account in a state without one. */
   private PeerWatch peer;
 
+  /** Backup: it has said that it can follow. */
+  private boolean ready;
+
   private boolean asked;
   private long nextClaimNanos;
   private boolean handedOver;
@@ -146,6 +149,7 @@ public final class FtSession {
       case FtEvent.Tick _ -> tick(nowNanos);
       case FtEvent.Restored _ -> {
         if (state == State.RECEIVING) {
+          ready = true;
           send(new PeerMessage.Ready());
         }
       }
@@ -176,6 +180,7 @@ public final class FtSession {
 
   private void newPeer(long now) {
     peer = new PeerWatch(times, now);
+    ready = false;
     asked = false;
     handedOver = false;
   }
@@ -201,11 +206,7 @@ public final class FtSession {
           send(new PeerMessage.Begin());
         }
       }
-      case PeerMessage.Begin _ -> {
-        if (state == State.RECEIVING) {
-          become(State.FOLLOWING);
-        }
-      }
+      case PeerMessage.Begin _ -> begin();
       case PeerMessage.Ack ack -> {
         if (state == State.PAIRING || state == State.PROTECTED) {
           actions.add(new FtAction.Acknowledged(ack));
@@ -224,17 +225,30 @@ public final class FtSession {
     }
   }
 
+  private void begin() {
+    if (state != State.RECEIVING) {
+      return;
+    }
+    if (ready) {
+      become(State.FOLLOWING);
+    } else {
+      // A backup that has no machine must never claim the disk.
+      pairingFailed("the primary said Begin before this side was ready");
+    }
+  }
+
   private void hello(PeerMessage.Hello hello, long now) {
     if (state != State.WAITING) {
       // The connection that said so is not the pair's; whoever owns it has refused it.
       return;
     }
     if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
-      send(
-          new PeerMessage.Refuse(
-              "epoch %d of VM %s is over; the last one here was %d"
-                  .formatted(hello.epoch(), hello.name(), epoch)));
+      String reason =
+          "epoch %d of VM %s is over; the last one here was %d"
+              .formatted(hello.epoch(), hello.name(), epoch);
+      send(new PeerMessage.Refuse(reason));
       actions.add(new FtAction.Disconnect());
+      note("turned a primary away: " + reason);
       return;
     }
     vm = hello.vm();
@@ -288,7 +302,12 @@ public final class FtSession {
     }
     String why = lost.get();
     switch (state) {
-      case PAIRING, RECEIVING -> pairingFailed("the other side is lost: " + why);
+      case PAIRING, RECEIVING ->
+          pairingFailed(
+              peer.isClosed() && !peer.isBeating()
+                  ? "the other side hung up without a word; both need an --identity of the same"
+                      + " lockstep pair init, or neither"
+                  : "the other side is lost: " + why);
       case PROTECTED -> {
         note("backup lost (" + why + "); claiming the disk");
         actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));

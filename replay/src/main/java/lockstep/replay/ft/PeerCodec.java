@@ -140,8 +140,11 @@ public final class PeerCodec {
     long epoch = in.getLong();
     // Here and not in the session, so that nobody meets an identity of the wrong form.
     var unused = new Claimant(vm, epoch, Claimant.Side.PRIMARY);
-    return new PeerMessage.Hello(
-        version, name, vm, epoch, Bytes.copyOf(readField(in)), port(in.getInt()));
+    byte[] key = readField(in);
+    if (key.length != PeerMessage.KEY_BYTES) {
+      throw new IllegalArgumentException("a heartbeat key of " + key.length + " bytes");
+    }
+    return new PeerMessage.Hello(version, name, vm, epoch, Bytes.copyOf(key), port(in.getInt()));
   }
 
   private static long count(ByteBuffer in) {

@@ -14,10 +14,11 @@ import org.jspecify.annotations.Nullable;
  * others are turned away. Loop thread only, but for making a connection's listener.
  */
 final class PeerDoor {
-  private static final int KEY_BYTES = 32;
-
   /** How often a closed channel is looked at while its side may only just have been heard. */
   private static final int LOOKS = 8;
+
+  /** Between two lines about strangers: they may come faster than anybody reads. */
+  private static final long NOTE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   /** What the session is told of a frame, whose bytes go another way. */
   private static final PeerMessage A_FRAME = new PeerMessage.Frame(Bytes.empty());
@@ -31,6 +32,7 @@ final class PeerDoor {
   private @Nullable PeerLink link;
 
   private Bytes key = Bytes.empty();
+  private long notedNanos = System.nanoTime() - NOTE_NANOS;
 
   /** Who is told what comes in by the pair's connection. */
   interface Hearer {
@@ -42,6 +44,9 @@ final class PeerDoor {
 
     /** The messages that came in together have been told. */
     void saidAll();
+
+    /** Somebody was turned away; not all of them are told of. */
+    void note(String text);
   }
 
   /** No connection yet. */
@@ -91,7 +96,7 @@ final class PeerDoor {
     }
     link = to;
     incoming.from = to;
-    byte[] random = new byte[KEY_BYTES];
+    byte[] random = new byte[PeerMessage.KEY_BYTES];
     new SecureRandom().nextBytes(random);
     key = Bytes.copyOf(random);
     hearer.event(new FtEvent.Connected());
@@ -166,6 +171,8 @@ final class PeerDoor {
         for (int look = 1; look <= LOOKS; look++) {
           lookAgain(from, byPeer, closedNanos * look / LOOKS);
         }
+      } else if (from != null && !byPeer) {
+        turnedAway(from, reason);
       }
     }
 
@@ -188,11 +195,20 @@ final class PeerDoor {
       hearer.event(new FtEvent.Said(message));
       return;
     }
-    from.send(
-        new PeerMessage.Refuse(
-            session.state() == FtSession.State.WAITING
-                ? "a pair begins with hello"
-                : "this side is busy: " + session.state() + " with VM " + session.name()));
+    String reason =
+        session.state() == FtSession.State.WAITING
+            ? "a pair begins with hello"
+            : "this side is busy: " + session.state() + " with VM " + session.name();
+    from.send(new PeerMessage.Refuse(reason));
+    turnedAway(from, reason);
     from.close();
+  }
+
+  private void turnedAway(PeerLink who, String reason) {
+    long now = System.nanoTime();
+    if (now - notedNanos >= NOTE_NANOS) {
+      notedNanos = now;
+      hearer.note("turned %s away: %s".formatted(who.peer(), reason));
+    }
   }
 }

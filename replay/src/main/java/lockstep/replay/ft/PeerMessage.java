@@ -22,6 +22,9 @@ public sealed interface PeerMessage {
       int version, String name, String vm, long epoch, Bytes heartbeatKey, int heartbeatPort)
       implements PeerMessage {}
 
+  /** A heartbeat key's length. */
+  int KEY_BYTES = 32;
+
   /**
    * Backup to primary: go on with the machine's state.
    *

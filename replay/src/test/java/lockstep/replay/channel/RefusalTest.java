@@ -3,6 +3,7 @@ package lockstep.replay.channel;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.DataInputStream;
@@ -17,9 +18,14 @@ import java.net.Socket;
 import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.Arbiter;
@@ -56,16 +62,19 @@ class RefusalTest {
   private static final int PIECE_BYTES = 1 << 20;
 
   private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
+  private final NoDisk disk = new NoDisk();
   private final FtNode backup =
       new FtNode(
           network,
-          new NoDisk(),
+          disk,
           new OutputGate(OutputGate.Mode.FREE, 16, System::nanoTime),
           FtSession.backup(FtTimes.of(LIMIT_MILLIS)),
           FtTimes.of(LIMIT_MILLIS));
   private InetSocketAddress at = new InetSocketAddress(0);
 
   private static final class NoDisk implements Arbiter {
+    private final AtomicInteger claims = new AtomicInteger();
+
     @Override
     public void enter(Claimant self) {
       // Welcome.
@@ -73,6 +82,7 @@ class RefusalTest {
 
     @Override
     public Ruling claim(Claimant self) {
+      claims.incrementAndGet();
       return new Ruling(Verdict.UNKNOWN, "no disk");
     }
 
@@ -96,6 +106,7 @@ class RefusalTest {
   private final class NoMachine implements FtNode.Vm {
     private String complaint = "";
     private final CompletableFuture<FramePipe> following = new CompletableFuture<>();
+    private final BlockingQueue<String> notes = new LinkedBlockingQueue<>();
 
     @Override
     public void startLog(LogStream stream) {
@@ -132,7 +143,7 @@ class RefusalTest {
 
     @Override
     public void note(String text) {
-      // Nobody reads it.
+      notes.add(text);
     }
   }
 
@@ -220,11 +231,93 @@ class RefusalTest {
   }
 
   @Test
-  void anotherVersionIsRefusedByName() throws IOException {
+  void anotherVersionIsRefusedByName() throws Exception {
     byte[] later = hello(1);
     ByteBuffer.wrap(later).order(ByteOrder.LITTLE_ENDIAN).putInt(VERSION_AT, 2);
     refused(later, "version 2 of the protocol");
+    String note = machine.notes.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
+    assertTrue(String.valueOf(note).matches("turned 127.0.0.1:.* away: .*version 2 of .*"), note);
     welcome(1);
+  }
+
+  @Test
+  void keyThatIsNoneIsRefusedByName() throws IOException {
+    PeerMessage.Hello keyless =
+        new PeerMessage.Hello(PeerMessage.VERSION, "web", VM, 1, Bytes.empty(), 7);
+    refused(PeerCodec.encode(keyless), "a heartbeat key of 0 bytes");
+    welcome(1);
+  }
+
+  /** A backup that claims the disk without a machine takes the VM from everybody. */
+  @Test
+  void primaryThatBeginsBeforeThisSideIsReadyIsLeftAndTheDiskNotClaimed() throws IOException {
+    try (Caller caller = new Caller()) {
+      caller.say(hello(1));
+      assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
+      caller.say(PeerCodec.encode(new PeerMessage.Begin()));
+      PeerMessage answer = caller.hear();
+      while (answer instanceof PeerMessage.Beat) {
+        answer = caller.hear();
+      }
+      PeerMessage.Refuse refusal = assertInstanceOf(PeerMessage.Refuse.class, answer);
+      assertTrue(refusal.reason().contains("before this side was ready"), refusal.reason());
+      caller.hearsTheEnd();
+    }
+    welcome(2);
+    assertEquals(0, disk.claims.get());
+  }
+
+  @Test
+  void strangersAreFewAtATimeAndMakeRoomAgain() throws IOException {
+    List<Caller> silent = new ArrayList<>();
+    try {
+      for (int i = 0; i < 32; i++) {
+        silent.add(new Caller());
+      }
+      try (Caller tooMany = new Caller()) {
+        tooMany.hearsTheEnd();
+      }
+    } finally {
+      for (Caller caller : silent) {
+        caller.close();
+      }
+    }
+    // Turned away until this side has noticed that the others are gone.
+    for (int i = 0; backup.status().epoch() == 0; i++) {
+      assertTrue(i < LIMIT_MILLIS, "no room");
+      try {
+        welcome(1);
+      } catch (EOFException | SocketException e) {
+        // Again.
+      }
+    }
+  }
+
+  @Test
+  void strangerThatSaysNothingIsNotWaitedForForEver() throws IOException {
+    try (PeerNetwork brief = new PeerNetwork(PeerSecurity.none(), 100)) {
+      at = brief.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup::accept);
+      try (Caller silent = new Caller()) {
+        silent.out.writeInt(100);
+        silent.hearsTheEnd();
+      }
+    }
+  }
+
+  @Test
+  void addressesThatCannotBeHadAreNamed() {
+    IOException unknown =
+        assertThrows(
+            IOException.class,
+            () ->
+                network.listen(
+                    InetSocketAddress.createUnresolved("nowhere.invalid", 7), backup::accept));
+    assertEquals(
+        "listen on nowhere.invalid:7: no host of that name is known", unknown.getMessage());
+    IOException taken = assertThrows(IOException.class, () -> network.listen(at, backup::accept));
+    assertEquals(
+        "listen on 127.0.0.1:%d: the address is taken or not of this host".formatted(at.getPort()),
+        taken.getMessage());
   }
 
   @Test

@@ -126,7 +126,12 @@ final class SimHost {
     tell(new FtEvent.Connected());
     send(
         new PeerMessage.Hello(
-            PeerMessage.VERSION, session.name(), session.vm(), session.epoch(), Bytes.empty(), 1));
+            PeerMessage.VERSION,
+            session.name(),
+            session.vm(),
+            session.epoch(),
+            Bytes.copyOf(new byte[PeerMessage.KEY_BYTES]),
+            1));
   }
 
   private boolean isFree() {
