@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import lockstep.cli.control.ControlClient;
 import lockstep.storage.FileDisk;
 
 /** A pair of real processes for a benchmark, or a primary alone; with a disk of its own. */
@@ -176,6 +177,8 @@ final class BenchPair implements AutoCloseable {
     // The VM first: its backup then ends in order.
     scratch.end(primary);
     backup.ifPresent(scratch::end);
+    // One that was killed has left its socket.
+    ControlClient.forgetIfDead(name + "-primary");
     Files.deleteIfExists(image);
   }
 }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
+import lockstep.cli.control.ControlClient;
 import lockstep.storage.FileDisk;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -106,7 +107,7 @@ final class DemoCommand implements Callable<Integer> {
         side(
             scratch,
             "primary",
-            "demo-" + self,
+            primaryName(),
             "--guest",
             name,
             "--disk",
@@ -118,6 +119,10 @@ final class DemoCommand implements Callable<Integer> {
             timeout);
     say("guest %s starts at the primary", name);
     return kill(name, primary, backup, image);
+  }
+
+  private static String primaryName() {
+    return "demo-" + ProcessHandle.current().pid();
   }
 
   private PairSide side(Scratch scratch, String role, String name, String... more)
@@ -142,6 +147,8 @@ final class DemoCommand implements Callable<Integer> {
     say("%d transactions seen; the primary is killed now", transactions);
     long killed = System.nanoTime();
     primary.kill();
+    // Killed, it could not take it along.
+    ControlClient.forgetIfDead(primaryName());
     Optional<java.util.regex.MatchResult> goesOn = backup.awaitNote(GOES_ON, END_SECONDS);
     if (goesOn.isEmpty()) {
       throw failed("the backup did not take over");

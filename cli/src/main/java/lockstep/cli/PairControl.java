@@ -12,6 +12,9 @@ import picocli.CommandLine.TypeConversionException;
 
 /** What users may ask of one side of a pair while it runs. */
 final class PairControl extends VmControl {
+  /** What to do where nobody listens. */
+  static final String START_BACKUP = "start lockstep backup there, with the same disk";
+
   private final PairRun run;
 
   /**
@@ -65,13 +68,13 @@ final class PairControl extends VmControl {
 
   @Override
   void pause() throws IOException {
-    needTheVm("pause");
+    needTheVm();
     run.vm().pause();
   }
 
   @Override
   void resume() throws IOException {
-    needTheVm("resume");
+    needTheVm();
     run.vm().resume();
   }
 
@@ -82,7 +85,7 @@ final class PairControl extends VmControl {
 
   @Override
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
-    needTheVm("snapshot");
+    needTheVm();
     run.snapshot(file);
   }
 
@@ -91,22 +94,25 @@ final class PairControl extends VmControl {
       throws IOException, InterruptedException {
     switch (command) {
       case "failover" -> {
-        need(FtSession.State.PROTECTED, command);
+        need(FtSession.State.PROTECTED, "lockstep protect gives it a backup");
         if (run.vm().isPaused()) {
-          throw new IOException("failover: the VM is paused; lockstep resume lets it go on");
+          throw new IOException("the VM is paused; lockstep resume lets it go on");
         }
         run.handOver();
       }
       case "detach" -> {
         FtSession.State now = run.node().status().state();
         if (now == FtSession.State.ALONE || now == FtSession.State.WAITING) {
-          throw new IOException("detach: there is no other side; this one is " + now);
+          throw new IOException(
+              "there is no other side, this one is "
+                  + now
+                  + "; lockstep ps shows all that run here");
         }
         run.node().tell(new FtEvent.Detach());
       }
       case "protect" -> {
-        need(FtSession.State.ALONE, command);
-        run.protect(address(request.getOrDefault("backup", "")));
+        need(FtSession.State.ALONE, "lockstep detach parts it from the backup that it has");
+        protect(address(request.getOrDefault("backup", "")));
       }
       default -> throw new IOException("no such command: " + command);
     }
@@ -120,19 +126,28 @@ final class PairControl extends VmControl {
     }
   }
 
-  private void needTheVm(String command) throws IOException {
-    if (!run.node().status().state().isTheVm()) {
-      throw new IOException(
-          "%s: the VM does not run here; this side is %s"
-              .formatted(command, run.node().status().state()));
+  private void protect(InetSocketAddress with) throws IOException, InterruptedException {
+    try {
+      run.protect(with);
+    } catch (IOException e) {
+      String what = String.valueOf(e.getMessage());
+      throw new IOException(what.contains("; ") ? what : what + "; " + START_BACKUP, e);
     }
   }
 
-  private void need(FtSession.State state, String command) throws IOException {
+  private void needTheVm() throws IOException {
+    FtSession.State now = run.node().status().state();
+    if (!now.isTheVm()) {
+      throw new IOException(
+          "the VM does not run here, this side is %s; name the side that is the VM".formatted(now));
+    }
+  }
+
+  private void need(FtSession.State state, String remedy) throws IOException {
+    needTheVm();
     FtSession.State now = run.node().status().state();
     if (now != state) {
-      throw new IOException(
-          "%s needs a VM that is %s; this one is %s".formatted(command, state, now));
+      throw new IOException("the VM is %s, not %s; %s".formatted(now, state, remedy));
     }
   }
 }

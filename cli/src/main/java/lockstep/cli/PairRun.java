@@ -193,8 +193,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       } catch (IOException e) {
         vm.halt("not protected");
         node.leave();
-        throw new CommandFailure(
-            "backup: " + e.getMessage(), "start lockstep backup there, with the same disk", e);
+        throw CommandFailure.of("backup: ", e, PairControl.START_BACKUP);
       }
     }
     return end();
@@ -258,7 +257,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         try {
           node.protect(spare);
         } catch (IOException e) {
-          notes.accept("no backup at " + spare + ": " + e.getMessage());
+          notes.accept("no backup at " + HostPort.show(spare) + ": " + e.getMessage());
         }
       }
     } catch (InterruptedException e) {
@@ -268,9 +267,11 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Gives the VM a backup while it runs. */
   void protect(InetSocketAddress with) throws IOException, InterruptedException {
-    if (!anywhere && (with.getAddress() == null || !with.getAddress().isLoopbackAddress())) {
+    if (!anywhere && !with.isUnresolved() && !with.getAddress().isLoopbackAddress()) {
       throw new IOException(
-          with + " is not on the loopback interface, and this VM was started without --identity");
+          HostPort.show(with)
+              + " is not on the loopback interface, and this VM was started without --identity;"
+              + " name a backup on this host, or start it with one");
     }
     node.protect(with);
   }

@@ -73,11 +73,7 @@ final class VmCommands {
 
   /** What a VM refused, as one line; most refusals say themselves what to do. */
   static CommandFailure failure(IOException e) {
-    String problem = String.valueOf(e.getMessage());
-    int remedy = problem.lastIndexOf("; ");
-    return remedy < 0
-        ? new CommandFailure(problem, "see lockstep ps", e)
-        : new CommandFailure(problem.substring(0, remedy), problem.substring(remedy + 2), e);
+    return CommandFailure.of("", e, "see lockstep ps");
   }
 
   /** {@code lockstep ps}. */

@@ -3,6 +3,7 @@ package lockstep.cli;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -85,12 +86,20 @@ abstract class VmControl implements ControlServer.Handler {
     }
     StringBuilder said = new StringBuilder();
     try {
-      SnapshotFile file = new SnapshotFile(Path.of(text), line -> said.replace(0, 1 << 16, line));
+      SnapshotFile file = new SnapshotFile(path(text), line -> said.replace(0, 1 << 16, line));
       file.checkWritable();
       snapshot(file);
       return Map.of("done", said.toString());
     } catch (CommandFailure e) {
       throw new IOException(e.getMessage(), e);
+    }
+  }
+
+  private static Path path(String text) throws IOException {
+    try {
+      return Path.of(text);
+    } catch (InvalidPathException e) {
+      throw new IOException("no file can be called so: " + e.getReason(), e);
     }
   }
 

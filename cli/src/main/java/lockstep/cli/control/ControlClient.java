@@ -54,6 +54,11 @@ public final class ControlClient implements AutoCloseable {
     }
   }
 
+  /** Removes the socket of a VM whose process was killed; that of a living one stays. */
+  public static void forgetIfDead(String name) {
+    boolean unused = isAlive(name);
+  }
+
   /** Whether a process listens under that name; the socket of a dead one is removed. */
   static boolean isAlive(String name) {
     try (ControlClient client = connect(name)) {
