@@ -17,6 +17,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +34,12 @@ import org.jspecify.annotations.Nullable;
  * network file systems too.
  */
 public final class FileLease implements Arbiter {
+  /**
+   * What is behind {@code .lease} in the names of a lease's files but the lock's, which whoever
+   * waits for it must find again.
+   */
+  private static final Pattern OWN = Pattern.compile("(?:\\.(?:alive|new|[0-9a-f]{32}\\.[0-9]+))?");
+
   private static final long LOCK_NANOS = TimeUnit.SECONDS.toNanos(2);
   private static final long POLL_MILLIS = 2;
 
@@ -188,11 +195,12 @@ public final class FileLease implements Arbiter {
   }
 
   private void removeAll() throws IOException {
-    try (DirectoryStream<Path> files =
-        Files.newDirectoryStream(directory(), image.getFileName() + ".lease*")) {
+    // Compared as it is: an image's name may look like a pattern, and begin as another's.
+    String lease = String.valueOf(beside("").getFileName());
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory())) {
       for (Path file : files) {
-        // The lock is held; whoever waits for it must find the same file.
-        if (!file.equals(beside(".lock"))) {
+        String name = String.valueOf(file.getFileName());
+        if (name.startsWith(lease) && OWN.matcher(name.substring(lease.length())).matches()) {
           Files.delete(file);
         }
       }

@@ -53,6 +53,38 @@ class FileLeaseTest {
     }
   }
 
+  /** An image may be called like a pattern, or like another one's lease. */
+  @Test
+  void endOfOneVmLeavesTheLeasesAndImagesOfAllOthers() throws Exception {
+    Path other = directory.resolve("d1.img");
+    List<Path> images = List.of(other, directory.resolve("d[1].img"), directory.resolve("d*"));
+    for (Path image : images) {
+      Files.createFile(image);
+    }
+    Files.createFile(directory.resolve("d[1].img.lease.img"));
+    try (Arbiter primary = new FileLease(other);
+        Arbiter backup = new FileLease(other)) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      for (Path image : images.subList(1, 3)) {
+        try (Arbiter alone = new FileLease(image)) {
+          Claimant owner = new Claimant(OTHER_VM, 1, Side.PRIMARY);
+          alone.enter(owner);
+          alone.claim(owner);
+          alone.leave(owner);
+        }
+      }
+      assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict());
+      backup.leave(side(Side.BACKUP));
+      primary.leave(side(Side.PRIMARY));
+    }
+    try (var files = Files.list(directory)) {
+      assertEquals(
+          List.of("d*", "d1.img", "d[1].img", "d[1].img.lease.img"),
+          files.map(file -> String.valueOf(file.getFileName())).sorted().toList());
+    }
+  }
+
   @Test
   void claimOfADiskThatNobodyHasIsLostAndSaysSo() throws Exception {
     try (Arbiter nobody = new FileLease(image())) {
