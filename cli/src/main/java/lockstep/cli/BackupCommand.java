@@ -77,8 +77,8 @@ final class BackupCommand implements Callable<Integer> {
         TerminalConsole _ = TerminalConsole.open(run)) {
       say(storage.guarantees());
       InetSocketAddress at = run.listen(listen);
-      say("listening on " + at.getAddress().getHostAddress() + ":" + at.getPort());
-      run.spares(pair.spares());
+      say("listening on " + HostPort.show(at));
+      run.spares(pair.spares(), false);
       end = run.backup();
     }
     return PairEnd.exitCode(end, spec.commandLine());

@@ -85,7 +85,8 @@ final class BenchPair implements AutoCloseable {
     arguments.addAll(common);
     arguments.addAll(own);
     String[] words = arguments.toArray(String[]::new);
-    return scratch.start(() -> new PairSide(name + "-" + role, OwnCommand.with(words), line -> {}));
+    return scratch.start(
+        () -> new PairSide(name + "-" + role, OwnCommand.thatEndsWithUs(words), line -> {}));
   }
 
   private static CommandFailure failed(String what, PairSide side) {

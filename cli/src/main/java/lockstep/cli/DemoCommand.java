@@ -21,8 +21,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "demo",
     description = {
-      "Run a protected VM on this machine, kill its primary under load, watch the backup take over,",
-      "and check that the world outside has lost nothing."
+      "Kill the primary of a protected VM on this machine, and check that nothing is lost:",
+      "it runs under load, and the world outside sees the backup take over."
     },
     footerHeading = "%nExamples:%n",
     footer = {"  lockstep demo", "  lockstep demo --guest linux --transactions 100"},
@@ -130,7 +130,8 @@ final class DemoCommand implements Callable<Integer> {
     List<String> arguments = new ArrayList<>(List.of(role, "--name", name));
     arguments.addAll(List.of(more));
     String[] words = arguments.toArray(String[]::new);
-    return scratch.start(() -> new PairSide(role, OwnCommand.with(words), line -> say("%s", line)));
+    return scratch.start(
+        () -> new PairSide(role, OwnCommand.thatEndsWithUs(words), line -> say("%s", line)));
   }
 
   private int kill(String name, PairSide primary, PairSide backup, Path image) throws Exception {

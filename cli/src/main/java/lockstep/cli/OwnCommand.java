@@ -9,6 +9,15 @@ import java.util.List;
 final class OwnCommand {
   private OwnCommand() {}
 
+  /** The same for a process that is told to end when this one is killed, where setpriv is. */
+  static List<String> thatEndsWithUs(String... arguments) {
+    List<String> command = with(arguments);
+    BenchWork.find("setpriv")
+        .ifPresent(
+            setpriv -> command.addAll(0, List.of(setpriv.toString(), "--pdeathsig", "TERM")));
+    return command;
+  }
+
   /** The command line for a process of its own. */
   static List<String> with(String... arguments) {
     List<String> command = new ArrayList<>();

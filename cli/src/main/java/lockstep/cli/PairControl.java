@@ -4,8 +4,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import lockstep.replay.ft.Claimant;
-import lockstep.replay.ft.FtEvent;
-import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.OutputWaits;
 import picocli.CommandLine.TypeConversionException;
@@ -41,11 +40,11 @@ final class PairControl extends VmControl {
     fields.put("replayed_entries", transfer.replayedEntries());
     fields.put(here ? "sent_bytes" : "received_bytes", transfer.channelBytes());
     fields.put("bandwidth_bytes_per_second", run.bandwidth().bytesPerSecond());
-    if (status.state() == FtSession.State.PROTECTED) {
+    if (status.state() == FtState.PROTECTED) {
       // Only acknowledgements tell it.
       fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
     }
-    if (status.state() == FtSession.State.PAIRING) {
+    if (status.state() == FtState.PAIRING) {
       fields.put("transfer_percent", run.vm().transferPercent());
     }
     OutputWaits.Summary waits = run.waits().summary();
@@ -79,7 +78,10 @@ final class PairControl extends VmControl {
   }
 
   @Override
-  void stop() {
+  void stop() throws IOException {
+    if (run.node().status().state() == FtState.HANDING_OVER) {
+      throw new IOException("the VM is being handed over; stop it where it goes on");
+    }
     boolean unused = run.stop();
   }
 
@@ -94,27 +96,32 @@ final class PairControl extends VmControl {
       throws IOException, InterruptedException {
     switch (command) {
       case "failover" -> {
-        need(FtSession.State.PROTECTED, "lockstep protect gives it a backup");
+        need(FtState.PROTECTED, "lockstep protect gives it a backup");
         if (run.vm().isPaused()) {
           throw new IOException("the VM is paused; lockstep resume lets it go on");
         }
         run.handOver();
       }
-      case "detach" -> {
-        FtSession.State now = run.node().status().state();
-        if (now == FtSession.State.ALONE || now == FtSession.State.WAITING) {
-          throw new IOException(
-              "there is no other side, this one is "
-                  + now
-                  + "; lockstep ps shows all that run here");
-        }
-        run.node().tell(new FtEvent.Detach());
-      }
+      case "detach" -> detach();
       case "protect" -> {
-        need(FtSession.State.ALONE, "lockstep detach parts it from the backup that it has");
+        need(FtState.ALONE, "lockstep detach parts it from the backup that it has");
         protect(address(request.getOrDefault("backup", "")));
       }
       default -> throw new IOException("no such command: " + command);
+    }
+  }
+
+  private void detach() throws IOException {
+    FtState now = run.node().status().state();
+    switch (now) {
+      case PAIRING, PROTECTED, RECEIVING, FOLLOWING -> run.detach();
+      case CLAIMING, HANDING_OVER, TAKING_OVER ->
+          throw new IOException(
+              "this side is %s; lockstep status shows what becomes of it".formatted(now));
+      case ALONE, WAITING, HALTED, ENDED ->
+          throw new IOException(
+              "there is no other side, this one is %s; lockstep ps shows all that run here"
+                  .formatted(now));
     }
   }
 
@@ -136,16 +143,16 @@ final class PairControl extends VmControl {
   }
 
   private void needTheVm() throws IOException {
-    FtSession.State now = run.node().status().state();
+    FtState now = run.node().status().state();
     if (!now.isTheVm()) {
       throw new IOException(
           "the VM does not run here, this side is %s; name the side that is the VM".formatted(now));
     }
   }
 
-  private void need(FtSession.State state, String remedy) throws IOException {
+  private void need(FtState state, String remedy) throws IOException {
     needTheVm();
-    FtSession.State now = run.node().status().state();
+    FtState now = run.node().status().state();
     if (now != state) {
       throw new IOException("the VM is %s, not %s; %s".formatted(now, state, remedy));
     }

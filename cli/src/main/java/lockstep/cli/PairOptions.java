@@ -44,8 +44,8 @@ final class PairOptions {
       paramLabel = "MS",
       defaultValue = "500",
       description =
-          "The other side counts as dead when nothing is heard of it for so long, in ms."
-              + " Default: ${DEFAULT-VALUE}.")
+          "The other side counts as dead when nothing is heard of it for so long, in ms; the same"
+              + " on both. Default: ${DEFAULT-VALUE}.")
   private int timeoutMillis = 500;
 
   @Option(
@@ -55,7 +55,7 @@ final class PairOptions {
       converter = HostPort.class,
       description =
           "Where other backups listen; tried in order, without being asked, when the VM runs here"
-              + " and has lost the other side.")
+              + " and has lost the other side; not after lockstep detach.")
   private List<InetSocketAddress> spares = List.of();
 
   @Option(

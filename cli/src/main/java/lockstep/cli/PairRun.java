@@ -4,7 +4,9 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -25,6 +27,7 @@ import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
@@ -61,6 +64,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final PairControl commands;
   private final ControlServer control;
   private final Consumer<String> notes;
+  private volatile boolean detached;
   private final CountDownLatch finished = new CountDownLatch(1);
 
   /** Everything is given back: sockets, files, threads. */
@@ -131,9 +135,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   @Override
   public boolean stop() {
-    if (node.status().state() == FtSession.State.WAITING) {
+    if (node.status().state() == FtState.WAITING) {
       node.tell(new FtEvent.Detach());
-      vm.halt("stopped while waiting for a primary");
+      vm.leave("stopped while waiting for a primary");
     } else if (node.status().side() == lockstep.replay.ft.Claimant.Side.BACKUP) {
       node.tell(new FtEvent.Detach());
     } else {
@@ -226,8 +230,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private FtVm.End end() throws Exception {
     try {
       FtVm.End end = vm.over().get();
-      // A VM that was never protected has the disk to itself, whatever became of it.
-      if (end instanceof FtVm.End.Guest || node.status().state() == FtSession.State.ALONE) {
+      // A VM that has no backup yet has the disk to itself, whatever became of it.
+      FtState state = node.status().state();
+      if (end instanceof FtVm.End.Guest || state == FtState.ALONE || state == FtState.PAIRING) {
         node.leave();
       }
       return end;
@@ -238,26 +243,36 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     }
   }
 
-  /** Whenever the VM runs here without a backup, asks these in turn to be one. */
-  void spares(List<InetSocketAddress> spares) {
+  /**
+   * Whenever the VM runs here without a backup, asks these in turn to be one.
+   *
+   * @param fromStart also a VM that never had one
+   */
+  void spares(List<InetSocketAddress> spares, boolean fromStart) {
     if (!spares.isEmpty()) {
-      Thread.ofPlatform().daemon().name("spares").start(() -> protectWith(spares));
+      int had = fromStart ? 0 : 1;
+      Thread.ofPlatform().daemon().name("spares").start(() -> protectWith(spares, had));
     }
   }
 
-  private void protectWith(List<InetSocketAddress> spares) {
+  private void protectWith(List<InetSocketAddress> spares, int leastEpoch) {
     try {
       int next = 0;
+      Map<InetSocketAddress, String> said = new HashMap<>();
       while (!finished.await(SPARE_SECONDS, TimeUnit.SECONDS)) {
         FtStatus now = node.status();
-        if (now.state() != FtSession.State.ALONE || now.epoch() == 0) {
+        if (now.state() != FtState.ALONE || now.epoch() < leastEpoch || detached) {
           continue;
         }
         InetSocketAddress spare = spares.get(next++ % spares.size());
         try {
           node.protect(spare);
+          said.remove(spare);
         } catch (IOException e) {
-          notes.accept("no backup at " + HostPort.show(spare) + ": " + e.getMessage());
+          String why = String.valueOf(e.getMessage());
+          if (!why.equals(said.put(spare, why))) {
+            notes.accept("no backup, asking on: " + why);
+          }
         }
       }
     } catch (InterruptedException e) {
@@ -273,7 +288,14 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
               + " is not on the loopback interface, and this VM was started without --identity;"
               + " name a backup on this host, or start it with one");
     }
+    detached = false;
     node.protect(with);
+  }
+
+  /** Does without the other side, and without spares until it is given a backup again. */
+  void detach() {
+    detached = true;
+    node.tell(new FtEvent.Detach());
   }
 
   /**

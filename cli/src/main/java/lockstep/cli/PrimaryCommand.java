@@ -102,7 +102,7 @@ final class PrimaryCommand implements Callable<Integer> {
         Closeable _ = metrics.open(run.commands(), this::say);
         TerminalConsole _ = TerminalConsole.open(run)) {
       say(storage.guarantees());
-      run.spares(pair.spares());
+      run.spares(pair.spares(), backup.isEmpty());
       end = run.primary(from, kvm, backup);
     }
     return PairEnd.exitCode(end, spec.commandLine());

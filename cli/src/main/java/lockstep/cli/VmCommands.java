@@ -144,7 +144,10 @@ final class VmCommands {
       try {
         return ControlDirectory.names();
       } catch (IOException e) {
-        throw new CommandFailure(String.valueOf(e.getMessage()), "it holds the control sockets", e);
+        throw new CommandFailure(
+            String.valueOf(e.getMessage()),
+            "LOCKSTEP_RUN_DIR or XDG_RUNTIME_DIR says where they are",
+            e);
       }
     }
   }
@@ -327,7 +330,10 @@ final class VmCommands {
   /** {@code lockstep detach}. */
   @Command(
       name = "detach",
-      description = "Do without the backup: the VM goes on unprotected.",
+      description = {
+        "Do without the backup: the VM goes on unprotected.",
+        "Spares are not asked any more until lockstep protect has given it a backup again."
+      },
       footerHeading = "%nExample:%n",
       footer = "  lockstep detach web")
   static final class Detach extends Base {

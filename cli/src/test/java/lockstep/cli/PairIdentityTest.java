@@ -36,7 +36,8 @@ class PairIdentityTest {
           "00112233445566778899aabbccddeeff",
           1,
           Bytes.copyOf(new byte[32]),
-          7);
+          7,
+          500);
 
   @TempDir private Path directory = Path.of("");
 

@@ -2,6 +2,7 @@ package lockstep.testvms;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -256,6 +257,12 @@ class FailoverTest {
         PairSide one = primary(first, image, address(two))) {
       assertTrue(one.awaitConsole("bank: 3\r\n", 0, LIMIT_SECONDS), () -> said(one, two));
       try (PairSide failover = failover(first)) {
+        awaitState(first, "HANDING_OVER", one, two);
+        // It may go on at the other side: stopped here, it would not be over.
+        IOException refused =
+            assertThrows(IOException.class, () -> ask(first, Map.of("command", "stop")));
+        assertTrue(
+            String.valueOf(refused.getMessage()).contains("being handed over"), refused.toString());
         assertEquals(Optional.of(0), failover.await(LIMIT_SECONDS), () -> said(failover, one));
       }
       assertEquals(Optional.of(0), one.await(LIMIT_SECONDS), () -> said(one, two));
@@ -324,7 +331,10 @@ class FailoverTest {
       assertTrue(primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, first));
       first.kill();
       awaitStateNot(name, "epoch", "1", primary, second);
-      assertTrue(said(primary).contains("no backup at"), () -> said(primary));
+      assertTrue(
+          said(primary)
+              .contains("no backup, asking on: connect to 127.0.0.1:1: connection refused"),
+          () -> said(primary));
       awaitState(name, "PROTECTED", primary, second);
       more(primary, new BankRecord(primary.console(), new byte[0], primary.consoleBytes()).last());
       end(primary);

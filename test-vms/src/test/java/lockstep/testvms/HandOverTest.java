@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import lockstep.cli.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.HandOver;
 import lockstep.testing.KvmRequired;
@@ -73,7 +73,7 @@ class HandOverTest {
           TimeoutException.class,
           () -> asked.get(LOOK_MILLIS, TimeUnit.MILLISECONDS),
           "handed over with a write under way");
-      assertEquals(FtSession.State.FOLLOWING, backup.node().status().state(), "it went on early");
+      assertEquals(FtState.FOLLOWING, backup.node().status().state(), "it went on early");
       assertEquals("", backup.console());
 
       primary.medium().release();
@@ -107,7 +107,7 @@ class HandOverTest {
       String line = "1 disk requests were not answered in 1 s; the VM goes on here";
       assertEquals(new HandOver.Outcome.NotDone(line), given);
       assertEquals(List.of("not handed over: " + line), primary.notes("not handed over"));
-      assertEquals(FtSession.State.PROTECTED, primary.node().status().state());
+      assertEquals(FtState.PROTECTED, primary.node().status().state());
       assertFalse(primary.vm().over().isDone());
 
       // The answer comes after all: nothing was lost by the attempt, and the next one succeeds.

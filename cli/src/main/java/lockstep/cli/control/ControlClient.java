@@ -6,7 +6,7 @@ import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.net.ConnectException;
-import java.net.SocketException;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -21,6 +22,9 @@ import java.util.concurrent.TimeoutException;
 
 /** Speaks to a VM of this user. */
 public final class ControlClient implements AutoCloseable {
+  /** It waits only for room in the queue of a VM that takes nobody. */
+  private static final long CONNECT_SECONDS = 3;
+
   /** A VM answers in milliseconds; a busy host takes longer. */
   private static final long USUAL_SECONDS = 20;
 
@@ -44,27 +48,32 @@ public final class ControlClient implements AutoCloseable {
     if (!ControlDirectory.isName(name) || !Files.exists(path)) {
       throw new IOException("no VM called " + name + " runs here");
     }
+    SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
     try {
-      return new ControlClient(SocketChannel.open(UnixDomainSocketAddress.of(path)));
+      within(CONNECT_SECONDS, channel, () -> channel.connect(UnixDomainSocketAddress.of(path)));
+      return new ControlClient(channel);
     } catch (ConnectException e) {
+      channel.close();
       Files.deleteIfExists(path);
       throw new IOException("VM " + name + " has died; its socket is removed now", e);
-    } catch (SocketException e) {
+    } catch (IOException e) {
+      channel.close();
       throw new IOException("VM " + name + " does not answer: " + e.getMessage(), e);
     }
   }
 
   /** Removes the socket of a VM whose process was killed; that of a living one stays. */
-  public static void forgetIfDead(String name) {
+  public static void forgetIfDead(String name) throws IOException {
     boolean unused = isAlive(name);
   }
 
   /** Whether a process listens under that name; the socket of a dead one is removed. */
-  static boolean isAlive(String name) {
+  static boolean isAlive(String name) throws IOException {
     try (ControlClient client = connect(name)) {
       return client.channel.isConnected();
     } catch (IOException e) {
-      return false;
+      // One that lives and does not answer keeps its socket.
+      return ControlDirectory.exists(name);
     }
   }
 
@@ -97,25 +106,40 @@ public final class ControlClient implements AutoCloseable {
 
   /** Sends a line and reads one; a process that was stopped (SIGSTOP) answers nothing. */
   private String exchange(String line, long limitSeconds) throws IOException {
-    CompletableFuture<String> answer = new CompletableFuture<>();
+    return within(
+        limitSeconds,
+        channel,
+        () -> {
+          try {
+            out.write(line.getBytes(StandardCharsets.UTF_8));
+            out.flush();
+            return ControlServer.readLine(in);
+          } catch (IOException e) {
+            throw new IOException("the VM ended before it answered", e);
+          }
+        });
+  }
+
+  /** Does what may block for ever, on a channel that is closed when it does for too long. */
+  private static <T> T within(long seconds, SocketChannel channel, Callable<T> work)
+      throws IOException {
+    CompletableFuture<T> done = new CompletableFuture<>();
     Thread.ofVirtual()
         .start(
             () -> {
               try {
-                out.write(line.getBytes(StandardCharsets.UTF_8));
-                out.flush();
-                answer.complete(ControlServer.readLine(in));
-              } catch (IOException e) {
-                answer.completeExceptionally(e);
+                done.complete(work.call());
+              } catch (Exception e) {
+                done.completeExceptionally(e);
               }
             });
     try {
-      return answer.get(limitSeconds, TimeUnit.SECONDS);
+      return done.get(seconds, TimeUnit.SECONDS);
     } catch (TimeoutException e) {
       channel.close();
-      throw new IOException("the VM did not answer within " + limitSeconds + " s", e);
+      throw new IOException("the VM did not answer within " + seconds + " s", e);
     } catch (ExecutionException e) {
-      throw new IOException("the VM ended before it answered", e);
+      throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("told to end while waiting for the VM");

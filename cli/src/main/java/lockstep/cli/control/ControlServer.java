@@ -81,7 +81,7 @@ public final class ControlServer implements AutoCloseable {
       Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
     } catch (IOException e) {
       server.close();
-      throw e;
+      throw new IOException(path + ": " + e.getMessage(), e);
     }
     Thread.ofPlatform().daemon().name("control").start(this::accept);
   }

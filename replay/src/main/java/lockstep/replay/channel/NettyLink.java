@@ -124,6 +124,14 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     channel.close();
   }
 
+  /** A channel that was closed before it is told to nobody else. */
+  @Override
+  public void handlerAdded(ChannelHandlerContext context) {
+    if (!context.channel().isActive()) {
+      channelInactive(context);
+    }
+  }
+
   @Override
   public void channelInactive(ChannelHandlerContext context) {
     datagrams.close();

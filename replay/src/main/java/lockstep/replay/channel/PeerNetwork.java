@@ -242,11 +242,14 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
 
   /** An address as host:port. */
   static String show(@Nullable InetSocketAddress address) {
-    return address == null
-        ? "somebody who is gone"
-        : address.getAddress() == null
-            ? address.getHostString() + ":" + address.getPort()
-            : address.getAddress().getHostAddress() + ":" + address.getPort();
+    if (address == null) {
+      return "somebody who is gone";
+    }
+    String host =
+        address.getAddress() == null
+            ? address.getHostString()
+            : address.getAddress().getHostAddress();
+    return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
   }
 
   /** Stops listening; connections stay. */

@@ -134,7 +134,7 @@ public final class FtNode implements AutoCloseable {
     disk.call(
         () -> {
           FtStatus now = status;
-          if (now.state() != FtSession.State.ALONE) {
+          if (now.state() != FtState.ALONE) {
             throw new IOException("the VM is " + now.state() + ", not alone");
           }
           disk.enter(new Claimant(now.vm(), now.epoch() + 1, Claimant.Side.PRIMARY));
@@ -221,7 +221,7 @@ public final class FtNode implements AutoCloseable {
     if (event instanceof FtEvent.Ruled) {
       ruledNanos = now;
     }
-    boolean takesOver = session.state() == FtSession.State.TAKING_OVER;
+    boolean takesOver = session.state() == FtState.TAKING_OVER;
     List<FtAction> actions = session.on(event, now);
     for (FtAction action : actions) {
       perform(action);
@@ -233,7 +233,7 @@ public final class FtNode implements AutoCloseable {
     }
     if (event instanceof FtEvent.Tick) {
       // So that a silent log still shows how far the backup is.
-      acknowledge(session.state() == FtSession.State.FOLLOWING);
+      acknowledge(session.state() == FtState.FOLLOWING);
     }
     status = FtStatus.of(session, door.peer(), transfer);
   }
@@ -352,10 +352,9 @@ public final class FtNode implements AutoCloseable {
   public void released(long consoleBytes) {
     onLoop(
         () -> {
-          FtSession.State state = session.state();
+          FtState state = session.state();
           // While the state is on its way the count is still that of an earlier log, or of none.
-          if (counted == stream
-              && (state == FtSession.State.PAIRING || state == FtSession.State.PROTECTED)) {
+          if (counted == stream && (state == FtState.PAIRING || state == FtState.PROTECTED)) {
             door.ifOpen(peer -> peer.send(new PeerMessage.Released(consoleBytes)));
           }
         });

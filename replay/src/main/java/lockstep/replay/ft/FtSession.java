@@ -20,45 +20,9 @@ import lockstep.replay.ft.PeerMessage.Leaving;
  * <p>One thread.
  */
 public final class FtSession {
-  /** Where a side stands. */
-  public enum State {
-    /** Backup without a primary. */
-    WAITING,
-    /** Backup; the machine's state is on its way. */
-    RECEIVING,
-    /** Backup; replays. */
-    FOLLOWING,
-    /** Either; the other side is lost, and the disk is asked who goes on. */
-    CLAIMING,
-    /** Backup; has won and replays the rest of the log. */
-    TAKING_OVER,
-    /** Is the VM, without a backup. */
-    ALONE,
-    /** Is the VM; the state is on its way to a backup. */
-    PAIRING,
-    /** Is the VM; outputs wait for the backup. */
-    PROTECTED,
-    /** Was the VM and asked the backup to go on; stands until it is known which of them does. */
-    HANDING_OVER,
-    /** Has lost, or can do nothing more: silent for good. */
-    HALTED,
-    /** Over, in order. */
-    ENDED;
-
-    /** Whether a side in this state is the VM, as far as it knows. */
-    public boolean isTheVm() {
-      return this == ALONE || this == PAIRING || this == PROTECTED;
-    }
-
-    /** Whether it is open which of the two sides goes on. */
-    boolean isUndecided() {
-      return this == CLAIMING || this == HANDING_OVER;
-    }
-  }
-
   private final FtTimes times;
   private final List<FtAction> actions = new ArrayList<>();
-  private State state;
+  private FtState state;
   private boolean backup;
   private long epoch;
   private String vm;
@@ -72,17 +36,18 @@ public final class FtSession {
 
   private boolean asked;
   private long nextClaimNanos;
+  private SeldomNotes unknown = new SeldomNotes();
   private boolean handedOver;
   private long handedOverNanos;
 
-  private FtSession(State state, String name, String vm, long epoch, FtTimes times) {
+  private FtSession(FtState state, String name, String vm, long epoch, FtTimes times) {
     this.state = state;
     this.name = name;
     this.vm = vm;
     this.epoch = epoch;
     this.times = times;
     this.peer = new PeerWatch(times, 0);
-    this.backup = state == State.WAITING;
+    this.backup = state == FtState.WAITING;
   }
 
   /**
@@ -92,16 +57,16 @@ public final class FtSession {
    * @param vm see {@link Claimant}
    */
   public static FtSession primary(String name, String vm, FtTimes times) {
-    return new FtSession(State.ALONE, name, vm, 0, times);
+    return new FtSession(FtState.ALONE, name, vm, 0, times);
   }
 
   /** A side that waits for a primary. */
   public static FtSession backup(FtTimes times) {
-    return new FtSession(State.WAITING, "", "", 0, times);
+    return new FtSession(FtState.WAITING, "", "", 0, times);
   }
 
   /** Where this side stands. */
-  public State state() {
+  public FtState state() {
     return state;
   }
 
@@ -148,7 +113,7 @@ public final class FtSession {
       }
       case FtEvent.Tick _ -> tick(nowNanos);
       case FtEvent.Restored _ -> {
-        if (state == State.RECEIVING) {
+        if (state == FtState.RECEIVING) {
           ready = true;
           send(new PeerMessage.Ready());
         }
@@ -159,7 +124,7 @@ public final class FtSession {
       case FtEvent.Diverged diverged -> diverged(diverged.reason());
       case FtEvent.GuestEnded ended -> guestEnded(ended.how());
       case FtEvent.Fenced fenced -> {
-        if (state != State.HALTED && state != State.ENDED) {
+        if (state != FtState.HALTED && state != FtState.ENDED) {
           halt(fenced.reason());
         }
       }
@@ -170,11 +135,11 @@ public final class FtSession {
   }
 
   private void connected(long now) {
-    if (state == State.ALONE) {
+    if (state == FtState.ALONE) {
       backup = false;
       epoch++;
       newPeer(now);
-      become(State.PAIRING);
+      become(FtState.PAIRING);
     }
   }
 
@@ -182,6 +147,7 @@ public final class FtSession {
     peer = new PeerWatch(times, now);
     ready = false;
     asked = false;
+    unknown = new SeldomNotes();
     handedOver = false;
   }
 
@@ -192,15 +158,15 @@ public final class FtSession {
     switch (message) {
       case PeerMessage.Hello hello -> hello(hello, now);
       case PeerMessage.Welcome _ -> {
-        if (state == State.PAIRING && !peer.isBeating()) {
+        if (state == FtState.PAIRING && !peer.isBeating()) {
           peer.startBeating();
           actions.add(new FtAction.StartLog());
         }
       }
       case PeerMessage.Refuse refuse -> pairingFailed("the backup refused: " + refuse.reason());
       case PeerMessage.Ready _ -> {
-        if (state == State.PAIRING && peer.isBeating()) {
-          become(State.PROTECTED);
+        if (state == FtState.PAIRING && peer.isBeating()) {
+          become(FtState.PROTECTED);
           // The gate first: nothing leaves between the two that the backup might not know of.
           actions.add(new FtAction.Gate(OutputGate.Mode.GATED));
           send(new PeerMessage.Begin());
@@ -208,12 +174,12 @@ public final class FtSession {
       }
       case PeerMessage.Begin _ -> begin();
       case PeerMessage.Ack ack -> {
-        if (state == State.PAIRING || state == State.PROTECTED) {
+        if (state == FtState.PAIRING || state == FtState.PROTECTED) {
           actions.add(new FtAction.Acknowledged(ack));
         }
       }
       case PeerMessage.Released released -> {
-        if (state == State.RECEIVING || state == State.FOLLOWING) {
+        if (state == FtState.RECEIVING || state == FtState.FOLLOWING) {
           actions.add(new FtAction.Forget(released.consoleBytes()));
         }
       }
@@ -226,11 +192,11 @@ public final class FtSession {
   }
 
   private void begin() {
-    if (state != State.RECEIVING) {
+    if (state != FtState.RECEIVING) {
       return;
     }
     if (ready) {
-      become(State.FOLLOWING);
+      become(FtState.FOLLOWING);
     } else {
       // A backup that has no machine must never claim the disk.
       pairingFailed("the primary said Begin before this side was ready");
@@ -238,17 +204,15 @@ public final class FtSession {
   }
 
   private void hello(PeerMessage.Hello hello, long now) {
-    if (state != State.WAITING) {
+    if (state != FtState.WAITING) {
       // The connection that said so is not the pair's; whoever owns it has refused it.
       return;
     }
-    if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
-      String reason =
-          "epoch %d of VM %s is over; the last one here was %d"
-              .formatted(hello.epoch(), hello.name(), epoch);
-      send(new PeerMessage.Refuse(reason));
+    Optional<String> objection = objection(hello);
+    if (objection.isPresent()) {
+      send(new PeerMessage.Refuse(objection.get()));
       actions.add(new FtAction.Disconnect());
-      note("turned a primary away: " + reason);
+      note("turned a primary away: " + objection.get());
       return;
     }
     vm = hello.vm();
@@ -257,12 +221,27 @@ public final class FtSession {
     backup = true;
     newPeer(now);
     peer.startBeating();
-    become(State.RECEIVING);
+    become(FtState.RECEIVING);
     actions.add(new FtAction.Receive(hello));
   }
 
+  private Optional<String> objection(PeerMessage.Hello hello) {
+    if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
+      return Optional.of(
+          "epoch %d of VM %s is over; the last one here was %d"
+              .formatted(hello.epoch(), hello.name(), epoch));
+    }
+    if (hello.silenceMillis() != times.silenceMillis()) {
+      // The lease of one side must be covered by the patience of the other.
+      return Optional.of(
+          "the failure time-out of VM %s is %d ms, and %d ms here; give both the same one"
+              .formatted(hello.name(), hello.silenceMillis(), times.silenceMillis()));
+    }
+    return Optional.empty();
+  }
+
   private void beat(FtEvent.Beat beat, long now) {
-    if (hasPeer() && peer.heardBeat(beat.sequence(), now) && state == State.PROTECTED) {
+    if (hasPeer() && peer.heardBeat(beat.sequence(), now) && state == FtState.PROTECTED) {
       peer.leaseUntilNanos(beat.echo()).ifPresent(until -> actions.add(new FtAction.Lease(until)));
     }
   }
@@ -275,7 +254,7 @@ public final class FtSession {
   }
 
   private boolean isForming() {
-    return state == State.PAIRING || state == State.RECEIVING;
+    return state == FtState.PAIRING || state == FtState.RECEIVING;
   }
 
   private void tick(long now) {
@@ -284,10 +263,10 @@ public final class FtSession {
     if (hasPeer() && peer.isBeating() && !peer.isClosed()) {
       actions.add(peer.nextBeat(now));
     }
-    if (state == State.HANDING_OVER && now - handedOverNanos >= times.silenceNanos()) {
+    if (state == FtState.HANDING_OVER && now - handedOverNanos >= times.silenceNanos()) {
       startClaim();
     }
-    if (state == State.CLAIMING && !asked && now - nextClaimNanos >= 0) {
+    if (state == FtState.CLAIMING && !asked && now - nextClaimNanos >= 0) {
       claim();
     }
   }
@@ -322,7 +301,7 @@ public final class FtSession {
   }
 
   private void startClaim() {
-    become(State.CLAIMING);
+    become(FtState.CLAIMING);
     actions.add(new FtAction.Disconnect());
     claim();
   }
@@ -333,29 +312,31 @@ public final class FtSession {
   }
 
   private void ruled(Ruling ruling, long now) {
-    if (state != State.CLAIMING) {
+    if (state != FtState.CLAIMING) {
       return;
     }
     asked = false;
     switch (ruling.verdict()) {
       case UNKNOWN -> {
-        note("no answer from the disk: " + ruling.reason() + "; asking again");
         nextClaimNanos = now + times.retryNanos();
+        if (unknown.isDue(ruling.reason(), now)) {
+          note("no answer from the disk: " + ruling.reason() + "; asking again");
+        }
       }
       case LOST -> {
         if (handedOver) {
           actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
-          become(State.ENDED);
+          become(FtState.ENDED);
         } else {
           halt("the other side goes on: " + ruling.reason());
         }
       }
       case WON -> {
         if (backup) {
-          become(State.TAKING_OVER);
+          become(FtState.TAKING_OVER);
           actions.add(new FtAction.EndLog(true));
         } else {
-          become(State.ALONE);
+          become(FtState.ALONE);
           actions.add(new FtAction.CutLog());
           actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
           note((handedOver ? "the backup did not take over; " : "") + "goes on alone, unprotected");
@@ -365,7 +346,7 @@ public final class FtSession {
   }
 
   private void halt(String reason) {
-    become(State.HALTED);
+    become(FtState.HALTED);
     actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
     // First, so that whoever sees the log end knows why.
     actions.add(new FtAction.Halt(reason));
@@ -375,13 +356,13 @@ public final class FtSession {
   private void pairingFailed(String reason) {
     switch (state) {
       case PAIRING -> {
-        become(State.ALONE);
+        become(FtState.ALONE);
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.CutLog());
         note("not protected: " + reason);
       }
       case RECEIVING -> {
-        become(State.WAITING);
+        become(FtState.WAITING);
         send(new PeerMessage.Refuse(reason));
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.EndLog(false));
@@ -394,9 +375,9 @@ public final class FtSession {
   }
 
   private void wentLive() {
-    if (state == State.TAKING_OVER) {
+    if (state == FtState.TAKING_OVER) {
       backup = false;
-      become(State.ALONE);
+      become(FtState.ALONE);
       actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
       note("took over; runs unprotected");
     }
@@ -408,7 +389,7 @@ public final class FtSession {
         send(new Bye(Leaving.DIVERGED, reason));
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.EndLog(false));
-        become(State.WAITING);
+        become(FtState.WAITING);
         note("diverged from the primary: " + reason);
       }
       case CLAIMING, TAKING_OVER -> halt("diverged before taking over: " + reason);
@@ -423,7 +404,7 @@ public final class FtSession {
       send(new Bye(Leaving.ENDED, how));
     }
     actions.add(new FtAction.Disconnect());
-    become(State.ENDED);
+    become(FtState.ENDED);
   }
 
   private void detach(long now) {
@@ -443,9 +424,18 @@ public final class FtSession {
         send(new Bye(Leaving.DETACHED, "the backup was stopped by its user"));
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.EndLog(false));
-        become(State.ENDED);
+        become(FtState.ENDED);
       }
-      case WAITING -> become(State.ENDED);
+      case WAITING -> become(FtState.ENDED);
+      case CLAIMING -> {
+        if (backup) {
+          // Its user's wish. If the disk is this side's by now, the VM is over with it.
+          actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+          actions.add(new FtAction.EndLog(false));
+          become(FtState.ENDED);
+          note("stopped while it was open which side goes on");
+        }
+      }
       default -> {
         // Nobody to part from.
       }
@@ -457,12 +447,12 @@ public final class FtSession {
    * disk says that it has lost. It asks only after a while, so that the backup finds no rival.
    */
   private void handOver(long now) {
-    if (state == State.PROTECTED) {
+    if (state == FtState.PROTECTED) {
       actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
       send(new Bye(Leaving.HANDOVER, "planned failover"));
       handedOver = true;
       handedOverNanos = now;
-      become(State.HANDING_OVER);
+      become(FtState.HANDING_OVER);
     }
   }
 
@@ -470,7 +460,7 @@ public final class FtSession {
     switch (state) {
       case PAIRING -> pairingFailed("the backup left: " + bye.reason());
       case PROTECTED, HANDING_OVER -> {
-        become(State.ALONE);
+        become(FtState.ALONE);
         actions.add(new FtAction.Disconnect());
         actions.add(new FtAction.CutLog());
         actions.add(new FtAction.Gate(OutputGate.Mode.FREE));
@@ -488,7 +478,7 @@ public final class FtSession {
         } else {
           actions.add(new FtAction.Disconnect());
           actions.add(new FtAction.EndLog(false));
-          become(bye.why() == Leaving.ENDED ? State.ENDED : State.WAITING);
+          become(bye.why() == Leaving.ENDED ? FtState.ENDED : FtState.WAITING);
           note("the primary left: " + bye.reason());
         }
       }
@@ -498,7 +488,7 @@ public final class FtSession {
     }
   }
 
-  private void become(State next) {
+  private void become(FtState next) {
     state = next;
   }
 

@@ -12,7 +12,7 @@ package lockstep.replay.ft;
  * @param transfer how far the log is
  */
 public record FtStatus(
-    FtSession.State state,
+    FtState state,
     String name,
     String vm,
     long epoch,

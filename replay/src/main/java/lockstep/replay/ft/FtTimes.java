@@ -37,6 +37,11 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
         TimeUnit.MILLISECONDS.toNanos(200));
   }
 
+  /** {@code silenceNanos} in ms, as users give it and the two sides compare it. */
+  public int silenceMillis() {
+    return (int) TimeUnit.NANOSECONDS.toMillis(silenceNanos);
+  }
+
   /** The same as {@code silenceNanos} while a pair is being formed. */
   public long pairingNanos() {
     return Math.max(PAIRING_NANOS, silenceNanos);

@@ -148,10 +148,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     while (vcpu.mayGoOn()) {
       vcpu.runTask();
       FtStatus now = node.status();
-      if (now.state() == FtSession.State.PROTECTED && vcpu.goesOn()) {
+      if (now.state() == FtState.PROTECTED && vcpu.goesOn()) {
         return true;
       }
-      if (now.epoch() > 0 && now.state() == FtSession.State.ALONE) {
+      if (now.epoch() > 0 && now.state() == FtState.ALONE) {
         return false;
       }
       Thread.sleep(POLL_MILLIS);
@@ -225,6 +225,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       throw new IllegalStateException("the VM does not run here");
     }
     return now;
+  }
+
+  /** A side without a machine is over, in order. Any thread. */
+  public void leave(String reason) {
+    vcpu.over().complete(new End.Elsewhere(reason));
   }
 
   /** Ends the guest as if the power were cut. Any thread. */

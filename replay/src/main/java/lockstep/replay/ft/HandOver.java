@@ -61,7 +61,7 @@ public final class HandOver {
     node.tell(new FtEvent.HandOver());
     node.settle();
     awaitWhoGoesOn();
-    if (node.status().state() == FtSession.State.ENDED) {
+    if (node.status().state() == FtState.ENDED) {
       // First, so that whoever asked hears of it before this process ends.
       outcome.complete(new Outcome.Done());
       String reason = "handed over to the backup";
@@ -88,7 +88,7 @@ public final class HandOver {
         .map(reason -> "this side halts: " + reason)
         .orElse(
             vcpu.isStopping()
-                ? "the guest was stopped"
+                ? "this side was stopped before it was known which one goes on"
                 : "the backup is gone; the VM goes on here without one");
   }
 

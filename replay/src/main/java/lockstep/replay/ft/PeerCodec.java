@@ -40,9 +40,10 @@ public final class PeerCodec {
         byte[] name = text(hello.name());
         byte[] vm = text(hello.vm());
         byte[] key = hello.heartbeatKey().toArray();
-        ByteBuffer out = start(HELLO, 4 + 2 + name.length + 2 + vm.length + 8 + 2 + key.length + 4);
+        int texts = 2 + name.length + 2 + vm.length + 2 + key.length;
+        ByteBuffer out = start(HELLO, 4 + texts + 8 + 4 + 4);
         put(put(out.putInt(hello.version()), name), vm).putLong(hello.epoch());
-        yield put(out, key).putInt(hello.heartbeatPort()).array();
+        yield put(out, key).putInt(hello.heartbeatPort()).putInt(hello.silenceMillis()).array();
       }
       case PeerMessage.Welcome welcome -> start(WELCOME, 4).putInt(welcome.heartbeatPort()).array();
       case PeerMessage.Refuse refuse -> {
@@ -144,7 +145,8 @@ public final class PeerCodec {
     if (key.length != PeerMessage.KEY_BYTES) {
       throw new IllegalArgumentException("a heartbeat key of " + key.length + " bytes");
     }
-    return new PeerMessage.Hello(version, name, vm, epoch, Bytes.copyOf(key), port(in.getInt()));
+    int port = port(in.getInt());
+    return new PeerMessage.Hello(version, name, vm, epoch, Bytes.copyOf(key), port, in.getInt());
   }
 
   private static long count(ByteBuffer in) {

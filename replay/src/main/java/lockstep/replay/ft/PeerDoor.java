@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.nio.ByteBuffer;
 import java.security.SecureRandom;
+import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -25,7 +26,7 @@ final class PeerDoor {
 
   private final ScheduledExecutorService loop;
   private final FtSession session;
-  private final long closedNanos;
+  private final FtTimes times;
   private final Hearer hearer;
 
   /** The pair's; null without one. */
@@ -53,7 +54,7 @@ final class PeerDoor {
   PeerDoor(ScheduledExecutorService loop, FtSession session, FtTimes times, Hearer hearer) {
     this.loop = loop;
     this.session = session;
-    this.closedNanos = times.closedNanos();
+    this.times = times;
     this.hearer = hearer;
   }
 
@@ -90,12 +91,11 @@ final class PeerDoor {
 
   /** Primary: the connection stands; it becomes the pair's unless this side is not alone. */
   void connected(PeerLink to, Incoming incoming) {
-    if (session.state() != FtSession.State.ALONE) {
+    if (session.state() != FtState.ALONE) {
       to.close();
       return;
     }
     link = to;
-    incoming.from = to;
     byte[] random = new byte[PeerMessage.KEY_BYTES];
     new SecureRandom().nextBytes(random);
     key = Bytes.copyOf(random);
@@ -107,7 +107,10 @@ final class PeerDoor {
             session.vm(),
             session.epoch(),
             key,
-            to.heartbeatPort()));
+            to.heartbeatPort(),
+            times.silenceMillis()));
+    incoming.from = to;
+    incoming.closedMeanwhile.ifPresent(byPeer -> incoming.closed(byPeer, "closed at once"));
   }
 
   /** Closes the pair's connection; nothing that comes by it counts any more. */
@@ -122,6 +125,9 @@ final class PeerDoor {
   /** What comes in by one connection. */
   final class Incoming implements PeerLink.Listener {
     private @Nullable PeerLink from;
+
+    /** Closed before it was anybody's; by whom. */
+    private Optional<Boolean> closedMeanwhile = Optional.empty();
 
     private Incoming() {}
 
@@ -164,14 +170,16 @@ final class PeerDoor {
 
     @Override
     public void closed(boolean byPeer, String reason) {
-      if (from == link && from != null) {
+      if (from == null) {
+        closedMeanwhile = Optional.of(byPeer);
+      } else if (from == link) {
         hearer.event(new FtEvent.Closed(byPeer));
         // Not at the next tick, which may be far away. Only the session knows when it was last
         // heard.
         for (int look = 1; look <= LOOKS; look++) {
-          lookAgain(from, byPeer, closedNanos * look / LOOKS);
+          lookAgain(from, byPeer, times.closedNanos() * look / LOOKS);
         }
-      } else if (from != null && !byPeer) {
+      } else if (!byPeer) {
         turnedAway(from, reason);
       }
     }
@@ -190,13 +198,13 @@ final class PeerDoor {
   }
 
   private void stranger(PeerMessage message, PeerLink from) {
-    if (message instanceof PeerMessage.Hello && session.state() == FtSession.State.WAITING) {
+    if (message instanceof PeerMessage.Hello && session.state() == FtState.WAITING) {
       link = from;
       hearer.event(new FtEvent.Said(message));
       return;
     }
     String reason =
-        session.state() == FtSession.State.WAITING
+        session.state() == FtState.WAITING
             ? "a pair begins with hello"
             : "this side is busy: " + session.state() + " with VM " + session.name();
     from.send(new PeerMessage.Refuse(reason));

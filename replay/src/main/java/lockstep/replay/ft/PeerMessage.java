@@ -6,7 +6,7 @@ import lockstep.monitor.state.Bytes;
 /** What the two sides of a pair say to each other on the logging channel (docs/protocol.md). */
 public sealed interface PeerMessage {
   /** The only version there is. */
-  int VERSION = 1;
+  int VERSION = 2;
 
   /**
    * Primary to backup, first of all.
@@ -17,9 +17,17 @@ public sealed interface PeerMessage {
    * @param epoch of the pair that is to be formed
    * @param heartbeatKey 32 random bytes that authenticate this connection's heartbeats
    * @param heartbeatPort where the primary hears heartbeats (UDP)
+   * @param silenceMillis the primary's failure time-out, which must be the backup's: as long as the
+   *     backup hears nothing and waits, the primary may still show what it has acknowledged
    */
   record Hello(
-      int version, String name, String vm, long epoch, Bytes heartbeatKey, int heartbeatPort)
+      int version,
+      String name,
+      String vm,
+      long epoch,
+      Bytes heartbeatKey,
+      int heartbeatPort,
+      int silenceMillis)
       implements PeerMessage {}
 
   /** A heartbeat key's length. */

@@ -117,6 +117,7 @@ final class Protecting {
     HostInputs live = inputs;
     recorder = null;
     log = null;
+    percent = 0;
     if (from != null && live != null) {
       from.release(machine.position());
       doors.become(roles.live(live));

@@ -107,7 +107,7 @@ final class Standby {
       notes.accept("the disk was not given up: " + e.getMessage());
     }
     // The next primary may be here already, before this machine has gone.
-    return node.status().state() == FtSession.State.ENDED
+    return node.status().state() == FtState.ENDED
         ? Optional.of(new FtVm.End.Elsewhere(reason))
         : Optional.empty();
   }

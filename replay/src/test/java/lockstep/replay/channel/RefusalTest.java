@@ -203,9 +203,13 @@ class RefusalTest {
   }
 
   private static byte[] hello(long epoch) {
+    return hello(epoch, new byte[PeerMessage.KEY_BYTES], LIMIT_MILLIS);
+  }
+
+  private static byte[] hello(long epoch, byte[] key, int silenceMillis) {
     return PeerCodec.encode(
         new PeerMessage.Hello(
-            PeerMessage.VERSION, "web", VM, epoch, Bytes.copyOf(new byte[32]), 7));
+            PeerMessage.VERSION, "web", VM, epoch, Bytes.copyOf(key), 7, silenceMillis));
   }
 
   private void refused(byte[] message, String why) throws IOException {
@@ -233,18 +237,27 @@ class RefusalTest {
   @Test
   void anotherVersionIsRefusedByName() throws Exception {
     byte[] later = hello(1);
-    ByteBuffer.wrap(later).order(ByteOrder.LITTLE_ENDIAN).putInt(VERSION_AT, 2);
-    refused(later, "version 2 of the protocol");
+    ByteBuffer.wrap(later)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putInt(VERSION_AT, PeerMessage.VERSION + 1);
+    refused(later, "version 3 of the protocol");
     String note = machine.notes.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
-    assertTrue(String.valueOf(note).matches("turned 127.0.0.1:.* away: .*version 2 of .*"), note);
+    assertTrue(String.valueOf(note).matches("turned 127.0.0.1:.* away: .*version 3 of .*"), note);
     welcome(1);
   }
 
   @Test
   void keyThatIsNoneIsRefusedByName() throws IOException {
-    PeerMessage.Hello keyless =
-        new PeerMessage.Hello(PeerMessage.VERSION, "web", VM, 1, Bytes.empty(), 7);
-    refused(PeerCodec.encode(keyless), "a heartbeat key of 0 bytes");
+    refused(hello(1, new byte[0], LIMIT_MILLIS), "a heartbeat key of 0 bytes");
+    welcome(1);
+  }
+
+  /** With a shorter one the backup would go on while the primary still speaks. */
+  @Test
+  void anotherFailureTimeoutIsRefusedByName() throws IOException {
+    refused(
+        hello(1, new byte[PeerMessage.KEY_BYTES], 5_000),
+        "the failure time-out of VM web is 5000 ms, and 20000 ms here");
     welcome(1);
   }
 

@@ -16,7 +16,7 @@ class FencedSessionTest {
     session.on(new FtEvent.Connected(), 0);
     session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
     session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
-    assertEquals(FtSession.State.PROTECTED, session.state());
+    assertEquals(FtState.PROTECTED, session.state());
     return session;
   }
 
@@ -24,7 +24,7 @@ class FencedSessionTest {
   void protectedPrimaryClosesItsGateForEverAndSaysNoBye() {
     FtSession session = protectedPrimary();
     List<FtAction> actions = session.on(new FtEvent.Fenced("reservation conflict"), 3);
-    assertEquals(FtSession.State.HALTED, session.state());
+    assertEquals(FtState.HALTED, session.state());
     assertTrue(actions.contains(new FtAction.Gate(OutputGate.Mode.DEAD)), actions.toString());
     assertTrue(actions.contains(new FtAction.Halt("reservation conflict")), actions.toString());
     assertFalse(
@@ -44,11 +44,11 @@ class FencedSessionTest {
     for (long now = 10_000_000; now < 2_000_000_000; now += 10_000_000) {
       session.on(new FtEvent.Tick(), now);
     }
-    assertEquals(FtSession.State.CLAIMING, session.state());
+    assertEquals(FtState.CLAIMING, session.state());
     session.on(new FtEvent.Fenced("reservation conflict"), 10_000_000_001L);
     session.on(
         new FtEvent.Ruled(new Arbiter.Ruling(Arbiter.Verdict.WON, "too late")), 10_000_000_002L);
-    assertEquals(FtSession.State.HALTED, session.state());
+    assertEquals(FtState.HALTED, session.state());
     assertEquals(List.of(), session.on(new FtEvent.Fenced("again"), 10_000_000_003L));
   }
 }

@@ -14,7 +14,6 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import lockstep.replay.ft.FtSession.State;
 import lockstep.replay.ft.SimWorld.Plant;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -38,7 +37,7 @@ class FtSimulationTest {
   private static final int SEEDS_PER_ENTRY = 1;
 
   /** What a run came to. */
-  private record Outcome(State primary, State backup, State spare, int shown, long epoch) {}
+  private record Outcome(FtState primary, FtState backup, FtState spare, int shown, long epoch) {}
 
   private static Outcome run(long seed, Plant plant) {
     return run(seed, plant, false);
@@ -169,8 +168,8 @@ class FtSimulationTest {
       throw new AssertionError("more than one side is the VM");
     }
     for (SimHost host : living) {
-      State state = host.session.state();
-      if (state == State.CLAIMING || state == State.TAKING_OVER || state == State.PAIRING) {
+      FtState state = host.session.state();
+      if (state == FtState.CLAIMING || state == FtState.TAKING_OVER || state == FtState.PAIRING) {
         throw new AssertionError(host.name + " is " + state + " and stays so");
       }
       if (host.session.isTheVm() && host.outputsWaiting() > 50) {
@@ -180,14 +179,14 @@ class FtSimulationTest {
         throw new AssertionError(host.name + " follows the dead");
       }
     }
-    boolean over = living.stream().anyMatch(host -> host.session.state() == State.ENDED);
+    boolean over = living.stream().anyMatch(host -> host.session.state() == FtState.ENDED);
     if (vms.isEmpty() && !over && living.size() == trio.all.size()) {
       throw new AssertionError("nobody is the VM, and nobody died");
     }
   }
 
-  private static Map<State, Integer> runAll(long first, int seeds) {
-    Map<State, Integer> ends = new EnumMap<>(State.class);
+  private static Map<FtState, Integer> runAll(long first, int seeds) {
+    Map<FtState, Integer> ends = new EnumMap<>(FtState.class);
     int shown = 0;
     int later = 0;
     for (long seed = first; seed < first + seeds; seed++) {
@@ -203,9 +202,9 @@ class FtSimulationTest {
 
   @Test
   void onlyOneSideIsEverTheVmAndItsHistoryIsWhole() {
-    Map<State, Integer> ends = runAll(1, SEEDS);
+    Map<FtState, Integer> ends = runAll(1, SEEDS);
     // Takeovers, backups that went on following, and lost ones: otherwise nothing was tried.
-    for (State state : new State[] {State.ALONE, State.FOLLOWING, State.HALTED}) {
+    for (FtState state : new FtState[] {FtState.ALONE, FtState.FOLLOWING, FtState.HALTED}) {
       assertTrue(ends.getOrDefault(state, 0) > SEEDS / 100, "hardly any " + state + ": " + ends);
     }
   }
@@ -224,11 +223,12 @@ class FtSimulationTest {
             Outcome outcome = trio.toTheEnd();
             assertTrue(victim.dead, "it should have died");
             // A backup that had not begun to follow knows of no VM.
-            State state = survivor.session.state();
+            FtState state = survivor.session.state();
             assertTrue(
-                state == State.ALONE || (ofPrimary && entry < 60 && state == State.WAITING),
+                state == FtState.ALONE || (ofPrimary && entry < 60 && state == FtState.WAITING),
                 () -> "the survivor is " + state);
-            assertTrue(outcome.shown() > 50 || state == State.WAITING, "hardly anything was shown");
+            assertTrue(
+                outcome.shown() > 50 || state == FtState.WAITING, "hardly anything was shown");
           } catch (AssertionError e) {
             throw new AssertionError(
                 "entry %d, %s, seed %d: %s".formatted(entry, victim.name, seed, e.getMessage()), e);
@@ -241,7 +241,7 @@ class FtSimulationTest {
   /** The primary is sound: it may be over only when the backup has really gone on. */
   @Test
   void aBackupThatDiesInAPlannedFailoverCostsNoVm() {
-    Map<State, Integer> ends = new EnumMap<>(State.class);
+    Map<FtState, Integer> ends = new EnumMap<>(FtState.class);
     for (long seed = 1; seed <= SEEDS; seed++) {
       Trio trio = new Trio(new SimWorld(seed, Plant.NOTHING));
       SimWorld world = trio.world;
@@ -252,21 +252,21 @@ class FtSimulationTest {
           at + world.between(-5 * SimWorld.MS, 40 * SimWorld.MS),
           () -> trio.backup.die(world.chance(0.5)));
       try {
-        State primary = trio.toTheEnd().primary();
-        State backup = trio.backup.session.state();
+        FtState primary = trio.toTheEnd().primary();
+        FtState backup = trio.backup.session.state();
         ends.merge(primary, 1, Integer::sum);
         assertTrue(
-            primary == State.ALONE
-                || (primary == State.ENDED
+            primary == FtState.ALONE
+                || (primary == FtState.ENDED
                     && (trio.backup.session.isTheVm()
-                        || backup == State.TAKING_OVER
-                        || (backup == State.CLAIMING && world.hasWon("BACKUP")))),
+                        || backup == FtState.TAKING_OVER
+                        || (backup == FtState.CLAIMING && world.hasWon("BACKUP")))),
             "the primary is %s, the backup died as %s".formatted(primary, backup));
       } catch (AssertionError e) {
         throw new AssertionError("seed " + seed + ": " + e.getMessage(), e);
       }
     }
-    for (State state : new State[] {State.ALONE, State.ENDED}) {
+    for (FtState state : new FtState[] {FtState.ALONE, FtState.ENDED}) {
       assertTrue(ends.getOrDefault(state, 0) > SEEDS / 100, "hardly any " + state + ": " + ends);
     }
   }

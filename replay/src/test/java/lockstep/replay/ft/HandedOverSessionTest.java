@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import lockstep.replay.ft.Arbiter.Verdict;
-import lockstep.replay.ft.FtSession.State;
 import org.junit.jupiter.api.Test;
 
 /** A primary that hands over is over only when the disk says that it has lost. */
@@ -21,7 +20,7 @@ class HandedOverSessionTest {
     session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
     session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
     List<FtAction> actions = session.on(new FtEvent.HandOver(), 3);
-    assertEquals(State.HANDING_OVER, session.state());
+    assertEquals(FtState.HANDING_OVER, session.state());
     assertTrue(actions.contains(new FtAction.Gate(OutputGate.Mode.CLOSED)), actions.toString());
     return session;
   }
@@ -46,7 +45,7 @@ class HandedOverSessionTest {
   void backupThatGoesOnEndsThisSideInOrder() {
     FtSession session = asks();
     List<FtAction> actions = ruled(session, Verdict.LOST);
-    assertEquals(State.ENDED, session.state());
+    assertEquals(FtState.ENDED, session.state());
     assertEquals(List.of(new FtAction.Gate(OutputGate.Mode.DEAD)), actions);
   }
 
@@ -54,7 +53,7 @@ class HandedOverSessionTest {
   void backupThatDiedLeavesTheVmHere() {
     FtSession session = asks();
     List<FtAction> actions = ruled(session, Verdict.WON);
-    assertEquals(State.ALONE, session.state());
+    assertEquals(FtState.ALONE, session.state());
     assertTrue(actions.contains(new FtAction.Gate(OutputGate.Mode.FREE)), actions.toString());
   }
 
@@ -62,7 +61,7 @@ class HandedOverSessionTest {
   void diskThatDoesNotAnswerIsAskedAgain() {
     FtSession session = asks();
     ruled(session, Verdict.UNKNOWN);
-    assertEquals(State.CLAIMING, session.state());
+    assertEquals(FtState.CLAIMING, session.state());
     assertTrue(session.on(new FtEvent.Tick(), 2_000 * MS).contains(new FtAction.Claim()));
   }
 
@@ -71,6 +70,6 @@ class HandedOverSessionTest {
     FtSession session = handsOver();
     PeerMessage.Bye bye = new PeerMessage.Bye(PeerMessage.Leaving.DIVERGED, "test");
     session.on(new FtEvent.Said(bye), 5);
-    assertEquals(State.ALONE, session.state());
+    assertEquals(FtState.ALONE, session.state());
   }
 }

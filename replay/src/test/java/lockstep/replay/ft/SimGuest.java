@@ -205,7 +205,7 @@ final class SimGuest {
     if (from == null
         || host.dead
         || running
-        || host.session.state() == FtSession.State.HALTED
+        || host.session.state() == FtState.HALTED
         || (logOver && !live)) {
       return;
     }

@@ -19,6 +19,7 @@ final class SimHost {
   final FtSession session;
   final SimGuest guest;
   private final SimWorld world;
+  private final FtTimes times;
   private final double rate;
   private final long offset;
   private final OutputGate gate;
@@ -41,6 +42,7 @@ final class SimHost {
   private long mutedUntilNanos;
 
   SimHost(String name, FtSession session, FtTimes times, SimWorld world) {
+    this.times = times;
     this.name = name;
     this.session = session;
     this.world = world;
@@ -109,7 +111,7 @@ final class SimHost {
 
   /** Asks another host to be the backup, as {@code protect} does; only if it is alone. */
   void connect(SimHost to) {
-    if (dead || stopped || to.dead || session.state() != FtSession.State.ALONE) {
+    if (dead || stopped || to.dead || session.state() != FtState.ALONE) {
       return;
     }
     if (!world.enter(claimant(session.epoch() + 1, Claimant.Side.PRIMARY))) {
@@ -119,7 +121,7 @@ final class SimHost {
     SimWire fresh = new SimWire(this, to);
     wire = fresh;
     lastArrival = 0;
-    if (to.session.state() == FtSession.State.WAITING && to.isFree()) {
+    if (to.session.state() == FtState.WAITING && to.isFree()) {
       to.wire = fresh;
       to.lastArrival = 0;
     }
@@ -131,7 +133,8 @@ final class SimHost {
             session.vm(),
             session.epoch(),
             Bytes.copyOf(new byte[PeerMessage.KEY_BYTES]),
-            1));
+            1,
+            times.silenceMillis()));
   }
 
   private boolean isFree() {
@@ -293,7 +296,7 @@ final class SimHost {
     if (dead) {
       return;
     }
-    FtSession.State before = session.state();
+    FtState before = session.state();
     List<FtAction> actions = session.on(event, clock());
     if (session.state() != before) {
       world.transitions.add(before + " " + session.state());
@@ -364,7 +367,7 @@ final class SimHost {
             whenAwake(
                 () -> {
                   SimWire on = wire;
-                  if (session.state() != FtSession.State.PAIRING
+                  if (session.state() != FtState.PAIRING
                       || session.epoch() != epoch
                       || on == null) {
                     return;
@@ -396,7 +399,7 @@ final class SimHost {
   /** The Output Rule, seen from outside. */
   void checkAcknowledged(long at, long position) {
     SimWire on = wire;
-    if (session.state() == FtSession.State.PROTECTED
+    if (session.state() == FtState.PROTECTED
         && on != null
         && position > on.other(this).guest.received()) {
       throw new AssertionError(
@@ -408,8 +411,7 @@ final class SimHost {
   private void pump() {
     if (guest.pump()
         && (counted == wire || world.plant == Plant.RELEASED_COUNTED_FROM_ANOTHER_LOG)
-        && (session.state() == FtSession.State.PAIRING
-            || session.state() == FtSession.State.PROTECTED)) {
+        && (session.state() == FtState.PAIRING || session.state() == FtState.PROTECTED)) {
       send(new PeerMessage.Released(gate.consoleReleased()));
     }
   }
@@ -424,14 +426,14 @@ final class SimHost {
 
   /** The user has the backup go on: the guest stands, and what it showed leaves first. */
   void handOver() {
-    if (session.state() == FtSession.State.PROTECTED && guest.isRunning()) {
+    if (session.state() == FtState.PROTECTED && guest.isRunning()) {
       guest.stand();
       handOverWhenDrained();
     }
   }
 
   private void handOverWhenDrained() {
-    if (dead || session.state() == FtSession.State.HALTED) {
+    if (dead || session.state() == FtState.HALTED) {
       return;
     }
     if (gate.waiting() > 0) {
@@ -443,7 +445,7 @@ final class SimHost {
   }
 
   private void whenDrained() {
-    if (dead || session.state() == FtSession.State.HALTED) {
+    if (dead || session.state() == FtState.HALTED) {
       return;
     }
     if (gate.waiting() > 0) {
@@ -456,7 +458,7 @@ final class SimHost {
   /** Whether the host that this one follows has died. */
   boolean followsTheDead() {
     SimWire on = wire;
-    return session.state() == FtSession.State.FOLLOWING && (on == null || on.other(this).dead);
+    return session.state() == FtState.FOLLOWING && (on == null || on.other(this).dead);
   }
 
   int outputsWaiting() {
