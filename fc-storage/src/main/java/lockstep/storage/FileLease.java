@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import lockstep.replay.ft.Arbiter;
@@ -34,6 +35,9 @@ import org.jspecify.annotations.Nullable;
  * network file systems too.
  */
 public final class FileLease implements Arbiter {
+  /** Lengths of a sparse file: two by chance are never equal. */
+  private static final long MARKS = 1L << 40;
+
   /**
    * What is behind {@code .lease} in the names of a lease's files but the lock's, which whoever
    * waits for it must find again.
@@ -130,6 +134,11 @@ public final class FileLease implements Arbiter {
   }
 
   @Override
+  public synchronized void part(Claimant self) throws IOException {
+    close();
+  }
+
+  @Override
   public synchronized void leave(Claimant self) throws IOException {
     serialised(
         () -> {
@@ -138,11 +147,12 @@ public final class FileLease implements Arbiter {
           if (holder.isPresent() && holder.get().vm().equals(self.vm()) && nobodyAlive()) {
             removeAll();
           }
+          if (holder().isEmpty()) {
+            // Held here: whoever waits for it sees that it is another file now.
+            Files.deleteIfExists(beside(".lock"));
+          }
           return true;
         });
-    if (holder().isEmpty()) {
-      Files.deleteIfExists(beside(".lock"));
-    }
   }
 
   @Override
@@ -255,20 +265,33 @@ public final class FileLease implements Arbiter {
 
   private <T> T serialised(Step<T> step) throws IOException {
     long start = System.nanoTime();
-    try (FileChannel channel = open(beside(".lock"))) {
-      while (true) {
-        try (FileLock lock = channel.tryLock()) {
-          if (lock != null) {
-            return step.run();
-          }
-        } catch (OverlappingFileLockException e) {
-          // Another lease in this process has it: as if another process had.
+    while (System.nanoTime() - start <= LOCK_NANOS) {
+      // Anew each time: its last holder may have removed the file.
+      try (FileChannel channel = open(beside(".lock"));
+          FileLock lock = channel.tryLock()) {
+        if (lock != null && isWhatOthersFind(channel)) {
+          return step.run();
         }
-        if (System.nanoTime() - start > LOCK_NANOS) {
-          throw new IOException(beside(".lock") + " is held by somebody for too long");
-        }
-        pause();
+      } catch (OverlappingFileLockException e) {
+        // Another lease in this process has it: as if another process had.
       }
+      pause();
+    }
+    throw new IOException(beside(".lock") + " is held by somebody for too long");
+  }
+
+  /**
+   * Whether the file that is locked is still the one of that name. Told by its length, because to
+   * open it once more and close that would give up the lock (fcntl(2)).
+   */
+  private boolean isWhatOthersFind(FileChannel locked) throws IOException {
+    long mark = ThreadLocalRandom.current().nextLong(1, MARKS);
+    locked.truncate(0);
+    locked.write(ByteBuffer.allocate(1), mark - 1);
+    try {
+      return Files.size(beside(".lock")) == mark;
+    } catch (NoSuchFileException e) {
+      return false;
     }
   }
 

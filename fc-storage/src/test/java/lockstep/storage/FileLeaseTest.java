@@ -12,6 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Arbiter.Verdict;
 import lockstep.replay.ft.Claimant;
@@ -51,6 +56,55 @@ class FileLeaseTest {
     try (Arbiter again = new FileLease(image())) {
       assertEquals(Verdict.WON, again.claim(side(Side.BACKUP)).verdict(), "after a restart");
     }
+  }
+
+  @Test
+  void backupThatWasLetGoDoesNotKeepTheDiskAndDoesNotFreeIt() throws Exception {
+    Files.createFile(image());
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      backup.part(side(Side.BACKUP));
+      assertEquals(Verdict.WON, primary.claim(side(Side.PRIMARY)).verdict());
+      primary.leave(side(Side.PRIMARY));
+      try (var files = Files.list(directory)) {
+        assertEquals(List.of(image()), files.toList());
+      }
+    }
+  }
+
+  /** Each removes the lock that the others wait for. */
+  @Test
+  void ofManyWhoComeAndGoOneHasTheDiskAtATime() throws Exception {
+    AtomicInteger inside = new AtomicInteger();
+    AtomicInteger turns = new AtomicInteger();
+    List<Callable<Integer>> all = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      Claimant self = new Claimant("%032x".formatted(i + 1), 1, Side.PRIMARY);
+      all.add(
+          () -> {
+            int most = 0;
+            for (int turn = 0; turn < 50; turn++) {
+              try (Arbiter lease = new FileLease(image())) {
+                lease.enter(self);
+                most = Math.max(most, inside.incrementAndGet());
+                turns.incrementAndGet();
+                inside.decrementAndGet();
+                lease.leave(self);
+              } catch (IOException e) {
+                // In use by another one.
+              }
+            }
+            return most;
+          });
+    }
+    try (ExecutorService threads = Executors.newFixedThreadPool(all.size())) {
+      for (Future<Integer> most : threads.invokeAll(all)) {
+        assertTrue(most.get() <= 1, "two had the disk");
+      }
+    }
+    assertTrue(turns.get() >= 4, "hardly anybody had it: " + turns);
   }
 
   /** An image may be called like a pattern, or like another one's lease. */

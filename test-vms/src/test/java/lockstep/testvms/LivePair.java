@@ -45,6 +45,11 @@ record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
     }
 
     @Override
+    public void part(Claimant self) {
+      // Nobody waits for the disk.
+    }
+
+    @Override
     public void leave(Claimant self) {
       // Nobody waits for the disk.
     }

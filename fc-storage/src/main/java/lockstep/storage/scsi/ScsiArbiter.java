@@ -321,17 +321,25 @@ public final class ScsiArbiter implements Arbiter {
   }
 
   @Override
+  public synchronized void part(Claimant self) throws IOException {
+    unregister();
+  }
+
+  @Override
   public synchronized void leave(Claimant self) throws IOException {
     int vm = ScsiKey.of(self, ScsiKey.Mark.PRIMARY).vm();
     long key = mine;
-    if (key != 0 && held(key)) {
-      for (long other : unit.keys().keys()) {
-        if (other != key && ScsiKey.read(other).map(one -> one.vm() == vm).orElse(false)) {
-          unit.change(Out.PREEMPT, key, other, false);
+    try {
+      if (key != 0 && held(key)) {
+        for (long other : unit.keys().keys()) {
+          if (other != key && ScsiKey.read(other).map(one -> one.vm() == vm).orElse(false)) {
+            unit.change(Out.PREEMPT, key, other, false);
+          }
         }
       }
+    } finally {
+      unregister();
     }
-    unregister();
   }
 
   @Override

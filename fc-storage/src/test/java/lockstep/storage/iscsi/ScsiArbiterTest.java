@@ -103,6 +103,25 @@ class ScsiArbiterTest {
         IscsiAddress.parse(tgtd.address(1, "?initiator=iqn.2026-11.dev.lockstep.test:" + name)));
   }
 
+  /** It shows no sign of life any more, and takes nothing along. */
+  @Test
+  void backupThatWasLetGoIsNotRegisteredAndTheDiskStaysItsVms() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (Host one = host("one");
+        Host two = host("two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      assertEquals(2, one.arbiter.registered().size());
+      two.arbiter.part(backup);
+      assertEquals(1, one.arbiter.registered().size());
+      assertEquals(Verdict.WON, one.claim(primary));
+      assertInstanceOf(BlockResult.Done.class, one.write(1));
+      one.arbiter.leave(primary);
+      assertTrue(two.arbiter.registered().isEmpty());
+    }
+  }
+
   @Test
   void firstToClaimWinsForEverAndTheOtherIsRefusedByTheDisk() throws Exception {
     Claimant primary = claimant(VM, 1, Side.PRIMARY);

@@ -42,6 +42,12 @@ public interface Arbiter extends AutoCloseable {
    */
   Ruling claim(Claimant self) throws InterruptedException;
 
+  /**
+   * A backup that was let go takes no part any more: it does not count as alive, and its writes are
+   * not wanted. The disk stays its VM's.
+   */
+  void part(Claimant self) throws IOException;
+
   /** Gives up what {@link #enter} took, in order, so that the disk is free. */
   void leave(Claimant self) throws IOException;
 

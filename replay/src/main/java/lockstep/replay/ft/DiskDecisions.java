@@ -6,6 +6,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 
 /**
@@ -13,6 +15,8 @@ import java.util.function.Consumer;
  * question of one side goes in order.
  */
 final class DiskDecisions implements AutoCloseable {
+  private static final long LEAVE_SECONDS = 2;
+
   private final Arbiter arbiter;
   private final ExecutorService thread =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("arbiter").factory());
@@ -91,9 +95,31 @@ final class DiskDecisions implements AutoCloseable {
     }
   }
 
-  /** See {@link Arbiter#leave}; on the caller's thread. */
-  void left(Claimant self) throws IOException {
-    arbiter.leave(self);
+  /**
+   * Backup: is none of this pair any more. Behind what was asked before, and waited for only so
+   * long: a disk that does not answer must not keep this side.
+   *
+   * @param over whether the VM is over, in order; else it goes on at the primary
+   * @throws IOException as the disk does, or when it has not answered; one line
+   */
+  void left(Claimant self, boolean over) throws IOException, InterruptedException {
+    Future<?> asked =
+        thread.submit(
+            () -> {
+              if (over) {
+                arbiter.leave(self);
+              } else {
+                arbiter.part(self);
+              }
+              return null;
+            });
+    try {
+      asked.get(LEAVE_SECONDS, TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      throw new IOException("no answer within %d s".formatted(LEAVE_SECONDS), e);
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+    }
   }
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */

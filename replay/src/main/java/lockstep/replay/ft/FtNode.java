@@ -37,7 +37,7 @@ public final class FtNode implements AutoCloseable {
     /** Primary: nobody follows any more; the log goes nowhere. */
     void cutLog();
 
-    /** Backup: become what the pipe brings; then {@link FtNode#restored}. */
+    /** Backup: become what the pipe brings; then say {@link FtEvent.Restored}. */
     void follow(Claimant self, FramePipe pipe);
 
     /** Backup: the pipe ends; replay the rest and go live, or stop. */
@@ -326,13 +326,26 @@ public final class FtNode implements AutoCloseable {
   }
 
   /**
-   * Backup: makes this side known to the disk and says that it can follow. On the vCPU thread.
+   * Backup: makes this side known to the disk, before it says that it can follow.
    *
    * @throws IOException when the disk refuses
    */
-  public void restored(Claimant self) throws IOException {
-    disk.enter(self);
-    tell(new FtEvent.Restored());
+  void enter(Claimant self) throws IOException, InterruptedException {
+    disk.call(
+        () -> {
+          disk.enter(self);
+          return null;
+        });
+  }
+
+  /** Tells the session something of one pair; nothing, when it has gone on to the next one. */
+  void tell(Claimant of, FtEvent event) {
+    onLoop(
+        () -> {
+          if (session.epoch() == of.epoch() && session.vm().equals(of.vm())) {
+            perform(event);
+          }
+        });
   }
 
   /**
@@ -361,8 +374,8 @@ public final class FtNode implements AutoCloseable {
   }
 
   /** Backup: is none of this pair any more, and has promised not to claim. On the vCPU thread. */
-  void left(Claimant self) throws IOException {
-    disk.left(self);
+  void left(Claimant self, boolean over) throws IOException, InterruptedException {
+    disk.left(self, over);
   }
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */

@@ -62,10 +62,29 @@ final class Standby {
       // One machine at a time: an earlier one may still be on its way out.
       vcpu.join();
       Machine restored = now.restore();
+      try {
+        node.enter(now.self());
+      } catch (Exception e) {
+        restored.close();
+        throw e;
+      }
       vcpu.launch(() -> toTheEnd(now, restored), restored);
-      node.restored(now.self());
+      node.tell(now.self(), new FtEvent.Restored());
     } catch (Exception e) {
-      node.tell(new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
+      node.tell(now.self(), new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
+      endWithoutMachine();
+    }
+  }
+
+  /** The user may have stopped this side while the state came in. */
+  private void endWithoutMachine() {
+    try {
+      node.settle();
+      if (node.status().state() == FtState.ENDED) {
+        vcpu.over().complete(new FtVm.End.Elsewhere("stopped before it could follow"));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -101,8 +120,8 @@ final class Standby {
       return Optional.of(new FtVm.End.Halted(halted.get()));
     }
     try {
-      // In order and for good: a backup that waits for another primary has no part in the disk.
-      node.left(of.self());
+      // A backup that waits for another primary has no part in the disk.
+      node.left(of.self(), node.status().state() == FtState.ENDED);
     } catch (IOException e) {
       notes.accept("the disk was not given up: " + e.getMessage());
     }

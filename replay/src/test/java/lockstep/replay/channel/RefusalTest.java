@@ -87,6 +87,11 @@ class RefusalTest {
     }
 
     @Override
+    public void part(Claimant self) {
+      // As it likes.
+    }
+
+    @Override
     public void leave(Claimant self) {
       // As it likes.
     }
