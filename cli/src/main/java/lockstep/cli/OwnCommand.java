@@ -1,5 +1,6 @@
 package lockstep.cli;
 
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -9,13 +10,26 @@ import java.util.List;
 final class OwnCommand {
   private OwnCommand() {}
 
-  /** The same for a process that is told to end when this one is killed, where setpriv is. */
+  /**
+   * The same for a process that is told to end when this one is killed, where setpriv is. Start it
+   * on a thread that lives as long as this process: the kernel watches that one.
+   */
   static List<String> thatEndsWithUs(String... arguments) {
     List<String> command = with(arguments);
     BenchWork.find("setpriv")
+        .filter(OwnCommand::isUtilLinux)
         .ifPresent(
             setpriv -> command.addAll(0, List.of(setpriv.toString(), "--pdeathsig", "TERM")));
     return command;
+  }
+
+  /** Busybox's has no death signal. */
+  private static boolean isUtilLinux(Path setpriv) {
+    try {
+      return setpriv.toRealPath().endsWith("setpriv");
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** The command line for a process of its own. */

@@ -79,8 +79,13 @@ final class PairControl extends VmControl {
 
   @Override
   void stop() throws IOException {
-    if (run.node().status().state() == FtState.HANDING_OVER) {
-      throw new IOException("the VM is being handed over; stop it where it goes on");
+    switch (run.node().status().state()) {
+      case HANDING_OVER ->
+          throw new IOException("the VM is being handed over; stop it where it goes on");
+      case TAKING_OVER -> throw new IOException("this side takes over; stop it when it is ALONE");
+      default -> {
+        // Not between two sides.
+      }
     }
     boolean unused = run.stop();
   }
@@ -138,7 +143,7 @@ final class PairControl extends VmControl {
       run.protect(with);
     } catch (IOException e) {
       String what = String.valueOf(e.getMessage());
-      throw new IOException(what.contains("; ") ? what : what + "; " + START_BACKUP, e);
+      throw new IOException(what.startsWith("connect to ") ? what + "; " + START_BACKUP : what, e);
     }
   }
 
@@ -154,7 +159,12 @@ final class PairControl extends VmControl {
     needTheVm();
     FtState now = run.node().status().state();
     if (now != state) {
-      throw new IOException("the VM is %s, not %s; %s".formatted(now, state, remedy));
+      throw new IOException(
+          "the VM is %s, not %s; %s"
+              .formatted(
+                  now,
+                  state,
+                  now == FtState.PAIRING ? "lockstep status shows how far it is" : remedy));
     }
   }
 }

@@ -45,6 +45,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Between two looks for a VM without a backup. */
   private static final long SPARE_SECONDS = 2;
 
+  private static final long MAX_SPARE_SECONDS = 60;
+  private static final int MAX_DOUBLINGS = 5;
+
   /** For the last outputs and disk requests of a planned failover; as long again to decide it. */
   private static final long HAND_OVER_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -230,9 +233,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private FtVm.End end() throws Exception {
     try {
       FtVm.End end = vm.over().get();
-      // A VM that has no backup yet has the disk to itself, whatever became of it.
-      FtState state = node.status().state();
-      if (end instanceof FtVm.End.Guest || state == FtState.ALONE || state == FtState.PAIRING) {
+      // A VM that was never protected has the disk to itself, whatever became of it.
+      if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
         node.leave();
       }
       return end;
@@ -258,13 +260,18 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private void protectWith(List<InetSocketAddress> spares, int leastEpoch) {
     try {
       int next = 0;
+      int inVain = 0;
       Map<InetSocketAddress, String> said = new HashMap<>();
-      while (!finished.await(SPARE_SECONDS, TimeUnit.SECONDS)) {
+      while (!finished.await(spareSeconds(inVain / spares.size()), TimeUnit.SECONDS)) {
         FtStatus now = node.status();
+        if (now.state() == FtState.PROTECTED) {
+          inVain = 0;
+        }
         if (now.state() != FtState.ALONE || now.epoch() < leastEpoch || detached) {
           continue;
         }
         InetSocketAddress spare = spares.get(next++ % spares.size());
+        inVain++;
         try {
           node.protect(spare);
           said.remove(spare);
@@ -280,6 +287,11 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     }
   }
 
+  /** When none of all has become a backup, they are asked less and less often. */
+  private static long spareSeconds(int roundsInVain) {
+    return Math.min(MAX_SPARE_SECONDS, SPARE_SECONDS << Math.min(roundsInVain, MAX_DOUBLINGS));
+  }
+
   /** Gives the VM a backup while it runs. */
   void protect(InetSocketAddress with) throws IOException, InterruptedException {
     if (!anywhere && !with.isUnresolved() && !with.getAddress().isLoopbackAddress()) {
@@ -288,8 +300,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
               + " is not on the loopback interface, and this VM was started without --identity;"
               + " name a backup on this host, or start it with one");
     }
-    detached = false;
     node.protect(with);
+    detached = false;
   }
 
   /** Does without the other side, and without spares until it is given a backup again. */

@@ -231,6 +231,28 @@ class FailoverTest {
   }
 
   @Test
+  void primaryThatIsStoppedWhileItPairsEndsInOrderAndNobodyGoesOn() throws Exception {
+    Path image = directory.resolve("early.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    String waiting = unique("b");
+    try (PairSide backup = backup(waiting, image)) {
+      String at = address(backup);
+      signal(backup, "STOP");
+      try (PairSide primary = primary(name, image, at)) {
+        // Said when it can be asked.
+        assertTrue(primary.awaitNote(Pattern.compile("lease decides"), LIMIT_SECONDS).isPresent());
+        awaitState(name, "PAIRING", primary, backup);
+        ask(name, Map.of("command", "stop"));
+        assertEquals(Optional.of(0), primary.await(LIMIT_SECONDS), () -> said(primary));
+        signal(backup, "CONT");
+        awaitState(waiting, "WAITING", primary, backup);
+        nothingIsBeside(image);
+      }
+    }
+  }
+
+  @Test
   void backupThatWasLetGoHasNoPartInTheDiskWhileItWaits() throws Exception {
     Path image = directory.resolve("letgo.img");
     FileDisk.create(image, DISK_BYTES);
@@ -242,8 +264,29 @@ class FailoverTest {
           primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
       ask(name, Map.of("command", "detach"));
       awaitState(waiting, "WAITING", primary, backup);
+      // WAITING is seen before its machine has gone.
+      long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
+      while (isAlive(image, backup.process())) {
+        assertTrue(System.nanoTime() < until, () -> "it has a part still" + said(backup));
+        Thread.sleep(20);
+      }
       end(primary);
       nothingIsBeside(image);
+    }
+  }
+
+  /** Whether a process has its hand on an image's lease. */
+  private static boolean isAlive(Path image, Process process) throws IOException {
+    try (var open = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {
+      String alive = image + ".lease.alive";
+      return open.anyMatch(
+          fd -> {
+            try {
+              return Files.readSymbolicLink(fd).toString().equals(alive);
+            } catch (IOException e) {
+              return false;
+            }
+          });
     }
   }
 

@@ -124,7 +124,9 @@ public final class ControlClient implements AutoCloseable {
   private static <T> T within(long seconds, SocketChannel channel, Callable<T> work)
       throws IOException {
     CompletableFuture<T> done = new CompletableFuture<>();
-    Thread.ofVirtual()
+    // No virtual one: that does not wait for room, but fails (EAGAIN).
+    Thread.ofPlatform()
+        .daemon()
         .start(
             () -> {
               try {

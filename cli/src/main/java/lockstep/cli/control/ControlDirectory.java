@@ -45,7 +45,7 @@ public final class ControlDirectory {
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     } catch (NoSuchFileException e) {
       throw new IOException(
-          "no directory " + directory.getParent() + " for the control sockets", e);
+          "no directory " + directory.toAbsolutePath().getParent() + " for the control sockets", e);
     } catch (FileAlreadyExistsException e) {
       if (!Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)
           || !Files.getOwner(directory, LinkOption.NOFOLLOW_LINKS).getName().equals(user)

@@ -36,6 +36,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   private final Channel channel;
   private final Channel datagrams;
   private final boolean connected;
+  private final int heartbeatPort;
   private Listener listener = new Unheard();
 
   /** Something came in that makes sense. Loop thread only. */
@@ -56,6 +57,8 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   NettyLink(Channel channel, Channel datagrams, boolean connected) {
     this.channel = channel;
     this.datagrams = datagrams;
+    // Asked for while it is open: not every channel knows it later.
+    this.heartbeatPort = ((InetSocketAddress) datagrams.localAddress()).getPort();
     this.connected = connected;
   }
 
@@ -187,7 +190,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public int heartbeatPort() {
-    return ((InetSocketAddress) datagrams.localAddress()).getPort();
+    return heartbeatPort;
   }
 
   @Override

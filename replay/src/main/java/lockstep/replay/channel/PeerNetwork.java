@@ -28,15 +28,18 @@ import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.channel.unix.Errors;
+import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Promise;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
@@ -113,6 +116,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   @Override
   public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
       throws IOException, InterruptedException {
+    AtomicReference<@Nullable SslHandler> tls = new AtomicReference<>();
     Bootstrap bootstrap =
         new Bootstrap()
             .group(loop)
@@ -128,12 +132,14 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
-                    PeerFrames.install(channel, security.toBackup(channel.alloc(), to));
+                    Optional<SslHandler> made = security.toBackup(channel.alloc(), to);
+                    made.ifPresent(tls::set);
+                    PeerFrames.install(channel, made);
                   }
                 });
     known(to, "connect to ");
     Channel channel = done(bootstrap.connect(to), "connect to " + show(to)).channel();
-    security.await(channel, timeoutMillis);
+    security.await(channel, Optional.ofNullable(tls.get()), timeoutMillis);
     Promise<NettyLink> link = link(channel, true, _ -> listener);
     link.await();
     if (!link.isSuccess()) {

@@ -9,7 +9,6 @@ import io.netty.handler.ssl.SslHandler;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
-import java.nio.channels.ClosedChannelException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -19,6 +18,7 @@ import java.security.KeyStoreException;
 import java.util.Collections;
 import java.util.Optional;
 import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManagerFactory;
 import org.jspecify.annotations.Nullable;
 
@@ -109,17 +109,19 @@ public final class PeerSecurity {
     return listening.map(context -> context.newHandler(allocator));
   }
 
-  /** Waits until both sides know each other. Not on the loop's thread. */
-  void await(Channel channel, long timeoutMillis) throws IOException {
-    if (!isTls()) {
+  /**
+   * Waits until both sides know each other. Not on the loop's thread.
+   *
+   * @param handler as it was put into the channel, which has it only while it is open
+   */
+  void await(Channel channel, Optional<SslHandler> handler, long timeoutMillis) throws IOException {
+    if (handler.isEmpty()) {
       return;
     }
-    SslHandler tls = channel.pipeline().get(SslHandler.class);
-    if (tls == null
-        || !tls.handshakeFuture().awaitUninterruptibly(timeoutMillis)
+    SslHandler tls = handler.get();
+    if (!tls.handshakeFuture().awaitUninterruptibly(timeoutMillis)
         || !tls.handshakeFuture().isSuccess()) {
-      // One that is closed already has no handler any more.
-      Throwable cause = tls == null ? new ClosedChannelException() : tls.handshakeFuture().cause();
+      Throwable cause = tls.handshakeFuture().cause();
       channel.close();
       throw new IOException(
           "TLS with " + PeerNetwork.show(remote(channel)) + ": " + why(cause), cause);
@@ -141,8 +143,9 @@ public final class PeerSecurity {
     }
     return switch (cause) {
       case null -> "no answer; is a lockstep backup there, with an --identity?";
-      case ClosedChannelException _ ->
-          "it closed the connection; both sides need an --identity, or neither";
+      case SSLException _ -> String.valueOf(cause.getMessage());
+      // Closed, or reset.
+      case IOException _ -> "it closed the connection; both sides need an --identity, or neither";
       default -> String.valueOf(cause.getMessage());
     };
   }

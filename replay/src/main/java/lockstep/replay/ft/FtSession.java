@@ -34,6 +34,9 @@ public final class FtSession {
   /** Backup: it has said that it can follow. */
   private boolean ready;
 
+  /** Backup: its user wants it to end unless it wins. */
+  private boolean stopping;
+
   private boolean asked;
   private long nextClaimNanos;
   private SeldomNotes unknown = new SeldomNotes();
@@ -146,6 +149,7 @@ public final class FtSession {
   private void newPeer(long now) {
     peer = new PeerWatch(times, now);
     ready = false;
+    stopping = false;
     asked = false;
     unknown = new SeldomNotes();
     handedOver = false;
@@ -208,7 +212,7 @@ public final class FtSession {
       // The connection that said so is not the pair's; whoever owns it has refused it.
       return;
     }
-    Optional<String> objection = objection(hello);
+    Optional<String> objection = Admission.objection(hello, vm, epoch, times);
     if (objection.isPresent()) {
       send(new PeerMessage.Refuse(objection.get()));
       actions.add(new FtAction.Disconnect());
@@ -223,21 +227,6 @@ public final class FtSession {
     peer.startBeating();
     become(FtState.RECEIVING);
     actions.add(new FtAction.Receive(hello));
-  }
-
-  private Optional<String> objection(PeerMessage.Hello hello) {
-    if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
-      return Optional.of(
-          "epoch %d of VM %s is over; the last one here was %d"
-              .formatted(hello.epoch(), hello.name(), epoch));
-    }
-    if (hello.silenceMillis() != times.silenceMillis()) {
-      // The lease of one side must be covered by the patience of the other.
-      return Optional.of(
-          "the failure time-out of VM %s is %d ms, and %d ms here; give both the same one"
-              .formatted(hello.name(), hello.silenceMillis(), times.silenceMillis()));
-    }
-    return Optional.empty();
   }
 
   private void beat(FtEvent.Beat beat, long now) {
@@ -284,8 +273,8 @@ public final class FtSession {
       case PAIRING, RECEIVING ->
           pairingFailed(
               peer.isClosed() && !peer.isBeating()
-                  ? "the other side hung up without a word; both need an --identity of the same"
-                      + " lockstep pair init, or neither"
+                  ? "the other side hung up without a word; its own lines may say why, and an"
+                      + " --identity that differs is one reason"
                   : "the other side is lost: " + why);
       case PROTECTED -> {
         note("backup lost (" + why + "); claiming the disk");
@@ -319,7 +308,9 @@ public final class FtSession {
     switch (ruling.verdict()) {
       case UNKNOWN -> {
         nextClaimNanos = now + times.retryNanos();
-        if (unknown.isDue(ruling.reason(), now)) {
+        if (stopping) {
+          stopUndecided();
+        } else if (unknown.isDue(ruling.reason(), now)) {
           note("no answer from the disk: " + ruling.reason() + "; asking again");
         }
       }
@@ -343,6 +334,11 @@ public final class FtSession {
         }
       }
     }
+  }
+
+  /** What the disk was asked may still take effect; so this is no end in order. */
+  private void stopUndecided() {
+    halt("stopped while the disk did not say which side goes on");
   }
 
   private void halt(String reason) {
@@ -428,12 +424,10 @@ public final class FtSession {
       }
       case WAITING -> become(FtState.ENDED);
       case CLAIMING -> {
-        if (backup) {
-          // Its user's wish. If the disk is this side's by now, the VM is over with it.
-          actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
-          actions.add(new FtAction.EndLog(false));
-          become(FtState.ENDED);
-          note("stopped while it was open which side goes on");
+        // One that wins goes on: nobody else may.
+        stopping = backup;
+        if (stopping && !asked) {
+          stopUndecided();
         }
       }
       default -> {

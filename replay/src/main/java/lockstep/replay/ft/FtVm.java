@@ -134,7 +134,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       vcpu.standsAtFirst();
     }
     vcpu.launch(
-        () -> Optional.of(protectedFirst && !isProtected() ? unprotected() : now.toTheEnd()), made);
+        () -> Optional.of(protectedFirst && !isProtected() ? unprotected(made) : now.toTheEnd()),
+        made);
   }
 
   private LiveMachine live(Machine machine, HostInputs inputs) {
@@ -159,7 +160,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return false;
   }
 
-  private End unprotected() {
+  private End unprotected(Machine made) throws Exception {
+    if (vcpu.isStopping()) {
+      // In order, or a backup that is about to be ready would take over what never ran.
+      return ending.guestEnded(made, new RunResult.Stopped());
+    }
     return new End.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
   }
 

@@ -58,6 +58,10 @@ public final class HandOver {
       notDone(stillUnderWay(live, limitNanos) + "; the VM goes on here", outcome);
       return;
     }
+    if (!vcpu.mayGoOn()) {
+      notDone(whyNot(), outcome);
+      return;
+    }
     node.tell(new FtEvent.HandOver());
     node.settle();
     awaitWhoGoesOn();
@@ -88,7 +92,7 @@ public final class HandOver {
         .map(reason -> "this side halts: " + reason)
         .orElse(
             vcpu.isStopping()
-                ? "this side was stopped before it was known which one goes on"
+                ? "the guest was stopped"
                 : "the backup is gone; the VM goes on here without one");
   }
 
@@ -97,9 +101,12 @@ public final class HandOver {
     outcome.complete(new Outcome.NotDone(reason));
   }
 
-  /** The guest stands until it is settled; the user may end it meanwhile. */
+  /**
+   * The guest stands until it is settled. A stop waits, too: it may be a guest of the other side's
+   * already, and this side's end would be no end of it.
+   */
   private void awaitWhoGoesOn() throws InterruptedException {
-    while (node.status().state().isUndecided() && vcpu.mayGoOn()) {
+    while (node.status().state().isUndecided() && vcpu.halted().isEmpty()) {
       Thread.sleep(POLL_MILLIS);
     }
   }

@@ -53,14 +53,28 @@ class UndecidedSessionTest {
   }
 
   @Test
-  void userMayStopItAndALateAnswerChangesNothing() {
+  void userMayStopItWhenTheDiskHasNoAnswer() {
     FtSession session = asks();
     unknown(session, "no route", 200);
     List<FtAction> actions = session.on(new FtEvent.Detach(), 300 * MS);
-    assertEquals(FtState.ENDED, session.state());
+    // What was asked may have taken effect: the disk is not given back.
+    assertEquals(FtState.HALTED, session.state());
     assertTrue(actions.contains(new FtAction.EndLog(false)), actions.toString());
     assertTrue(actions.contains(new FtAction.Gate(OutputGate.Mode.DEAD)), actions.toString());
     session.on(new FtEvent.Ruled(new Arbiter.Ruling(Verdict.WON, "late")), 400 * MS);
-    assertEquals(FtState.ENDED, session.state());
+    assertEquals(FtState.HALTED, session.state());
+  }
+
+  @Test
+  void userWhoStopsItBeforeTheAnswerGetsWhatTheDiskSays() {
+    FtSession silent = asks();
+    silent.on(new FtEvent.Detach(), 150 * MS);
+    assertEquals(FtState.CLAIMING, silent.state());
+    unknown(silent, "no route", 200);
+    assertEquals(FtState.HALTED, silent.state());
+    FtSession wins = asks();
+    wins.on(new FtEvent.Detach(), 150 * MS);
+    wins.on(new FtEvent.Ruled(new Arbiter.Ruling(Verdict.WON, "test")), 200 * MS);
+    assertEquals(FtState.TAKING_OVER, wins.state(), "nobody else may go on");
   }
 }
