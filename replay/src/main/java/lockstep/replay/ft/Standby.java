@@ -97,10 +97,10 @@ final class Standby {
     }
     boolean live = now.awaitDecision();
     return switch (came) {
-      case Following.Came.Astray _ -> leave(now, "diverged");
+      case Following.Came.Astray _ -> leave(now, false, "diverged");
       case Following.Came.GuestEnd end -> {
         if (!live) {
-          yield leave(now, "the guest has ended at the primary");
+          yield leave(now, true, "the guest has ended at the primary");
         }
         // The primary may have died before it showed the guest's last words.
         node.tell(new FtEvent.WentLive());
@@ -108,11 +108,17 @@ final class Standby {
         yield Optional.of(ending.guestEnded(on, end.result()));
       }
       case Following.Came.LogEnd _ ->
-          live ? Optional.of(goLive.with(now, on)) : leave(now, "the pair is over");
+          live ? Optional.of(goLive.with(now, on)) : leave(now, false, "the pair is over");
     };
   }
 
-  private Optional<FtVm.End> leave(Following of, String reason) throws InterruptedException {
+  /**
+   * This machine goes without having been the VM.
+   *
+   * @param over whether the guest has ended; else the VM goes on at the primary
+   */
+  private Optional<FtVm.End> leave(Following of, boolean over, String reason)
+      throws InterruptedException {
     // The session says that the log is over before it shows what it has become.
     node.settle();
     Optional<String> halted = vcpu.halted();
@@ -121,7 +127,7 @@ final class Standby {
     }
     try {
       // A backup that waits for another primary has no part in the disk.
-      node.left(of.self(), node.status().state() == FtState.ENDED);
+      node.left(of.self(), over);
     } catch (IOException e) {
       notes.accept("the disk was not given up: " + e.getMessage());
     }
