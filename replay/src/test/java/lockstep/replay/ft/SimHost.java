@@ -35,6 +35,7 @@ final class SimHost {
   /** The guest stands for a planned failover. */
   private boolean standing;
 
+  private boolean givenUp;
   private boolean stopped;
   private long lastArrival;
 
@@ -135,6 +136,18 @@ final class SimHost {
             Bytes.copyOf(new byte[PeerMessage.KEY_BYTES]),
             1,
             times.silenceMillis()));
+  }
+
+  /** The user wants it to have no other side; or to end, as a backup. */
+  void detach() {
+    // The disk may be this side's by then, and the user be told so: as good as dead.
+    givenUp |= session.state() == FtState.CLAIMING && session.side() == Claimant.Side.BACKUP;
+    tell(new FtEvent.Detach());
+  }
+
+  /** Whether the user has stopped it while nobody knew which side goes on. */
+  boolean isGivenUp() {
+    return givenUp;
   }
 
   private boolean isFree() {
