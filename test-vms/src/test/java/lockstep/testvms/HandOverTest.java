@@ -121,4 +121,34 @@ class HandOverTest {
       end(pair.backup());
     }
   }
+
+  /** A backup that was told to go on would go on with a guest that the user has ended. */
+  @Test
+  void stopWhileItWaitsEndsTheVmAtBothSides() throws Exception {
+    Path path = directory.resolve("stopped.img");
+    try (Kvm kvm = Kvm.open();
+        ImageFile image = new ImageFile(path, IMAGE_BYTES);
+        LivePair pair = LivePair.form(kvm, image)) {
+      LiveSide primary = pair.primary();
+      LiveSide backup = pair.backup();
+      hasPrinted(primary, "bank: 2\r\n");
+      primary.medium().hold();
+      primary.medium().awaitHeld(LIMIT_SECONDS);
+      CompletableFuture<HandOver.Outcome> asked =
+          primary.vm().handOver(TimeUnit.SECONDS.toNanos(LIMIT_SECONDS));
+      assertThrows(
+          TimeoutException.class,
+          () -> asked.get(LOOK_MILLIS, TimeUnit.MILLISECONDS),
+          "handed over with a write under way");
+      primary.vm().stop();
+      primary.medium().release();
+      assertEquals(new HandOver.Outcome.NotDone("the guest was stopped"), outcome(asked));
+      assertTrue(
+          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest);
+      assertTrue(
+          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Elsewhere,
+          () -> backup.notes().toString());
+      assertEquals("", backup.console(), "it went on");
+    }
+  }
 }
