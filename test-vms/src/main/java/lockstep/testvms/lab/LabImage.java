@@ -2,6 +2,7 @@ package lockstep.testvms.lab;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,9 +15,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The part of the lab's initramfs that stays the same from job to job: busybox, the kernel's
- * modules for KVM and the network, a Java runtime cut down by jlink, and the C libraries that it
- * and Lockstep need.
+ * The part of the lab's initramfs that stays the same from job to job: busybox, modules of the
+ * kernel with the order that they have to be loaded in, a Java runtime cut down by jlink, and the C
+ * libraries that it and Lockstep need.
  */
 final class LabImage {
   /**
@@ -40,21 +41,21 @@ final class LabImage {
           "lib(awt.*|fontmanager|freetype|javajpeg|jawt|jsound|lcms|mlib_image|splashscreen)[.]so"
               + "|classes_nocoops[.]jsa");
 
-  /** In the order they have to be loaded. */
+  /**
+   * What a host may load by modprobe(8), by the names of lsmod(8); what these need comes along. KVM
+   * for all, the network for hosts that have one, SCSI disks and a unit to make them of, a server
+   * of NFS and its clients.
+   */
   private static final List<String> KERNEL_MODULES =
-      List.of("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko");
-
-  /** For the network, loaded where a host has one; in this order, too. */
-  static final List<String> NETWORK_MODULES =
       List.of(
-          "drivers/virtio/virtio.ko",
-          "drivers/virtio/virtio_ring.ko",
-          "drivers/virtio/virtio_pci_legacy_dev.ko",
-          "drivers/virtio/virtio_pci_modern_dev.ko",
-          "drivers/virtio/virtio_pci.ko",
-          "net/core/failover.ko",
-          "drivers/net/net_failover.ko",
-          "drivers/net/virtio_net.ko");
+          "kvm_amd",
+          "virtio_pci",
+          "virtio_net",
+          "sd_mod",
+          "target_core_file",
+          "tcm_loop",
+          "nfsd",
+          "nfsv4");
 
   /** What Lockstep loads for iSCSI disks; carried where this machine has it. */
   private static final String LIBISCSI = "libiscsi.so.7";
@@ -85,7 +86,7 @@ final class LabImage {
             .add(JAVA_MODULES + JLINK_OPTIONS + UNUSED_FILES)
             .addFile(javaHome.resolve("release"))
             .addFile(BUSYBOX);
-    for (Path module : kernelModules()) {
+    for (Path module : kernel.modules().closure(KERNEL_MODULES)) {
       key.addFile(module);
     }
     Optional<Path> libiscsi = libiscsi();
@@ -116,20 +117,17 @@ final class LabImage {
       }
       cpio.file("bin/busybox", BUSYBOX);
       cpio.symlink("bin/sh", "busybox");
-      for (Path module : kernelModules()) {
-        cpio.file("modules/" + module.getFileName(), module);
+      KernelModules modules = kernel.modules();
+      for (Path module : modules.closure(KERNEL_MODULES)) {
+        cpio.file(modules.home() + "/" + modules.nameBelow(module), module);
       }
+      byte[] dependencies = modules.dependencies(KERNEL_MODULES).getBytes(StandardCharsets.UTF_8);
+      cpio.file(modules.home() + "/modules.dep", 0644, dependencies);
       cpio.tree("java", runtime);
       for (Path library : libraries) {
         cpio.file(library.toString().substring(1), library);
       }
     }
-  }
-
-  private List<Path> kernelModules() {
-    return Stream.concat(KERNEL_MODULES.stream(), NETWORK_MODULES.stream())
-        .map(kernel::module)
-        .toList();
   }
 
   private static Optional<Path> libiscsi() {

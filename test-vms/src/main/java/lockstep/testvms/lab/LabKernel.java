@@ -11,9 +11,9 @@ import java.util.stream.Stream;
  * lib/modules/VERSION/kernel}.
  *
  * @param image the kernel to boot
- * @param modules the directory its modules are named from
+ * @param modules what it can load
  */
-record LabKernel(Path image, Path modules) {
+record LabKernel(Path image, KernelModules modules) {
   /**
    * The kernel in {@code $LOCKSTEP_LAB_KERNEL}, else the one that {@code
    * test-vms/linux/fetch-cloud-kernel} brings.
@@ -32,7 +32,7 @@ record LabKernel(Path image, Path modules) {
   private static LabKernel unpackedAt(Path root) throws IOException, LabException {
     Path image = only(root.resolve("boot"), "vmlinuz-");
     String version = image.getFileName().toString().substring("vmlinuz-".length());
-    return new LabKernel(image, root.resolve("lib/modules").resolve(version).resolve("kernel"));
+    return new LabKernel(image, new KernelModules(root.resolve("lib/modules").resolve(version)));
   }
 
   private static Path only(Path directory, String prefix) throws IOException, LabException {
@@ -48,10 +48,5 @@ record LabKernel(Path image, Path modules) {
       }
       return found.getFirst();
     }
-  }
-
-  /** A module by its path below {@code kernel/}. */
-  Path module(String name) {
-    return modules.resolve(name);
   }
 }

@@ -4,10 +4,8 @@ import java.io.IOException;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /**
  * How one of two lab hosts is wired. By {@code eth0} it reaches this machine's loopback interface,
@@ -74,16 +72,12 @@ public record LabNetwork(String hostName, String address, int herePort, int ther
 
   /** What the host's init does for it: part of a shell script. */
   String script() {
-    String modules =
-        LabImage.NETWORK_MODULES.stream()
-            .map(module -> "/modules/" + Path.of(module).getFileName())
-            .collect(Collectors.joining(" "));
     return """
     hostname %s &&
-    for module in %s; do insmod $module || return 1; done &&
+    modprobe -a virtio_pci virtio_net &&
     ip addr add %s/24 dev eth0 && ip link set eth0 up &&
     ip addr add %s/24 dev eth1 && ip link set eth1 up
     """
-        .formatted(hostName, modules, ADDRESS_OUT, address);
+        .formatted(hostName, ADDRESS_OUT, address);
   }
 }

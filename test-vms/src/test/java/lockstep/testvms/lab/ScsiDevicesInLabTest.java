@@ -4,30 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** SCSI disks of a stock kernel, which the build machines have none of: reservations by SG_IO. */
 @Tag("lab")
 final class ScsiDevicesInLabTest {
   private static final Duration TIMEOUT = Duration.ofMinutes(6);
-  private static final List<String> MODULES =
-      List.of(
-          "fs/configfs/configfs.ko",
-          "drivers/scsi/scsi_common.ko",
-          "drivers/scsi/scsi_mod.ko",
-          "drivers/scsi/sd_mod.ko",
-          "drivers/target/target_core_mod.ko",
-          "drivers/target/target_core_file.ko",
-          "drivers/target/loopback/tcm_loop.ko");
-
-  @TempDir private Path directory = Path.of("");
 
   @Test
   void oneOfTwoAdaptersGetsTheDiskAndTheOtherIsRefused() throws Exception {
@@ -76,19 +63,9 @@ final class ScsiDevicesInLabTest {
    *
    * @return what it said
    */
-  private String withTwoDisks(String command) throws Exception {
-    Path modules = Files.createDirectory(directory.resolve("lio-modules"));
-    LabKernel kernel = LabKernel.find(Path.of(""));
-    for (String module : MODULES) {
-      Path from = kernel.module(module);
-      Files.copy(from, modules.resolve(from.getFileName()));
-    }
-    List<Path> carried = new ArrayList<>(LabJob.ownClassPath());
-    carried.add(modules);
-    String script =
-        "setup=$(find /lab -name lio-setup) && sh $setup $(find /lab -name '*-lio-modules') && "
-            + command;
-    LabJob job = LabJob.of(carried, "sh", "-c", script).withTimeout(TIMEOUT);
+  private static String withTwoDisks(String command) throws Exception {
+    String script = "setup=$(find /lab -name lio-setup) && sh $setup && " + command;
+    LabJob job = LabJob.of(LabJob.ownClassPath(), "sh", "-c", script).withTimeout(TIMEOUT);
     LabResult result = HostLab.prepare(Path.of("")).run(job, OutputStream.nullOutputStream());
     assertEquals(0, result.exitCode(), result::console);
     return result.console();
