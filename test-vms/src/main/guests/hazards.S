@@ -24,6 +24,7 @@
 #define UNMAPPED        0x100000000
 #define STRING_BYTES    24
 #define COPY_BYTES      40
+#define REFUSED_TURNS   16
 
 #define FLAG_TF_BIT     8
 #define FLAG_IF_BIT     9
@@ -31,6 +32,7 @@
 #define VECTOR_DEBUG    1
 #define VECTOR_BREAK    3
 #define VECTOR_INVALID  6
+#define VECTOR_PROTECTION 13
 #define VECTOR_PAGE     14
 #define VECTOR_SOFT     0x80
 
@@ -39,6 +41,8 @@
 #define MSR_LSTAR       0xc0000082
 #define MSR_SFMASK      0xc0000084
 #define EFER_SCE        1
+/* No CPU has it. */
+#define MSR_NONE        0x1234
 
 /* Bits of "errors". */
 #define TF_IN_INTERRUPT 0x01
@@ -141,6 +145,9 @@ gates_init:
     call set_gate
     mov $VECTOR_INVALID, %edi
     mov $skip_two, %esi
+    call set_gate
+    mov $VECTOR_PROTECTION, %edi
+    mov $protection_fault, %esi
     call set_gate
     mov $VECTOR_PAGE, %edi
     mov $page_fault, %esi
@@ -418,6 +425,41 @@ syscall_entry:
     popfq
     jmp *%rcx
 
+/* Exits whose instruction ends in #GP: an interrupt must not take its place, nor get lost by it. */
+refused_turn:
+    masked
+    unmasked
+    movq $0, traps
+    mov $MSR_NONE, %ecx
+    mov $REFUSED_TURNS, %ebx
+1:  rdmsr
+    wrmsr
+    dec %ebx
+    jnz 1b
+    cmpq $(2 * REFUSED_TURNS), traps
+    check e, WRONG_RESULT
+    movq $0, traps
+    ret
+
+/* The same with #PF: what was read at a port or from MMIO has nowhere to go. */
+faults_turn:
+    masked
+    unmasked
+    movq $0, traps
+    mov $REFUSED_TURNS, %ebx
+1:  mov $UNMAPPED, %rdi
+    mov $PORT_B, %edx
+    insw
+    mov $UNMAPPED, %rdi
+    mov $MMIO_BASE, %esi
+    movsw
+    dec %ebx
+    jnz 1b
+    cmpq $(2 * REFUSED_TURNS), traps
+    check e, WRONG_RESULT
+    movq $0, traps
+    ret
+
 /* Offsets in the frame below two pushed registers. */
 #define FRAME_RIP       16
 #define FRAME_RFLAGS    32
@@ -458,9 +500,11 @@ skip_two:
     addq $2, (%rsp)
     iretq
 
-/* The two-byte load from nowhere: has an error code. */
+/* An instruction of two bytes at fault: these have an error code. */
+protection_fault:
 page_fault:
     add $8, %rsp
+    incq traps
     jmp skip_two
 
 trap:
@@ -477,7 +521,7 @@ debug_exception:
     .balign 8
 turns:
     .quad ports_turn, window_turn, flags_turn, shadows_turn, cpuid_turn, rep_turn, masked_turn
-    .quad traps_turn, syscall_turn, break_turn
+    .quad traps_turn, syscall_turn, break_turn, refused_turn, faults_turn
 turns_end:
 ticks_option:
     .asciz "ticks="

@@ -371,7 +371,7 @@ public final class VcpuFd implements AutoCloseable {
    * @return whether there was one
    */
   public boolean endInterruptShadow() throws SysException {
-    ioctl(kvm_h.KVM_GET_VCPU_EVENTS, events, "KVM_GET_VCPU_EVENTS");
+    readEvents();
     MemorySegment pending = kvm_vcpu_events.interrupt(events);
     if (kvm_vcpu_events.interrupt.shadow(pending) == 0) {
       return false;
@@ -380,6 +380,21 @@ public final class VcpuFd implements AutoCloseable {
     kvm_vcpu_events.flags(events, kvm_vcpu_events.flags(events) | kvm_h.KVM_VCPUEVENT_VALID_SHADOW);
     ioctl(kvm_h.KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
     return true;
+  }
+
+  /** Reads what is queued in the vCPU, for {@link #exceptionWaits} (KVM_GET_VCPU_EVENTS). */
+  public void readEvents() throws SysException {
+    ioctl(kvm_h.KVM_GET_VCPU_EVENTS, events, "KVM_GET_VCPU_EVENTS");
+  }
+
+  /**
+   * Whether an exception is on its way into the guest, as of the last {@link #readEvents} or {@link
+   * #endInterruptShadow}. The guest takes it before any interrupt.
+   */
+  public boolean exceptionWaits() {
+    MemorySegment exception = kvm_vcpu_events.exception(events);
+    return kvm_vcpu_events.exception.injected(exception) != 0
+        || kvm_vcpu_events.exception.pending(exception) != 0;
   }
 
   /**

@@ -40,6 +40,9 @@ class HazardTest {
           Pattern.compile("^hazards: test [0-9]+, ticks [0-9]+, mix [0-9a-f]{16}, errors 0{16}\n$"),
           0);
 
+  /** Ends a guest that waits for ever, and none that is slow. */
+  private static final int LIVE_SECONDS = 300;
+
   /** What the guest waits for unless told otherwise. */
   private static final int TICKS = 40;
 
@@ -54,7 +57,9 @@ class HazardTest {
     MASKED(6, 3),
     TRAPS(7, 3),
     SYSCALL(8, 3),
-    BREAK(9, 3);
+    BREAK(9, 3),
+    REFUSED(10, 3),
+    FAULTS(11, 3);
 
     private final int number;
 
@@ -148,6 +153,22 @@ class HazardTest {
   @EnumSource(Hazard.class)
   void anInterruptPlacedWithoutStepsMeetsTheHazardUnseen(Hazard hazard) throws Exception {
     assertEquals(0, mostSteps(recordAndReplay(hazard, StepReach.NONE, UnaryOperator.identity())));
+  }
+
+  /**
+   * Live, an interrupt that is due at an exit whose instruction ends in an exception waits for it.
+   * Fails if it is queued before: then KVM drops it for the exception and the guest's clock stops
+   * for ever, or it enters the exception's handler with interrupts off.
+   */
+  @ParameterizedTest
+  @EnumSource(
+      value = Hazard.class,
+      names = {"REFUSED", "FAULTS"})
+  void aLiveGuestLosesNoInterruptToAnException(Hazard hazard) throws Exception {
+    LiveGuest.Outcome outcome =
+        LiveGuest.run(
+            GUEST, GUEST.memoryMib(), "test=%d ticks=200".formatted(hazard.number), LIVE_SECONDS);
+    assertTrue(outcome.isRightFor(GUEST), outcome.toString());
   }
 
   /** The guest's checks are worth something: it notices an interrupt that it cannot take yet. */

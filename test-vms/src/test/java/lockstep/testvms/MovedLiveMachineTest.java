@@ -32,6 +32,7 @@ import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.sys.SysException;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 
@@ -74,7 +75,7 @@ final class MovedLiveMachineTest {
     }
 
     @Override
-    public Action next(VcpuPosition position) throws InterruptedException {
+    public Action next(VcpuPosition position) throws InterruptedException, SysException {
       boolean idle = position.halted() && !position.interruptPending() && queue.waiting().isEmpty();
       boolean here = afterDelivery || idle;
       if (moves > 0 && (here || --untilStop <= 0)) {

@@ -242,6 +242,11 @@ final class SteppedCounter implements InputSource, InstructionCounter {
     }
 
     @Override
+    public boolean ended() {
+      return at().ended();
+    }
+
+    @Override
     public void readRegisters(long[] values) throws SysException {
       at().readRegisters(values);
     }

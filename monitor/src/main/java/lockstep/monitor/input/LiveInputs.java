@@ -1,5 +1,7 @@
 package lockstep.monitor.input;
 
+import lockstep.sys.SysException;
+
 /**
  * The InputSource of a machine that runs live and unrecorded. Inputs are applied wherever the vCPU
  * happens to stop.
@@ -25,14 +27,14 @@ public final class LiveInputs implements InputSource {
   }
 
   @Override
-  public Action next(VcpuPosition position) throws InterruptedException {
+  public Action next(VcpuPosition position) throws InterruptedException, SysException {
     ExternalInput due = host.due();
     if (due != null) {
       current = due;
       return Action.APPLY;
     }
     if (position.interruptPending()) {
-      if (position.canTakeInterrupt()) {
+      if (deliverable(position)) {
         return Action.DELIVER;
       }
       if (!position.halted()) {
@@ -44,6 +46,19 @@ public final class LiveInputs implements InputSource {
     }
     host.await();
     return Action.WAIT;
+  }
+
+  /**
+   * Whether the guest takes an interrupt now. The last exit's instruction may still end in an
+   * exception (a refused MSR, a string instruction into an unmapped page): KVM then drops a vector
+   * that was queued before, and the interrupt controller waits for its end for ever.
+   */
+  private static boolean deliverable(VcpuPosition position) throws SysException {
+    if (!position.canTakeInterrupt()) {
+      return false;
+    }
+    position.completeInstruction();
+    return position.interruptPending() && position.canTakeInterrupt();
   }
 
   @Override

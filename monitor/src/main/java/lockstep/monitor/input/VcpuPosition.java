@@ -21,8 +21,8 @@ public interface VcpuPosition {
 
   /**
    * The vCPU would take an interrupt at this very instruction boundary. As KVM said when it last
-   * came back: after a port, MMIO or MSR exit that is before the instruction's end, so call {@link
-   * #completeInstruction} first where that matters.
+   * came back: after a port, MMIO or MSR exit that is before the instruction's end, which may be an
+   * exception, so {@link #completeInstruction} comes before {@code Action.DELIVER}.
    */
   boolean canTakeInterrupt();
 
@@ -32,9 +32,17 @@ public interface VcpuPosition {
   /**
    * Finishes a port, MMIO or MSR instruction whose exit was handled (KVM: docs/virt/kvm/api.rst,
    * KVM_RUN with immediate_exit). A string instruction comes back with its next exit, which is
-   * handled too, so {@link #guestExits} may have grown.
+   * handled too, so {@link #guestExits} may have grown, and one of these exits may have been the
+   * guest's end: see {@link #ended}.
    */
   void completeInstruction() throws SysException;
+
+  /**
+   * Whether the guest has ended itself while its instruction was completed. Whatever the source
+   * answers then, the guest is not entered, no input is applied and no interrupt delivered: a
+   * source that logs must not log any.
+   */
+  boolean ended();
 
   /**
    * Reads the general registers, in the order of {@code lockstep.kvm.Reg}; completes the

@@ -61,6 +61,10 @@ public final class VcpuLoop implements VcpuPosition {
   private boolean completionPending;
   private boolean injected;
   private boolean shadowEnded;
+
+  /** Whether the last exit's instruction ended in an exception that the guest has yet to take. */
+  private boolean exceptionWaits;
+
   private boolean shadowed;
 
   /** Whether the guest was stopped from outside before an HLT, see {@link #enter}. */
@@ -118,7 +122,11 @@ public final class VcpuLoop implements VcpuPosition {
       }
       // Cleared before the source looks at its queue: a kick that comes later ends the next entry.
       vcpu.clearKick();
-      switch (inputs.next(this)) {
+      InputSource.Action action = inputs.next(this);
+      if (ended()) {
+        continue;
+      }
+      switch (action) {
         case APPLY -> sink.apply(inputs.input());
         case DELIVER -> deliver();
         case RUN -> enter(false);
@@ -164,7 +172,14 @@ public final class VcpuLoop implements VcpuPosition {
       if (vcpu.endInterruptShadow()) {
         vcpu.completeInstruction();
       }
+      // KVM before 5.14 says that it is ready for an interrupt all the same, and drops either one.
+      exceptionWaits = vcpu.exceptionWaits();
     }
+  }
+
+  @Override
+  public boolean ended() {
+    return result != null;
   }
 
   /**
@@ -194,8 +209,14 @@ public final class VcpuLoop implements VcpuPosition {
     completionPending = false;
     beforeHalt = false;
     stop = Stop.START;
-    // An entry that executes nothing: KVM shows whether this state can take an interrupt.
+    lookAtState();
+  }
+
+  /** An entry that executes nothing: KVM shows whether this state can take an interrupt. */
+  private void lookAtState() throws SysException {
     vcpu.completeInstruction();
+    vcpu.readEvents();
+    exceptionWaits = vcpu.exceptionWaits();
   }
 
   /**
@@ -210,10 +231,17 @@ public final class VcpuLoop implements VcpuPosition {
     shadowed = false;
     beforeHalt = false;
     completionPending = false;
+    boolean exceptionWaited = exceptionWaits;
+    exceptionWaits = false;
     if (vcpu.run()) {
       handleExit();
     } else {
       stop = Stop.HOST;
+    }
+    if (exceptionWaited && stop == Stop.HOST) {
+      // The kick may have come before the guest took it.
+      vcpu.readEvents();
+      exceptionWaits = vcpu.exceptionWaits();
     }
     if (stop == Stop.HOST && result == null && vcpu.readyForInterrupt()) {
       steps.begin();
@@ -226,6 +254,7 @@ public final class VcpuLoop implements VcpuPosition {
     injected = false;
     shadowed = false;
     completeInstruction();
+    exceptionWaits = false;
     steps.begin();
     if (steps.atHalt()) {
       // Under a step some KVMs report the step first and the HLT one entry later, when the guest is
@@ -248,6 +277,10 @@ public final class VcpuLoop implements VcpuPosition {
   }
 
   private void deliver() throws SysException {
+    if (completionPending) {
+      throw new IllegalStateException(
+          "an interrupt for a guest whose instruction is not complete after exit " + guestExits);
+    }
     int vector = interrupts.acknowledge();
     vcpu.interrupt(vector);
     injected = true;
@@ -286,8 +319,8 @@ public final class VcpuLoop implements VcpuPosition {
       case KVM_EXIT_INTERNAL_ERROR -> {
         if (quirks.recover(vcpu)) {
           stop = Stop.HOST;
-          // Executes nothing: what KVM said of interrupts was about the instruction before.
-          vcpu.completeInstruction();
+          // What KVM said of interrupts was about the instruction before.
+          lookAtState();
         } else {
           guestExit(GuestExit.INTERNAL_ERROR, 0, 0, 0);
           end(CrashReport.internalError(vcpu, memory));
@@ -367,7 +400,7 @@ public final class VcpuLoop implements VcpuPosition {
 
   @Override
   public boolean canTakeInterrupt() {
-    return !injected && !shadowed && !beforeHalt && vcpu.readyForInterrupt();
+    return !injected && !shadowed && !beforeHalt && !exceptionWaits && vcpu.readyForInterrupt();
   }
 
   @Override
@@ -398,7 +431,8 @@ public final class VcpuLoop implements VcpuPosition {
       return false;
     }
     completeInstruction();
-    return steps.canStep();
+    // The frame of an exception that waits would have it set, too.
+    return !exceptionWaits && steps.canStep();
   }
 
   @Override
@@ -414,7 +448,6 @@ public final class VcpuLoop implements VcpuPosition {
     beforeHalt = false;
     halted = false;
     stop = Stop.START;
-    // An entry that executes nothing: KVM shows whether this state can take an interrupt.
-    vcpu.completeInstruction();
+    lookAtState();
   }
 }

@@ -20,12 +20,12 @@ class LiveInputsTest {
   private final Position position = new Position();
 
   @Test
-  void aRunningGuestWithNothingPendingRuns() throws InterruptedException {
+  void aRunningGuestWithNothingPendingRuns() throws Exception {
     assertEquals(Action.RUN, inputs.next(position));
   }
 
   @Test
-  void queuedInputsAreAppliedInOrderBeforeAnythingElse() throws InterruptedException {
+  void queuedInputsAreAppliedInOrderBeforeAnythingElse() throws Exception {
     position.pending = true;
     position.canTake = true;
     queue.offer(new ConsoleBytes(Bytes.copyOf(new byte[] {1})));
@@ -39,7 +39,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void anInterruptTheGuestCannotTakeYetOpensTheWindow() throws InterruptedException {
+  void anInterruptTheGuestCannotTakeYetOpensTheWindow() throws Exception {
     position.pending = true;
     assertEquals(Action.RUN_TO_WINDOW, inputs.next(position));
     position.canTake = true;
@@ -47,7 +47,19 @@ class LiveInputsTest {
   }
 
   @Test
-  void aTimerExpiresOnceAndNotBeforeItsDeadline() throws InterruptedException {
+  void anInterruptWaitsForAnInstructionThatEndsInAnException() throws Exception {
+    position.pending = true;
+    position.canTake = true;
+    position.endsInException = true;
+    assertEquals(Action.RUN_TO_WINDOW, inputs.next(position));
+    position.endsInException = false;
+    position.canTake = true;
+    assertEquals(Action.DELIVER, inputs.next(position));
+    assertEquals(2, position.completed);
+  }
+
+  @Test
+  void aTimerExpiresOnceAndNotBeforeItsDeadline() throws Exception {
     inputs.armTimer(1, inputs.nowNanos() + 2_000_000);
     long deadline = wakeAt;
     assertEquals(Action.RUN, inputs.next(position));
@@ -62,7 +74,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void aHaltedGuestWaitsForItsTimerAndIsNotEntered() throws InterruptedException {
+  void aHaltedGuestWaitsForItsTimerAndIsNotEntered() throws Exception {
     position.halted = true;
     long deadline = inputs.nowNanos() + 20_000_000;
     inputs.armTimer(0, deadline);
@@ -78,7 +90,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void aSlowClockShowsAndArmsGuestTime() throws InterruptedException {
+  void aSlowClockShowsAndArmsGuestTime() throws Exception {
     int slowdown = 100;
     HostInputs slow = new HostInputs(queue, 1, 1_000, at -> wakeAt = at, slowdown);
     long host = System.nanoTime();
@@ -96,7 +108,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void aSwitchedOffTimerNeverExpires() throws InterruptedException {
+  void aSwitchedOffTimerNeverExpires() throws Exception {
     inputs.armTimer(0, inputs.nowNanos());
     inputs.armTimer(0, TimerPort.NEVER);
     assertEquals(Long.MAX_VALUE, wakeAt);
@@ -111,7 +123,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void aFullQueueRefusesAndLosesNothing() throws InterruptedException {
+  void aFullQueueRefusesAndLosesNothing() throws Exception {
     AtomicInteger wakes = new AtomicInteger();
     queue.wakeWith(wakes::incrementAndGet);
     for (int i = 0; i < InputQueue.CAPACITY; i++) {
@@ -143,7 +155,7 @@ class LiveInputsTest {
   }
 
   @Test
-  void typedBytesWaitUntilTheOnesBeforeAreApplied() throws InterruptedException {
+  void typedBytesWaitUntilTheOnesBeforeAreApplied() throws Exception {
     SlowConsole console = new SlowConsole();
     ConsoleBytes three = new ConsoleBytes(Bytes.copyOf(new byte[3]));
     assertTrue(queue.offer(three), "before there is a machine");
@@ -177,6 +189,8 @@ class LiveInputsTest {
     boolean halted;
     boolean pending;
     boolean canTake;
+    boolean endsInException;
+    int completed;
 
     @Override
     public long guestExits() {
@@ -210,7 +224,13 @@ class LiveInputsTest {
 
     @Override
     public void completeInstruction() {
-      // There is none.
+      completed++;
+      canTake &= !endsInException;
+    }
+
+    @Override
+    public boolean ended() {
+      return false;
     }
 
     @Override

@@ -210,6 +210,9 @@ public final class Recorder implements InputSource {
   private Action atPoint(VcpuPosition position) throws InterruptedException, SysException {
     if (position.stop() == Stop.GUEST_EXIT) {
       digests(position);
+      if (position.ended()) {
+        return Action.WAIT;
+      }
     }
     ExternalInput due = nextInput();
     if (due != null) {
@@ -241,7 +244,7 @@ public final class Recorder implements InputSource {
       return false;
     }
     position.completeInstruction();
-    return position.interruptPending() && position.canTakeInterrupt();
+    return !position.ended() && position.interruptPending() && position.canTakeInterrupt();
   }
 
   private Action towardsDelivery(VcpuPosition position) throws SysException {
@@ -408,6 +411,9 @@ public final class Recorder implements InputSource {
     }
     // The instruction's end may bring more exits and with them entries: these come first.
     position.readRegisters(registers);
+    if (position.ended()) {
+      return;
+    }
     nextRegistersExit = position.guestExits() + options.exitsPerRegisters();
     log.append(new LogEntry.Registers(position.guestExits(), list(registers)));
     if (host.nowNanos() >= nextMachineDigestNanos) {

@@ -99,6 +99,11 @@ public final class StandingVcpu implements VcpuPosition, InstructionCounter {
   }
 
   @Override
+  public boolean ended() {
+    return false;
+  }
+
+  @Override
   public void readRegisters(long[] values) {
     values[0] = place;
   }

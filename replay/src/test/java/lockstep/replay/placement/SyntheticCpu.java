@@ -174,6 +174,11 @@ final class SyntheticCpu implements VcpuPosition, InstructionCounter {
   }
 
   @Override
+  public boolean ended() {
+    return false;
+  }
+
+  @Override
   public void readRegisters(long[] values) {
     System.arraycopy(registers, 0, values, 0, REGISTERS);
   }
