@@ -32,9 +32,11 @@ import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.HandOver;
+import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process: puts the parts together and takes them apart again. */
@@ -109,10 +111,11 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.times = times;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security);
-    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
+    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.waits = gate.waits();
-    this.node = new FtNode(network, storage.arbiter(), gate, session, times);
-    this.vm = new FtVm(kvm, node, gate, console, disk, options, notes);
+    this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
+    this.vm =
+        new FtVm(Scheduler.HOST, new KvmReceiver(kvm), node, gate, console, disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
     node.attach(vm);
     // Last: from here on others ask.

@@ -29,6 +29,7 @@ import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.MsrExits;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.SpecialPorts;
+import lockstep.monitor.vcpu.VcpuHandle;
 import lockstep.monitor.vcpu.VcpuLoop;
 import lockstep.sys.SysException;
 
@@ -38,7 +39,7 @@ import lockstep.sys.SysException;
  *
  * <p>Built by any thread; from {@link #run} on everything belongs to the thread that called it.
  */
-public final class Machine implements AutoCloseable {
+public final class Machine implements VirtualMachine {
   private final GuestMemory memory;
   private final VmFd vm;
   private final VcpuFd vcpu;
@@ -176,6 +177,7 @@ public final class Machine implements AutoCloseable {
   /**
    * How its console stands, for {@link lockstep.monitor.input.InputQueue#consoleTo}. Any thread.
    */
+  @Override
   public ConsoleLine console() {
     return devices;
   }
@@ -185,12 +187,18 @@ public final class Machine implements AutoCloseable {
     return vcpu.kick();
   }
 
+  @Override
+  public Runnable kick(Thread thread) {
+    return new VcpuHandle(vcpu.kick(), thread)::kick;
+  }
+
   /**
    * Runs the guest on the calling thread until it ends itself or the InputSource ends it.
    *
    * @throws SysException when a KVM call fails in a way no guest can cause
    * @throws InterruptedException when the calling thread is told to end
    */
+  @Override
   public RunResult run() throws SysException, InterruptedException {
     vcpu.kick().bindToThisThread();
     return loop.run();
@@ -209,6 +217,7 @@ public final class Machine implements AutoCloseable {
    * @return how the guest ended itself, and then nothing was written; empty for a written snapshot
    * @throws IOException when {@code out} fails
    */
+  @Override
   public Optional<RunResult> save(OutputStream out, SavedInputs inputs, Progress progress)
       throws IOException, SysException {
     Optional<RunResult> ended = loop.settle();
@@ -229,6 +238,7 @@ public final class Machine implements AutoCloseable {
    * @param out gets the same bytes as from {@link #save}, in another order
    * @param packing which memory is compressed
    */
+  @Override
   public StateCopy copy(OutputStream out, Packing packing) throws SysException {
     return new StateCopy(memory, dirtyPages.ask(), origin, loop::settle, this::state, out, packing);
   }
@@ -270,6 +280,7 @@ public final class Machine implements AutoCloseable {
   }
 
   /** The machine between two runs, as an InputSource sees it at a stop. vCPU thread only. */
+  @Override
   public VcpuPosition position() {
     return loop;
   }
@@ -292,11 +303,13 @@ public final class Machine implements AutoCloseable {
    * Disk requests that were handed out and have not completed, oldest first. Whoever goes on with a
    * restored machine hands them to the medium again, unless a pending input completes them.
    */
+  @Override
   public List<BlockRequest> diskRequestsInFlight() {
     return devices.diskRequestsInFlight();
   }
 
   /** The same but for those that one of these inputs, which still wait, answers. */
+  @Override
   public List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
     Set<Long> answered = new HashSet<>();
     for (ExternalInput input : waiting) {

@@ -25,7 +25,7 @@ import lockstep.sys.SysException;
  *
  * <p>Calls may not overlap, and a caller sees to it that one thread's are visible to the next.
  */
-public final class StateCopy implements AutoCloseable {
+public final class StateCopy implements MachineCopy {
   /** Completes a pending instruction. */
   interface Settle {
     Optional<RunResult> settle() throws SysException;
@@ -68,6 +68,7 @@ public final class StateCopy implements AutoCloseable {
   }
 
   /** Writes all memory that is not zero. */
+  @Override
   public void first(Progress progress) throws IOException {
     SectionWriter sections = new SectionWriter(out);
     SavedMachine.writeOrigin(origin, sections);
@@ -81,6 +82,7 @@ public final class StateCopy implements AutoCloseable {
    *
    * @return how many bytes of memory are to be written again
    */
+  @Override
   public long collect() throws SysException {
     dirty.addTo(pages);
     long count = 0;
@@ -93,6 +95,7 @@ public final class StateCopy implements AutoCloseable {
   }
 
   /** Writes what was noted. */
+  @Override
   public void next() throws IOException {
     List<long[]> now = pages;
     pages = dirty.none();
@@ -109,6 +112,7 @@ public final class StateCopy implements AutoCloseable {
    * @param inputs what the InputSource adds
    * @return how the guest ended itself, and then the copy is worth nothing; empty when it is whole
    */
+  @Override
   public Optional<RunResult> finish(SavedInputs inputs) throws IOException, SysException {
     Optional<RunResult> ended = settle.settle();
     if (ended.isEmpty()) {

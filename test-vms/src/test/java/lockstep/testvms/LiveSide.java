@@ -22,8 +22,10 @@ import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.record.RecordOptions;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process, as the command line puts it together. */
@@ -77,9 +79,18 @@ final class LiveSide implements AutoCloseable {
       BlockDevice medium,
       RecordOptions options) {
     this.medium = new HeldMedium(medium);
-    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, System::nanoTime);
-    this.node = new FtNode(network, arbiter, gate, session, times);
-    this.vm = new FtVm(kvm, node, gate, new Console(), disk, options, notes::add);
+    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
+    this.node = new FtNode(Scheduler.HOST, network, arbiter, gate, session, times);
+    this.vm =
+        new FtVm(
+            Scheduler.HOST,
+            new KvmReceiver(kvm),
+            node,
+            gate,
+            new Console(),
+            disk,
+            options,
+            notes::add);
     disk.to = new DiskBridge(this.medium, vm.queue()::offer);
     node.attach(vm);
   }

@@ -4,6 +4,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.input.WakeTimer;
+import lockstep.sys.Scheduler;
 
 /**
  * Thread {@code kick-timer}: sleeps until the earliest guest timer's deadline and then kicks the
@@ -16,6 +17,7 @@ public final class KickTimer implements WakeTimer, AutoCloseable {
   /** Bounds one sleep, so that a wake-up lost to a bug shows as lag and not as a hang. */
   private static final long SLEEP_SLICE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private final Scheduler host;
   private final Runnable kick;
   private final Thread thread;
   private final AtomicLong wakeAtNanos = new AtomicLong(Long.MAX_VALUE);
@@ -24,8 +26,14 @@ public final class KickTimer implements WakeTimer, AutoCloseable {
 
   /** Starts the thread; {@code kick} must be callable from any thread. */
   public KickTimer(Runnable kick) {
+    this(Scheduler.HOST, kick);
+  }
+
+  /** The same by another clock. */
+  public KickTimer(Scheduler host, Runnable kick) {
+    this.host = host;
     this.kick = kick;
-    this.thread = Thread.ofPlatform().daemon().name("kick-timer").unstarted(this::run);
+    this.thread = host.thread("kick-timer", true, this::run);
     thread.start();
   }
 
@@ -41,7 +49,7 @@ public final class KickTimer implements WakeTimer, AutoCloseable {
   private void run() {
     while (!closed) {
       long deadline = wakeAtNanos.get();
-      long now = System.nanoTime();
+      long now = host.nanoTime();
       if (deadline != Long.MAX_VALUE && deadline - now <= 0) {
         // Lost only to a newer deadline, which the next turn looks at.
         if (wakeAtNanos.compareAndSet(deadline, Long.MAX_VALUE)) {
@@ -55,7 +63,7 @@ public final class KickTimer implements WakeTimer, AutoCloseable {
               : Math.min(deadline - now, SLEEP_SLICE_NANOS);
       sleepingUntilNanos = now + sleepNanos;
       if (wakeAtNanos.get() == deadline) {
-        LockSupport.parkNanos(this, sleepNanos);
+        host.park(this, sleepNanos);
       }
     }
   }

@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +20,7 @@ public final class HostInputs implements GuestClock {
   /** One wait in HLT at most; only bounds the damage of a lost wake-up, of which none is known. */
   private static final long WAIT_SLICE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  private final Scheduler host;
   private final InputQueue queue;
   private final WakeTimer wakeTimer;
   private final ArrayDeque<ExternalInput> givenBack = new ArrayDeque<>();
@@ -36,7 +37,13 @@ public final class HostInputs implements GuestClock {
    * @param wakeTimer kicks the vCPU out of the guest at a deadline
    */
   public HostInputs(InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer) {
-    this(queue, timers, startNanos, wakeTimer, 1);
+    this(Scheduler.HOST, queue, timers, startNanos, wakeTimer, 1);
+  }
+
+  /** The same by another host's clock. */
+  public HostInputs(
+      Scheduler host, InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer) {
+    this(host, queue, timers, startNanos, wakeTimer, 1);
   }
 
   /**
@@ -47,21 +54,32 @@ public final class HostInputs implements GuestClock {
    */
   public HostInputs(
       InputQueue queue, int timers, long startNanos, WakeTimer wakeTimer, int slowdown) {
+    this(Scheduler.HOST, queue, timers, startNanos, wakeTimer, slowdown);
+  }
+
+  private HostInputs(
+      Scheduler host,
+      InputQueue queue,
+      int timers,
+      long startNanos,
+      WakeTimer wakeTimer,
+      int slowdown) {
     if (slowdown < 1) {
       throw new IllegalArgumentException("slowdown " + slowdown + " is below 1");
     }
+    this.host = host;
     this.queue = queue;
     this.wakeTimer = wakeTimer;
     this.deadlineNanos = new long[timers];
     Arrays.fill(deadlineNanos, TimerPort.NEVER);
-    this.originHostNanos = System.nanoTime();
+    this.originHostNanos = host.nanoTime();
     this.startNanos = startNanos;
     this.slowdown = slowdown;
   }
 
   @Override
   public long nowNanos() {
-    return startNanos + (System.nanoTime() - originHostNanos) / slowdown;
+    return startNanos + (host.nanoTime() - originHostNanos) / slowdown;
   }
 
   /** When the guest clock shows that much, by the host's. */
@@ -115,9 +133,9 @@ public final class HostInputs implements GuestClock {
     long untilDeadline =
         nextDeadlineNanos == TimerPort.NEVER
             ? WAIT_SLICE_NANOS
-            : hostNanos(nextDeadlineNanos) - System.nanoTime();
+            : hostNanos(nextDeadlineNanos) - host.nanoTime();
     if (untilDeadline > 0) {
-      LockSupport.parkNanos(this, Math.min(untilDeadline, WAIT_SLICE_NANOS));
+      host.park(this, Math.min(untilDeadline, WAIT_SLICE_NANOS));
     }
   }
 

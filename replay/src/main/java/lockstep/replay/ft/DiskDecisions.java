@@ -4,11 +4,11 @@ import java.io.IOException;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import lockstep.sys.Scheduler;
 
 /**
  * Thread {@code arbiter}: asks the disk who has it, and connects; both may block for seconds. Every
@@ -18,11 +18,11 @@ final class DiskDecisions implements AutoCloseable {
   private static final long LEAVE_SECONDS = 2;
 
   private final Arbiter arbiter;
-  private final ExecutorService thread =
-      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("arbiter").factory());
+  private final ExecutorService thread;
   private volatile boolean holding;
 
-  DiskDecisions(Arbiter arbiter) {
+  DiskDecisions(Scheduler host, Arbiter arbiter) {
+    this.thread = host.executor("arbiter");
     this.arbiter = arbiter;
   }
 

@@ -1,7 +1,7 @@
 package lockstep.replay.ft;
 
 import java.util.Optional;
-import lockstep.monitor.Machine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.sys.SysException;
 
@@ -20,7 +20,8 @@ final class Ending {
   }
 
   /** The guest has ended; what it showed leaves first. */
-  FtVm.End guestEnded(Machine on, RunResult result) throws SysException, InterruptedException {
+  FtVm.End guestEnded(VirtualMachine on, RunResult result)
+      throws SysException, InterruptedException {
     protecting.guestEnded(on, result);
     draining.drain();
     Optional<String> halted = vcpu.halted();

@@ -1,20 +1,13 @@
 package lockstep.replay.ft;
 
-import java.io.IOException;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import lockstep.kvm.Kvm;
-import lockstep.monitor.Machine;
 import lockstep.monitor.MachineLayout;
-import lockstep.monitor.MachineOrigin;
-import lockstep.monitor.SavedMachine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.WakeTimer;
-import lockstep.monitor.probe.QuirkProbe;
-import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogEntry;
@@ -23,6 +16,7 @@ import lockstep.replay.playback.Compared;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +34,8 @@ final class Following {
     record Astray(String report) implements Came {}
   }
 
-  private final Kvm kvm;
+  private final Scheduler host;
+  private final MachineReceiver machines;
   private final Claimant self;
   private final FramePipe pipe;
   private final RoleSwitch doors;
@@ -51,8 +46,15 @@ final class Following {
   private volatile @Nullable Replayer replayer;
 
   Following(
-      Kvm kvm, Claimant self, FramePipe pipe, RoleSwitch doors, OutputGate gate, WakeTimer timer) {
-    this.kvm = kvm;
+      Scheduler host,
+      MachineReceiver machines,
+      Claimant self,
+      FramePipe pipe,
+      RoleSwitch doors,
+      OutputGate gate,
+      WakeTimer timer) {
+    this.host = host;
+    this.machines = machines;
     this.self = self;
     this.pipe = pipe;
     this.doors = doors;
@@ -65,32 +67,17 @@ final class Following {
   }
 
   /** Becomes the primary's machine; waits for its state. On any thread before the vCPU's. */
-  Machine restore() throws Exception {
+  VirtualMachine restore() throws Exception {
     LogReader log = LogReader.follow(pipe);
     reader = log;
-    SavedMachine saved = SavedMachine.open(log.stateStream());
-    MachineOrigin origin = saved.origin();
-    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
-    if (complaint.isPresent()) {
-      throw new IOException("the VM " + complaint.get());
-    }
-    Machine machine = Machine.create(kvm, origin, doors, doors, doors);
-    try {
-      machine.receive(saved, Progress.NONE);
-      follow(log, saved.state().inputs().clockNanos());
-      machine.restore(saved, Progress.NONE);
-      return machine;
-    } catch (Exception e) {
-      machine.close();
-      throw e;
-    }
+    return machines.receive(log.stateStream(), doors, clockNanos -> follow(log, clockNanos));
   }
 
   private void follow(LogReader log, long clockNanos) {
     ReplayOptions toTheEnd =
         // A primary that has nothing to say is silent for as long as it likes.
         new ReplayOptions(OptionalLong.empty(), false, true, Long.MAX_VALUE);
-    Replayer source = new Replayer(log, clockNanos, timer, toTheEnd);
+    Replayer source = new Replayer(host, log, clockNanos, timer, toTheEnd);
     replayer = source;
     doors.become(
         new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
@@ -113,7 +100,7 @@ final class Following {
   }
 
   /** Replays until the log or the guest ends. */
-  Came run(Machine on) throws SysException, InterruptedException {
+  Came run(VirtualMachine on) throws SysException, InterruptedException {
     RunResult result = on.run();
     ReplayOutcome outcome = source().finish(on.position(), result);
     return switch (outcome) {
@@ -154,7 +141,7 @@ final class Following {
   /** Live inputs that go on where the log ended, timers armed. */
   HostInputs goLive(InputQueue queue, int timers) {
     Replayer from = source();
-    HostInputs inputs = new HostInputs(queue, timers, from.clockNanos(), timer);
+    HostInputs inputs = new HostInputs(host, queue, timers, from.clockNanos(), timer);
     for (int i = 0; i < MachineLayout.TIMERS; i++) {
       int number = i;
       from.deadlineNanos(i).ifPresent(deadline -> inputs.armTimer(number, deadline));

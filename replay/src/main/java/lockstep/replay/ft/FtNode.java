@@ -11,6 +11,7 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogFormatException;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -63,6 +64,7 @@ public final class FtNode implements AutoCloseable {
         throws IOException, InterruptedException;
   }
 
+  private final Scheduler host;
   private final Network network;
   private final OutputGate gate;
   private final FtSession session;
@@ -70,7 +72,7 @@ public final class FtNode implements AutoCloseable {
   private final PeerDoor door;
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
-  private final Resyncs resyncs = new Resyncs();
+  private final Resyncs resyncs;
   private volatile @Nullable InetSocketAddress backup;
   private volatile FtStatus status;
 
@@ -88,12 +90,19 @@ public final class FtNode implements AutoCloseable {
 
   /** A side that does nothing yet; {@link #attach} gives it a machine. */
   public FtNode(
-      Network network, Arbiter arbiter, OutputGate gate, FtSession session, FtTimes times) {
+      Scheduler host,
+      Network network,
+      Arbiter arbiter,
+      OutputGate gate,
+      FtSession session,
+      FtTimes times) {
+    this.host = host;
+    this.resyncs = new Resyncs(host);
     this.network = network;
     this.gate = gate;
     this.session = session;
-    this.disk = new DiskDecisions(arbiter);
-    this.door = new PeerDoor(network.loop(), session, times, new Heard());
+    this.disk = new DiskDecisions(host, arbiter);
+    this.door = new PeerDoor(host, network.loop(), session, times, new Heard());
     this.connectMillis = Math.max(5_000, times.silenceNanos() / 1_000_000);
     this.status = FtStatus.of(session, "", transfer);
     this.ticks =
@@ -217,7 +226,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void perform(FtEvent event) {
-    long now = System.nanoTime();
+    long now = host.nanoTime();
     if (event instanceof FtEvent.Ruled) {
       ruledNanos = now;
     }
@@ -283,14 +292,14 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void startLog(PeerLink peer, Vm machine) {
-    LogStream fresh = new LogStream(peer);
+    LogStream fresh = new LogStream(peer, host);
     stream = fresh;
     counted = null;
     machine.startLog(fresh);
   }
 
   private void claim() {
-    claimedNanos = System.nanoTime();
+    claimedNanos = host.nanoTime();
     disk.claim(
         new Claimant(session.vm(), session.epoch(), session.side()),
         ruling -> tell(new FtEvent.Ruled(ruling)));
@@ -309,7 +318,7 @@ public final class FtNode implements AutoCloseable {
     LogStream now = stream;
     if (now != null) {
       now.acknowledged(ack.received());
-      long lag = now.replayed(ack.replayed(), System.nanoTime());
+      long lag = now.replayed(ack.replayed(), host.nanoTime());
       transfer =
           new FtStatus.Transfer(
               now.sentEntries(), ack.received(), ack.replayed(), now.sentBytes(), lag);
@@ -317,7 +326,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void receive(PeerMessage.Hello hello, PeerLink from, Vm machine) {
-    LogIntake fresh = new LogIntake(from, this::onLoop);
+    LogIntake fresh = new LogIntake(from, this::onLoop, host);
     intake = fresh;
     gate.follow();
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());

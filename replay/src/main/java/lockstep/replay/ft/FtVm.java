@@ -7,9 +7,8 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
-import lockstep.kvm.Kvm;
-import lockstep.monitor.Machine;
 import lockstep.monitor.SavedInputs;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
@@ -20,6 +19,7 @@ import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * it. A role changes between two runs of the machine, for which the guest is stopped for a moment.
  */
 public final class FtVm implements FtNode.Vm, AutoCloseable {
-  private static final long POLL_MILLIS = 1;
+  private static final long POLL_NANOS = 1_000_000L;
 
   /** How it ended at this host. */
   public sealed interface End {
@@ -45,24 +45,25 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   @FunctionalInterface
   public interface Maker {
     /** A new or restored machine. */
-    Machine make(RoleSwitch doors) throws Exception;
+    VirtualMachine make(RoleSwitch doors) throws Exception;
   }
 
   /** Something that is done with a machine that stands, on its thread. */
   @FunctionalInterface
   public interface Look {
     /** See {@link RoleSwitch.Look}; the inputs are what a copy of the machine goes on with. */
-    Optional<RunResult> at(Machine machine, SavedInputs inputs) throws Exception;
+    Optional<RunResult> at(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }
 
+  private final Scheduler host;
   private final FtNode node;
   private final OutputGate gate;
   private final OutputPump pump;
   private final DiskSink medium;
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
-  private final RoleThread vcpu = new RoleThread(queue, this::putAway);
-  private final KickTimer timer = new KickTimer(vcpu::kick);
+  private final RoleThread vcpu;
+  private final KickTimer timer;
   private final Roles roles;
   private final RoleSwitch doors;
   private final Draining draining;
@@ -80,37 +81,43 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /**
    * A machine that waits for its role.
    *
+   * @param machines makes the machine of a backup
    * @param console takes the guest's console; called by one thread
    * @param medium takes the guest's disk requests once they may go; give it {@link #queue}
    */
   public FtVm(
-      Kvm kvm,
+      Scheduler host,
+      MachineReceiver machines,
       FtNode node,
       OutputGate gate,
       OutputStream console,
       DiskSink medium,
       RecordOptions options,
       Consumer<String> notes) {
+    this.host = host;
     this.node = node;
+    this.vcpu = new RoleThread(host, queue, this::putAway);
+    this.timer = new KickTimer(host, vcpu::kick);
     this.gate = gate;
     this.medium = medium;
     this.notes = notes;
     this.roles = new Roles(gate, medium);
-    this.doors = new RoleSwitch(roles.live(new HostInputs(queue, Recorder.TIMERS, 0, timer)));
-    this.pump = new OutputPump(gate, console, medium, node::released, notes);
-    this.draining = new Draining(gate, pump, vcpu, notes);
+    this.doors =
+        new RoleSwitch(host, roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
+    this.pump = new OutputPump(host, gate, console, medium, node::released, notes);
+    this.draining = new Draining(host, gate, pump, vcpu, notes);
     this.protecting =
-        new Protecting(options, doors, roles, this::standing, vcpu::ask, this::copied);
+        new Protecting(host, options, doors, roles, this::standing, vcpu::ask, this::copied);
     this.ending = new Ending(node, vcpu, draining, protecting);
     this.standby =
         new Standby(
             node,
             vcpu,
             ending,
-            (self, pipe) -> new Following(kvm, self, pipe, doors, gate, timer),
+            (self, pipe) -> new Following(host, machines, self, pipe, doors, gate, timer),
             this::goLive,
             notes);
-    this.handOver = new HandOver(node, vcpu, draining, protecting, notes);
+    this.handOver = new HandOver(host, node, vcpu, draining, protecting, notes);
   }
 
   /** The way in for console bytes and disk completions. */
@@ -126,9 +133,9 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * @param protectedFirst no instruction before the VM has a backup; without one it ends
    */
   public void start(Maker maker, long startNanos, boolean protectedFirst) throws Exception {
-    HostInputs inputs = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
+    HostInputs inputs = new HostInputs(host, queue, Recorder.TIMERS, startNanos, timer);
     doors.become(roles.live(inputs));
-    Machine made = maker.make(doors);
+    VirtualMachine made = maker.make(doors);
     LiveMachine now = live(made, inputs);
     if (protectedFirst) {
       vcpu.standsAtFirst();
@@ -138,7 +145,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         made);
   }
 
-  private LiveMachine live(Machine machine, HostInputs inputs) {
+  private LiveMachine live(VirtualMachine machine, HostInputs inputs) {
     LiveMachine now = new LiveMachine(machine, inputs, doors, vcpu, protecting, ending);
     live = now;
     return now;
@@ -155,12 +162,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       if (now.epoch() > 0 && now.state() == FtState.ALONE) {
         return false;
       }
-      Thread.sleep(POLL_MILLIS);
+      host.sleep(POLL_NANOS);
     }
     return false;
   }
 
-  private End unprotected(Machine made) throws Exception {
+  private End unprotected(VirtualMachine made) throws Exception {
     if (vcpu.isStopping()) {
       // In order, or a backup that is about to be ready would take over what never ran.
       return ending.guestEnded(made, new RunResult.Stopped());
@@ -307,7 +314,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return standby.replayed();
   }
 
-  private End goLive(Following replayed, Machine on) throws Exception {
+  private End goLive(Following replayed, VirtualMachine on) throws Exception {
     HostInputs inputs = replayed.goLive(queue, Recorder.TIMERS);
     LiveMachine now = live(on, inputs);
     doors.become(roles.live(inputs));

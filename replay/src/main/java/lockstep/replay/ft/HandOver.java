@@ -3,12 +3,13 @@ package lockstep.replay.ft;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import lockstep.sys.Scheduler;
 
 /**
  * Planned failover: the guest stands here until it is known which side it goes on at. vCPU thread.
  */
 public final class HandOver {
-  private static final long POLL_MILLIS = 1;
+  private static final long POLL_NANOS = 1_000_000L;
 
   /** What one came to. */
   public sealed interface Outcome {
@@ -23,6 +24,7 @@ public final class HandOver {
     record NotDone(String reason) implements Outcome {}
   }
 
+  private final Scheduler host;
   private final FtNode node;
   private final RoleThread vcpu;
   private final Draining draining;
@@ -30,11 +32,13 @@ public final class HandOver {
   private final Consumer<String> notes;
 
   HandOver(
+      Scheduler host,
       FtNode node,
       RoleThread vcpu,
       Draining draining,
       Protecting protecting,
       Consumer<String> notes) {
+    this.host = host;
     this.node = node;
     this.vcpu = vcpu;
     this.draining = draining;
@@ -107,7 +111,7 @@ public final class HandOver {
    */
   private void awaitWhoGoesOn() throws InterruptedException {
     while (node.status().state().isUndecided() && vcpu.halted().isEmpty()) {
-      Thread.sleep(POLL_MILLIS);
+      host.sleep(POLL_NANOS);
     }
   }
 }

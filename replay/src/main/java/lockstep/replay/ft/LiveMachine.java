@@ -3,15 +3,15 @@ package lockstep.replay.ft;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import lockstep.monitor.Machine;
 import lockstep.monitor.SavedInputs;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
 
 /** The machine while it is the VM: alone or recorded, it talks to the world. vCPU thread. */
 final class LiveMachine {
-  private final Machine machine;
+  private final VirtualMachine machine;
   private final HostInputs inputs;
   private final RoleSwitch doors;
   private final RoleThread vcpu;
@@ -24,7 +24,7 @@ final class LiveMachine {
    * @param inputs where its inputs come from, with or without a log
    */
   LiveMachine(
-      Machine machine,
+      VirtualMachine machine,
       HostInputs inputs,
       RoleSwitch doors,
       RoleThread vcpu,
@@ -38,7 +38,7 @@ final class LiveMachine {
     this.ending = ending;
   }
 
-  Machine machine() {
+  VirtualMachine machine() {
     return machine;
   }
 

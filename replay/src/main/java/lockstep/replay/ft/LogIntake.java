@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.Executor;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogFormatException;
+import lockstep.sys.Scheduler;
 
 /**
  * The backup's end of the logging channel for one pair: frames go into a pipe, and what is in it is
@@ -26,10 +27,11 @@ final class LogIntake {
    * Nothing received yet.
    *
    * @param loop whose thread this is; the pipe's reader calls it when there is room again
+   * @param host whose threads these are
    */
-  LogIntake(PeerLink from, Executor loop) {
+  LogIntake(PeerLink from, Executor loop, Scheduler host) {
     this.from = from;
-    this.pipe = new FramePipe(PIPE_BYTES, () -> loop.execute(() -> from.reading(true)));
+    this.pipe = new FramePipe(PIPE_BYTES, () -> loop.execute(() -> from.reading(true)), host);
   }
 
   /** Where the replay reads. */

@@ -2,7 +2,10 @@ package lockstep.replay.ft;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.Lock;
 import lockstep.replay.log.EntryFramer;
+import lockstep.sys.Scheduler;
 
 /**
  * The primary's end of the logging channel: frames go to the backup, and the vCPU waits while too
@@ -18,25 +21,39 @@ public final class LogStream implements EntryFramer.Frames {
   private record Sent(long entries, int bytes, long nanos) {}
 
   private final PeerLink link;
+  private final Scheduler host;
+  private final Lock lock;
+
+  /** There is room, or the stream is cut. */
+  private final Condition room;
+
   private final ArrayDeque<Sent> unacknowledged = new ArrayDeque<>();
   private final ArrayDeque<Sent> unreplayed = new ArrayDeque<>();
   private final LagControl lag = new LagControl();
-  private long lastFrameNanos = System.nanoTime();
+  private long lastFrameNanos;
   private long unacknowledgedBytes;
   private long sentBytes;
   private long sentEntries;
   private boolean cut;
 
-  /** A stream into a connection. */
-  public LogStream(PeerLink link) {
+  /**
+   * A stream into a connection.
+   *
+   * @param host whose clock the lag is measured by
+   */
+  public LogStream(PeerLink link, Scheduler host) {
     this.link = link;
+    this.host = host;
+    this.lock = host.lock();
+    this.room = lock.newCondition();
+    this.lastFrameNanos = host.nanoTime();
   }
 
   @Override
   public void frame(byte[] header, ByteBuffer body, long entries)
       throws java.io.InterruptedIOException {
     try {
-      long now = System.nanoTime();
+      long now = host.nanoTime();
       if (room(new Sent(entries, header.length + body.remaining(), now))) {
         link.sendFrame(header, body);
         slowDown(now);
@@ -49,42 +66,58 @@ public final class LogStream implements EntryFramer.Frames {
 
   /** Gives the backup time to catch up: a part of what has passed since the last frame. */
   private void slowDown(long now) throws InterruptedException {
-    double part;
-    synchronized (this) {
-      part = lag.pausedPart();
-    }
+    double part = pausedPart();
     if (part > 0) {
       long ran = now - lastFrameNanos;
       long pause = (long) Math.min(LONGEST_PAUSE_NANOS, ran * part / (1 - part));
-      Thread.sleep(pause / 1_000_000, (int) (pause % 1_000_000));
+      host.sleep(pause);
     }
-    lastFrameNanos = System.nanoTime();
+    lastFrameNanos = host.nanoTime();
+  }
+
+  private double pausedPart() {
+    lock.lock();
+    try {
+      return lag.pausedPart();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Waits for room and takes it; false when cut. */
-  private synchronized boolean room(Sent next) throws InterruptedException {
-    while (!cut && unacknowledgedBytes > WINDOW_BYTES) {
-      wait();
-    }
-    if (!cut) {
-      sentBytes += next.bytes();
-      if (next.entries() > 0) {
-        sentEntries = next.entries();
-        // The state's frames hold no entry: the connection bounds them by itself.
-        unacknowledged.add(next);
-        unreplayed.add(next);
-        unacknowledgedBytes += next.bytes();
+  private boolean room(Sent next) throws InterruptedException {
+    lock.lock();
+    try {
+      while (!cut && unacknowledgedBytes > WINDOW_BYTES) {
+        room.await();
       }
+      if (!cut) {
+        sentBytes += next.bytes();
+        if (next.entries() > 0) {
+          sentEntries = next.entries();
+          // The state's frames hold no entry: the connection bounds them by itself.
+          unacknowledged.add(next);
+          unreplayed.add(next);
+          unacknowledgedBytes += next.bytes();
+        }
+      }
+      return !cut;
+    } finally {
+      lock.unlock();
     }
-    return !cut;
   }
 
   /** The backup has so many entries. Any thread. */
-  public synchronized void acknowledged(long entries) {
-    while (!unacknowledged.isEmpty() && unacknowledged.element().entries() <= entries) {
-      unacknowledgedBytes -= unacknowledged.remove().bytes();
+  public void acknowledged(long entries) {
+    lock.lock();
+    try {
+      while (!unacknowledged.isEmpty() && unacknowledged.element().entries() <= entries) {
+        unacknowledgedBytes -= unacknowledged.remove().bytes();
+      }
+      room.signalAll();
+    } finally {
+      lock.unlock();
     }
-    notifyAll();
   }
 
   /**
@@ -92,36 +125,61 @@ public final class LogStream implements EntryFramer.Frames {
    *
    * @return how old the oldest entry is that it has not replayed, ns
    */
-  public synchronized long replayed(long entries, long nowNanos) {
-    while (!unreplayed.isEmpty() && unreplayed.element().entries() <= entries) {
-      unreplayed.remove();
+  public long replayed(long entries, long nowNanos) {
+    lock.lock();
+    try {
+      while (!unreplayed.isEmpty() && unreplayed.element().entries() <= entries) {
+        unreplayed.remove();
+      }
+      long behind = unreplayed.isEmpty() ? 0 : nowNanos - unreplayed.element().nanos();
+      lag.report(behind, nowNanos);
+      return behind;
+    } finally {
+      lock.unlock();
     }
-    long behind = unreplayed.isEmpty() ? 0 : nowNanos - unreplayed.element().nanos();
-    lag.report(behind, nowNanos);
-    return behind;
   }
 
   /** Sends nothing any more. Any thread. */
-  public synchronized void cut() {
-    cut = true;
-    unacknowledged.clear();
-    unreplayed.clear();
-    unacknowledgedBytes = 0;
-    notifyAll();
+  public void cut() {
+    lock.lock();
+    try {
+      cut = true;
+      unacknowledged.clear();
+      unreplayed.clear();
+      unacknowledgedBytes = 0;
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether nothing is sent any more. */
-  public synchronized boolean isCut() {
-    return cut;
+  public boolean isCut() {
+    lock.lock();
+    try {
+      return cut;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Entries sent so far: where the log is. */
-  public synchronized long sentEntries() {
-    return sentEntries;
+  public long sentEntries() {
+    lock.lock();
+    try {
+      return sentEntries;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Bytes sent so far. */
-  public synchronized long sentBytes() {
-    return sentBytes;
+  public long sentBytes() {
+    lock.lock();
+    try {
+      return sentBytes;
+    } finally {
+      lock.unlock();
+    }
   }
 }

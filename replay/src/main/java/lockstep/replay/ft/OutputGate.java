@@ -1,7 +1,9 @@
 package lockstep.replay.ft;
 
 import java.util.ArrayDeque;
-import java.util.function.LongSupplier;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.Lock;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,7 +35,12 @@ public final class OutputGate {
 
   private final ArrayDeque<Held> held = new ArrayDeque<>();
   private final int capacity;
-  private final LongSupplier clock;
+  private final Scheduler host;
+  private final Lock lock;
+
+  /** Something here has changed. */
+  private final Condition changed;
+
   private final OutputWaits waits = new OutputWaits();
   private Mode mode;
   private long acknowledged;
@@ -44,12 +51,14 @@ public final class OutputGate {
 
   /**
    * @param capacity outputs that wait at most before {@link #put} does
-   * @param clock nanoseconds that only rise
+   * @param host whose clock leases are measured by
    */
-  public OutputGate(Mode mode, int capacity, LongSupplier clock) {
+  public OutputGate(Mode mode, int capacity, Scheduler host) {
     this.mode = mode;
     this.capacity = capacity;
-    this.clock = clock;
+    this.host = host;
+    this.lock = host.lock();
+    this.changed = lock.newCondition();
   }
 
   /**
@@ -69,16 +78,20 @@ public final class OutputGate {
    * @param position entries in the log, with all that made the output
    * @throws InterruptedException when told to end while waiting for room
    */
-  public synchronized void put(Output output, long sinceNanos, long position)
-      throws InterruptedException {
-    while (held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
-      wait();
-    }
-    if (mode == Mode.HOLDING) {
-      hold(new Held(output, position, sinceNanos));
-    } else if (mode != Mode.DEAD) {
-      held.add(new Held(output, position, sinceNanos));
-      notifyAll();
+  public void put(Output output, long sinceNanos, long position) throws InterruptedException {
+    lock.lock();
+    try {
+      while (held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
+        changed.await();
+      }
+      if (mode == Mode.HOLDING) {
+        hold(new Held(output, position, sinceNanos));
+      } else if (mode != Mode.DEAD) {
+        held.add(new Held(output, position, sinceNanos));
+        changed.signalAll();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -95,76 +108,111 @@ public final class OutputGate {
   }
 
   /** The backup has so many entries. */
-  public synchronized void acknowledged(long entries) {
-    acknowledged = Math.max(acknowledged, entries);
-    notifyAll();
+  public void acknowledged(long entries) {
+    lock.lock();
+    try {
+      acknowledged = Math.max(acknowledged, entries);
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The backup does not claim the disk before then, by this gate's clock. */
-  public synchronized void leaseUntil(long nanos) {
-    if (nanos - leaseUntilNanos > 0) {
-      leaseUntilNanos = nanos;
-      notifyAll();
+  public void leaseUntil(long nanos) {
+    lock.lock();
+    try {
+      if (nanos - leaseUntilNanos > 0) {
+        leaseUntilNanos = nanos;
+        changed.signalAll();
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
   /** Changes when outputs leave; {@link Mode#DEAD} is for ever. */
-  public synchronized void mode(Mode newMode) {
-    if (mode == Mode.DEAD) {
-      return;
+  public void mode(Mode newMode) {
+    lock.lock();
+    try {
+      if (mode == Mode.DEAD) {
+        return;
+      }
+      if (newMode == Mode.GATED && mode != Mode.GATED) {
+        // Run out as of now: the backup has promised nothing yet.
+        leaseUntilNanos = host.nanoTime();
+      }
+      mode = newMode;
+      if (newMode == Mode.DEAD) {
+        held.clear();
+      }
+      changed.signalAll();
+    } finally {
+      lock.unlock();
     }
-    if (newMode == Mode.GATED && mode != Mode.GATED) {
-      // Run out as of now: the backup has promised nothing yet.
-      leaseUntilNanos = clock.getAsLong();
-    }
-    mode = newMode;
-    if (newMode == Mode.DEAD) {
-      held.clear();
-    }
-    notifyAll();
   }
 
   /** A new log begins: positions and console bytes are counted from 0. Only when nothing waits. */
-  public synchronized void restart() {
-    acknowledged = 0;
-    consoleReleased = 0;
-    releasedByOther = 0;
+  public void restart() {
+    lock.lock();
+    try {
+      acknowledged = 0;
+      consoleReleased = 0;
+      releasedByOther = 0;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** This side begins to follow: what an earlier machine left here goes. */
-  public synchronized void follow() {
-    held.clear();
-    restart();
-    mode(Mode.HOLDING);
+  public void follow() {
+    lock.lock();
+    try {
+      held.clear();
+      restart();
+      mode(Mode.HOLDING);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** When outputs leave. */
-  public synchronized Mode mode() {
-    return mode;
+  public Mode mode() {
+    lock.lock();
+    try {
+      return mode;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The next output that may leave, which counts as released; null if there is none now. */
-  public synchronized @Nullable Output poll() {
-    Held first = held.peek();
-    if (first == null || !mayLeave(first)) {
-      return null;
+  public @Nullable Output poll() {
+    lock.lock();
+    try {
+      Held first = held.peek();
+      if (first == null || !mayLeave(first)) {
+        return null;
+      }
+      held.remove();
+      if (mode == Mode.GATED) {
+        waits.add(host.nanoTime() - first.sinceNanos());
+      }
+      taken++;
+      if (first.output() instanceof Output.Console) {
+        consoleReleased++;
+      }
+      changed.signalAll();
+      return first.output();
+    } finally {
+      lock.unlock();
     }
-    held.remove();
-    if (mode == Mode.GATED) {
-      waits.add(clock.getAsLong() - first.sinceNanos());
-    }
-    taken++;
-    if (first.output() instanceof Output.Console) {
-      consoleReleased++;
-    }
-    notifyAll();
-    return first.output();
   }
 
   private boolean mayLeave(Held output) {
     return switch (mode) {
       case FREE -> true;
-      case GATED -> output.position() <= acknowledged && clock.getAsLong() - leaseUntilNanos < 0;
+      case GATED -> output.position() <= acknowledged && host.nanoTime() - leaseUntilNanos < 0;
       case CLOSED, HOLDING, DEAD -> false;
     };
   }
@@ -175,15 +223,20 @@ public final class OutputGate {
    * @param nanos at most about so long
    * @return the output, or null when none may leave yet
    */
-  public synchronized @Nullable Output await(long nanos) throws InterruptedException {
-    long untilNanos = clock.getAsLong() + nanos;
-    while (true) {
-      Output next = poll();
-      long left = untilNanos - clock.getAsLong();
-      if (next != null || left <= 0) {
-        return next;
+  public @Nullable Output await(long nanos) throws InterruptedException {
+    lock.lock();
+    try {
+      long untilNanos = host.nanoTime() + nanos;
+      while (true) {
+        Output next = poll();
+        long left = untilNanos - host.nanoTime();
+        if (next != null || left <= 0) {
+          return next;
+        }
+        long unused = changed.awaitNanos(left);
       }
-      wait(1 + left / 1_000_000);
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -192,11 +245,16 @@ public final class OutputGate {
    *
    * @param consoleBytes of the guest's console since the log began
    */
-  public synchronized void forget(long consoleBytes) {
-    releasedByOther = Math.max(releasedByOther, consoleBytes);
-    while (mode == Mode.HOLDING && consoleReleased < releasedByOther && headIsConsole()) {
-      held.remove();
-      consoleReleased++;
+  public void forget(long consoleBytes) {
+    lock.lock();
+    try {
+      releasedByOther = Math.max(releasedByOther, consoleBytes);
+      while (mode == Mode.HOLDING && consoleReleased < releasedByOther && headIsConsole()) {
+        held.remove();
+        consoleReleased++;
+      }
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -206,19 +264,29 @@ public final class OutputGate {
   }
 
   /** Console bytes that have left, or were let out by the other side. */
-  public synchronized long consoleReleased() {
-    return consoleReleased;
+  public long consoleReleased() {
+    lock.lock();
+    try {
+      return consoleReleased;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The log position that the first waiting output needs; 0 when none waits. */
-  public synchronized long headPosition() {
-    Held first = held.peek();
-    return first == null ? 0 : first.position();
+  public long headPosition() {
+    lock.lock();
+    try {
+      Held first = held.peek();
+      return first == null ? 0 : first.position();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** This gate's clock. */
   public long nowNanos() {
-    return clock.getAsLong();
+    return host.nanoTime();
   }
 
   /** How long outputs waited for the backup. */
@@ -227,12 +295,22 @@ public final class OutputGate {
   }
 
   /** How many outputs {@link #poll} has given out, in all. */
-  public synchronized long taken() {
-    return taken;
+  public long taken() {
+    lock.lock();
+    try {
+      return taken;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** How many outputs wait. */
-  public synchronized int waiting() {
-    return held.size();
+  public int waiting() {
+    lock.lock();
+    try {
+      return held.size();
+    } finally {
+      lock.unlock();
+    }
   }
 }

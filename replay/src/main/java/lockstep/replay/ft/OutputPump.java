@@ -6,7 +6,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import lockstep.monitor.output.DiskSink;
-import lockstep.sys.Posix;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +19,7 @@ final class OutputPump implements AutoCloseable {
   private static final long CLOSE_MILLIS = 2_000;
   private static final int BATCH_BYTES = 1 << 12;
 
+  private final Scheduler host;
   private final OutputGate gate;
   private final OutputStream console;
   private final DiskSink disk;
@@ -40,22 +41,24 @@ final class OutputPump implements AutoCloseable {
    * @param released told how many console bytes the world has seen, in all
    */
   OutputPump(
+      Scheduler host,
       OutputGate gate,
       OutputStream console,
       DiskSink disk,
       LongConsumer released,
       Consumer<String> notes) {
+    this.host = host;
     this.gate = gate;
     this.console = console;
     this.disk = disk;
     this.released = released;
     this.notes = notes;
-    this.thread = Thread.ofPlatform().daemon().name("output-gate").unstarted(this::run);
+    this.thread = host.thread("output-gate", true, this::run);
     thread.start();
   }
 
   private void run() {
-    boolean unused = Posix.nice(FtNode.NICE);
+    boolean unused = host.nice(FtNode.NICE);
     try {
       while (!closed) {
         Output first = gate.await(WAIT_NANOS);

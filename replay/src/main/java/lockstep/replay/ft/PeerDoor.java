@@ -1,13 +1,13 @@
 package lockstep.replay.ft;
 
 import java.nio.ByteBuffer;
-import java.security.SecureRandom;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.monitor.state.Bytes;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +24,7 @@ final class PeerDoor {
   /** What the session is told of a frame, whose bytes go another way. */
   private static final PeerMessage A_FRAME = new PeerMessage.Frame(Bytes.empty());
 
+  private final Scheduler host;
   private final ScheduledExecutorService loop;
   private final FtSession session;
   private final FtTimes times;
@@ -33,7 +34,7 @@ final class PeerDoor {
   private @Nullable PeerLink link;
 
   private Bytes key = Bytes.empty();
-  private long notedNanos = System.nanoTime() - NOTE_NANOS;
+  private long notedNanos;
 
   /** Who is told what comes in by the pair's connection. */
   interface Hearer {
@@ -51,7 +52,14 @@ final class PeerDoor {
   }
 
   /** No connection yet. */
-  PeerDoor(ScheduledExecutorService loop, FtSession session, FtTimes times, Hearer hearer) {
+  PeerDoor(
+      Scheduler host,
+      ScheduledExecutorService loop,
+      FtSession session,
+      FtTimes times,
+      Hearer hearer) {
+    this.host = host;
+    this.notedNanos = host.nanoTime() - NOTE_NANOS;
     this.loop = loop;
     this.session = session;
     this.times = times;
@@ -97,7 +105,7 @@ final class PeerDoor {
     }
     link = to;
     byte[] random = new byte[PeerMessage.KEY_BYTES];
-    new SecureRandom().nextBytes(random);
+    host.randomBytes(random);
     key = Bytes.copyOf(random);
     hearer.event(new FtEvent.Connected());
     to.send(
@@ -213,7 +221,7 @@ final class PeerDoor {
   }
 
   private void turnedAway(PeerLink who, String reason) {
-    long now = System.nanoTime();
+    long now = host.nanoTime();
     if (now - notedNanos >= NOTE_NANOS) {
       notedNanos = now;
       hearer.note("turned %s away: %s".formatted(who.peer(), reason));

@@ -2,12 +2,13 @@ package lockstep.replay.ft;
 
 import java.util.List;
 import java.util.function.Consumer;
-import lockstep.monitor.Machine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +19,7 @@ final class Protecting {
     void run(LogStream stream) throws InterruptedException;
   }
 
+  private final Scheduler host;
   private final RecordOptions options;
   private final RoleSwitch doors;
   private final Roles roles;
@@ -36,12 +38,14 @@ final class Protecting {
    * @param outcome hears of every transfer's end, on a thread of its own
    */
   Protecting(
+      Scheduler host,
       RecordOptions options,
       RoleSwitch doors,
       Roles roles,
       Standing standing,
       VcpuTask.Taker vcpu,
       Consumer<StateTransfer.Outcome> outcome) {
+    this.host = host;
     this.options = options;
     this.doors = doors;
     this.roles = roles;
@@ -51,11 +55,11 @@ final class Protecting {
   }
 
   /** Begins to copy the state; the log begins when that is done. */
-  void begin(LogStream stream, Machine machine, HostInputs live) throws Exception {
+  void begin(LogStream stream, VirtualMachine machine, HostInputs live) throws Exception {
     abandon();
     end(machine);
     inputs = live;
-    StateTransfer next = new StateTransfer(machine, live, stream, options, this, vcpu);
+    StateTransfer next = new StateTransfer(host, machine, live, stream, options, this, vcpu);
     transfer = next;
     percent = 0;
     next.start();
@@ -103,7 +107,7 @@ final class Protecting {
   }
 
   /** The log's last entries. */
-  void guestEnded(Machine machine, RunResult result) throws SysException {
+  void guestEnded(VirtualMachine machine, RunResult result) throws SysException {
     Recorder from = recorder;
     if (from != null) {
       from.finish(machine.position(), result);
@@ -112,7 +116,7 @@ final class Protecting {
   }
 
   /** No log any more: the machine lives on as one that never had a backup. */
-  void end(Machine machine) throws SysException {
+  void end(VirtualMachine machine) throws SysException {
     Recorder from = recorder;
     HostInputs live = inputs;
     recorder = null;

@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import lockstep.sys.Scheduler;
 
 /**
  * Bounds how often a backup that goes astray gets the state anew: one that always does would cost
@@ -18,7 +19,12 @@ final class Resyncs {
 
   private static final long WITHIN_NANOS = TimeUnit.MINUTES.toNanos(10);
 
+  private final Scheduler host;
   private final ArrayDeque<Long> triedNanos = new ArrayDeque<>();
+
+  Resyncs(Scheduler host) {
+    this.host = host;
+  }
 
   /** Copies the state. */
   interface Copy {
@@ -33,11 +39,11 @@ final class Resyncs {
    * @param notes takes a line for the user when nothing comes of it
    */
   void plan(ScheduledExecutorService loop, Copy copy, Consumer<String> notes) {
-    if (!mayTry(System.nanoTime())) {
+    if (!mayTry(host.nanoTime())) {
       notes.accept("no resync: the backup has diverged too often; see lockstep protect");
       return;
     }
-    Runnable again = () -> Thread.ofVirtual().start(() -> begin(copy, notes));
+    Runnable again = () -> host.spawn(() -> begin(copy, notes));
     if (loop.schedule(again, AFTER_MILLIS, TimeUnit.MILLISECONDS).isCancelled()) {
       notes.accept("no resync: this side is closed");
     }

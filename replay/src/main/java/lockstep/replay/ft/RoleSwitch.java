@@ -4,8 +4,8 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.Machine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
@@ -13,6 +13,7 @@ import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 
 /**
@@ -26,6 +27,7 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   /** A role: where inputs come from and outputs go to. */
   public record Role(InputSource inputs, OutputSink console, DiskSink disk) {}
 
+  private final Scheduler host;
   private Role role;
   private volatile boolean paused;
 
@@ -40,6 +42,12 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
 
   /** A switch in its first role. */
   public RoleSwitch(Role first) {
+    this(Scheduler.HOST, first);
+  }
+
+  /** The same by another host's clock. */
+  public RoleSwitch(Scheduler host, Role first) {
+    this.host = host;
     this.role = first;
   }
 
@@ -89,7 +97,7 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
    *
    * @return why it ended or stopped
    */
-  public RunResult run(Machine machine) throws SysException, InterruptedException {
+  public RunResult run(VirtualMachine machine) throws SysException, InterruptedException {
     while (true) {
       RunResult result = machine.run();
       if (!stopped) {
@@ -136,7 +144,7 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   @Override
   public Action next(VcpuPosition position) throws InterruptedException, SysException {
     while (paused && looks.isEmpty()) {
-      LockSupport.parkNanos(this, PAUSE_SLICE_NANOS);
+      host.park(this, PAUSE_SLICE_NANOS);
       if (Thread.interrupted()) {
         throw new InterruptedException("vCPU thread told to end");
       }

@@ -3,12 +3,11 @@ package lockstep.replay.ft;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import lockstep.monitor.Machine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.vcpu.VcpuHandle;
-import lockstep.sys.Posix;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * does belongs to the thread itself.
  */
 final class RoleThread {
-  private static final long POLL_MILLIS = 1;
+  private static final long POLL_NANOS = 1_000_000L;
 
   /** What the thread does with its machine. */
   @FunctionalInterface
@@ -26,17 +25,18 @@ final class RoleThread {
     Optional<FtVm.End> run() throws Exception;
   }
 
+  private final Scheduler host;
   private final InputQueue queue;
   private final VcpuTask putAway;
 
   /** What a user gave this process: threads that go first may start others, which must not. */
-  private final int nice = Posix.nice();
+  private final int nice;
 
   private final CompletableFuture<FtVm.End> over = new CompletableFuture<>();
   private final ConcurrentLinkedQueue<VcpuTask> tasks = new ConcurrentLinkedQueue<>();
 
   /** The present machine's; null while there is none, so that nobody kicks one that is closed. */
-  private volatile @Nullable VcpuHandle handle;
+  private volatile @Nullable Runnable kick;
 
   private volatile @Nullable Thread thread;
   private volatile Optional<String> halted = Optional.empty();
@@ -51,13 +51,15 @@ final class RoleThread {
    * @param queue wakes the machine that runs
    * @param putAway done on the thread when its work is over, before it closes the machine
    */
-  RoleThread(InputQueue queue, VcpuTask putAway) {
+  RoleThread(Scheduler host, InputQueue queue, VcpuTask putAway) {
+    this.host = host;
+    this.nice = host.nice();
     this.queue = queue;
     this.putAway = putAway;
   }
 
   /** Runs a machine on a fresh thread, which closes it; after {@link #join}, one at a time. */
-  void launch(Work work, Machine on) {
+  void launch(Work work, VirtualMachine on) {
     Thread fresh =
         usual(
             "vcpu-0",
@@ -69,22 +71,22 @@ final class RoleThread {
               }
             });
     thread = fresh;
-    VcpuHandle now = new VcpuHandle(on.kick(), fresh);
-    handle = now;
-    queue.wakeWith(now::kick);
+    Runnable now = on.kick(fresh);
+    kick = now;
+    queue.wakeWith(now);
     queue.consoleTo(on.console());
     fresh.start();
   }
 
   /** A thread with this process's own nice value, whoever starts it; not started. */
   Thread usual(String name, Runnable work) {
-    return Thread.ofPlatform()
-        .name(name)
-        .unstarted(
-            () -> {
-              boolean unused = Posix.nice(nice);
-              work.run();
-            });
+    return host.thread(
+        name,
+        false,
+        () -> {
+          boolean unused = host.nice(nice);
+          work.run();
+        });
   }
 
   private void work(Work work) throws Exception {
@@ -95,7 +97,7 @@ final class RoleThread {
         putAway.run();
       } finally {
         // The vCPU is about to go: nobody may kick it any more.
-        handle = null;
+        kick = null;
         queue.wakeWith(() -> {});
       }
     }
@@ -116,9 +118,9 @@ final class RoleThread {
 
   /** Has the machine look at its inputs now. */
   void kick() {
-    VcpuHandle now = handle;
+    Runnable now = kick;
     if (now != null) {
-      now.kick();
+      now.run();
     }
   }
 
@@ -154,17 +156,16 @@ final class RoleThread {
 
   /** Makes the machine's run return. A full queue takes it when the guest has taken something. */
   private void interruptRun() {
-    Thread.ofVirtual()
-        .start(
-            () -> {
-              try {
-                while (!queue.offer(new HostDecision(Decision.STOP)) && !over.isDone()) {
-                  Thread.sleep(POLL_MILLIS);
-                }
-              } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-              }
-            });
+    host.spawn(
+        () -> {
+          try {
+            while (!queue.offer(new HostDecision(Decision.STOP)) && !over.isDone()) {
+              host.sleep(POLL_NANOS);
+            }
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
   }
 
   /** Ends the guest as if the power were cut. Any thread. */
@@ -182,7 +183,7 @@ final class RoleThread {
   void halt(String reason) {
     halted = Optional.of(reason);
     interruptRun();
-    if (handle == null) {
+    if (kick == null) {
       over.complete(new FtVm.End.Halted(reason));
     }
   }

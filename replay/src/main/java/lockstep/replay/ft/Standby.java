@@ -3,7 +3,7 @@ package lockstep.replay.ft;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
-import lockstep.monitor.Machine;
+import lockstep.monitor.VirtualMachine;
 import lockstep.replay.log.FramePipe;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +22,7 @@ final class Standby {
   @FunctionalInterface
   interface GoLive {
     /** Returns how the VM ended here. */
-    FtVm.End with(Following replayed, Machine on) throws Exception;
+    FtVm.End with(Following replayed, VirtualMachine on) throws Exception;
   }
 
   private final FtNode node;
@@ -61,7 +61,7 @@ final class Standby {
     try {
       // One machine at a time: an earlier one may still be on its way out.
       vcpu.join();
-      Machine restored = now.restore();
+      VirtualMachine restored = now.restore();
       try {
         node.enter(now.self());
       } catch (Exception e) {
@@ -88,7 +88,7 @@ final class Standby {
     }
   }
 
-  private Optional<FtVm.End> toTheEnd(Following now, Machine on) throws Exception {
+  private Optional<FtVm.End> toTheEnd(Following now, VirtualMachine on) throws Exception {
     Following.Came came = now.run(on);
     if (came instanceof Following.Came.Astray astray) {
       node.tell(new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));

@@ -8,15 +8,16 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import lockstep.monitor.Machine;
+import lockstep.monitor.MachineCopy;
 import lockstep.monitor.SavedInputs;
-import lockstep.monitor.StateCopy;
+import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.snapshot.Packing;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.EntryFramer;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,7 +62,8 @@ public final class StateTransfer {
     }
   }
 
-  private final Machine machine;
+  private final Scheduler host;
+  private final VirtualMachine machine;
   private final HostInputs inputs;
   private final LogStream stream;
   private final EntryFramer framer;
@@ -70,18 +72,21 @@ public final class StateTransfer {
   private final VcpuTask.Taker vcpu;
   private final OutputStream out;
   private final Thread thread;
-  private final long startNanos = System.nanoTime();
+  private final long startNanos;
   private volatile boolean abandoned;
-  private @Nullable StateCopy copy;
+  private @Nullable MachineCopy copy;
 
   /** One for a stream that nothing was written to; {@link #start} begins. */
   StateTransfer(
-      Machine machine,
+      Scheduler host,
+      VirtualMachine machine,
       HostInputs inputs,
       LogStream stream,
       RecordOptions options,
       Protecting owner,
       VcpuTask.Taker vcpu) {
+    this.host = host;
+    this.startNanos = host.nanoTime();
     this.machine = machine;
     this.inputs = inputs;
     this.stream = stream;
@@ -90,12 +95,12 @@ public final class StateTransfer {
     this.owner = owner;
     this.vcpu = vcpu;
     this.out = output();
-    this.thread = Thread.ofPlatform().name("state").unstarted(this::run);
+    this.thread = host.thread("state", false, this::run);
   }
 
   /** On the vCPU thread. */
   void start() throws Exception {
-    copy = machine.copy(out, Packing.whereFaster(System::nanoTime));
+    copy = machine.copy(out, Packing.whereFaster(host::nanoTime));
     thread.start();
   }
 
@@ -126,7 +131,7 @@ public final class StateTransfer {
     }
   }
 
-  private Report transfer(StateCopy from) throws Exception {
+  private Report transfer(MachineCopy from) throws Exception {
     from.first(owner::progress);
     int rounds = 1;
     long before = Long.MAX_VALUE;
@@ -141,15 +146,15 @@ public final class StateTransfer {
     long sent = stream.sentBytes();
     return new Report(
         rounds,
-        machine.origin().config().memoryBytes(),
+        machine.position().machine().memoryBytes(),
         sent,
-        System.nanoTime() - startNanos,
+        host.nanoTime() - startNanos,
         stood);
   }
 
   /** The guest stands: the rest, and from here on the log. Returns how long it stood, ns. */
-  private long finish(StateCopy from) throws Exception {
-    long stopNanos = System.nanoTime();
+  private long finish(MachineCopy from) throws Exception {
+    long stopNanos = host.nanoTime();
     owner.stands(stream);
     long now = inputs.nowNanos();
     PrimaryLog entries = new PrimaryLog(framer);
@@ -161,11 +166,11 @@ public final class StateTransfer {
     out.flush();
     owner.logBegins(recorder, entries);
     closeCopy();
-    return System.nanoTime() - stopNanos;
+    return host.nanoTime() - stopNanos;
   }
 
-  private StateCopy copy() {
-    StateCopy now = copy;
+  private MachineCopy copy() {
+    MachineCopy now = copy;
     if (now == null) {
       throw new IllegalStateException("not started");
     }
@@ -194,7 +199,7 @@ public final class StateTransfer {
 
   /** vCPU thread. */
   private void closeCopy() throws Exception {
-    StateCopy now = copy;
+    MachineCopy now = copy;
     copy = null;
     if (now != null) {
       now.close();

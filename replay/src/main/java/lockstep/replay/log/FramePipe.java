@@ -6,6 +6,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.Lock;
+import lockstep.sys.Scheduler;
 
 /**
  * A log on its way from a channel to a {@link LogReader}, which finds in it what it would find in a
@@ -22,6 +25,11 @@ public final class FramePipe extends InputStream {
   private final ArrayDeque<byte[]> pieces = new ArrayDeque<>();
   private final ArrayDeque<byte[]> spare = new ArrayDeque<>();
   private final Runnable drained;
+  private final Lock lock;
+
+  /** There is something to read, or never will be. */
+  private final Condition readable;
+
   private final long roomBytes;
 
   /** Where the reader is in the first piece. */
@@ -38,10 +46,13 @@ public final class FramePipe extends InputStream {
   /**
    * @param roomBytes above this the pipe is full; it still takes what comes
    * @param drained told on the reading thread when a full pipe is half empty
+   * @param host whose threads these are
    */
-  public FramePipe(long roomBytes, Runnable drained) {
+  public FramePipe(long roomBytes, Runnable drained, Scheduler host) {
     this.roomBytes = roomBytes;
     this.drained = drained;
+    this.lock = host.lock();
+    this.readable = lock.newCondition();
     add(ByteBuffer.wrap(new LogHeader(Map.of()).encode()));
   }
 
@@ -55,21 +66,27 @@ public final class FramePipe extends InputStream {
   public long put(ByteBuffer frame) throws LogFormatException {
     FrameHeader header = checked(frame);
     boolean taken;
-    synchronized (this) {
+    lock.lock();
+    try {
       if (header.firstEntry() != entries) {
         throw new LogFormatException(
             "goes on at entry %d instead of %d".formatted(header.firstEntry(), entries));
       }
       taken = !ended;
+    } finally {
+      lock.unlock();
     }
     if (taken) {
       add(frame.duplicate());
     }
-    synchronized (this) {
+    lock.lock();
+    try {
       if (taken) {
         entries += header.entries();
       }
       return entries;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -97,38 +114,56 @@ public final class FramePipe extends InputStream {
       int from = tail;
       int part = Math.min(bytes.remaining(), PIECE_BYTES - from);
       bytes.get(piece, from, part);
-      synchronized (this) {
+      lock.lock();
+      try {
         tail = from + part;
         buffered += part;
         full = full || buffered > roomBytes;
-        notifyAll();
+        readable.signalAll();
+      } finally {
+        lock.unlock();
       }
     }
   }
 
   /** A piece with room behind {@link #tail}. */
-  private synchronized byte[] last() {
-    if (buffered == 0 && !pieces.isEmpty()) {
-      // Nobody is reading it: from its front again.
-      head = 0;
-      tail = 0;
-    } else if (tail == PIECE_BYTES) {
-      byte[] next = spare.poll();
-      pieces.add(next == null ? new byte[PIECE_BYTES] : next);
-      tail = 0;
+  private byte[] last() {
+    lock.lock();
+    try {
+      if (buffered == 0 && !pieces.isEmpty()) {
+        // Nobody is reading it: from its front again.
+        head = 0;
+        tail = 0;
+      } else if (tail == PIECE_BYTES) {
+        byte[] next = spare.poll();
+        pieces.add(next == null ? new byte[PIECE_BYTES] : next);
+        tail = 0;
+      }
+      return pieces.getLast();
+    } finally {
+      lock.unlock();
     }
-    return pieces.getLast();
   }
 
   /** Whether the sender should pause until {@code drained} is told. */
-  public synchronized boolean isFull() {
-    return full;
+  public boolean isFull() {
+    lock.lock();
+    try {
+      return full;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** No more frames come: the reader finds the end behind what is here. */
-  public synchronized void end() {
-    ended = true;
-    notifyAll();
+  public void end() {
+    lock.lock();
+    try {
+      ended = true;
+      readable.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   @Override
@@ -145,13 +180,16 @@ public final class FramePipe extends InputStream {
     byte[] piece;
     int from;
     int part;
-    synchronized (this) {
+    lock.lock();
+    try {
       if (!await()) {
         return -1;
       }
       piece = pieces.getFirst();
       from = head;
       part = Math.min(count, (pieces.size() > 1 ? PIECE_BYTES : tail) - from);
+    } finally {
+      lock.unlock();
     }
     System.arraycopy(piece, from, into, offset, part);
     if (took(part)) {
@@ -164,7 +202,7 @@ public final class FramePipe extends InputStream {
   private boolean await() throws InterruptedIOException {
     while (buffered == 0 && !ended) {
       try {
-        wait();
+        readable.await();
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new InterruptedIOException("told to end");
@@ -174,20 +212,30 @@ public final class FramePipe extends InputStream {
   }
 
   /** Counts what was read; whether that was to be told. */
-  private synchronized boolean took(int count) {
-    buffered -= count;
-    head += count;
-    if (head == PIECE_BYTES && pieces.size() > 1) {
-      spare.add(pieces.remove());
-      head = 0;
+  private boolean took(int count) {
+    lock.lock();
+    try {
+      buffered -= count;
+      head += count;
+      if (head == PIECE_BYTES && pieces.size() > 1) {
+        spare.add(pieces.remove());
+        head = 0;
+      }
+      boolean tell = full && buffered <= roomBytes / 2;
+      full = full && !tell;
+      return tell;
+    } finally {
+      lock.unlock();
     }
-    boolean tell = full && buffered <= roomBytes / 2;
-    full = full && !tell;
-    return tell;
   }
 
   @Override
-  public synchronized int available() {
-    return (int) Math.min(buffered, Integer.MAX_VALUE);
+  public int available() {
+    lock.lock();
+    try {
+      return (int) Math.min(buffered, Integer.MAX_VALUE);
+    } finally {
+      lock.unlock();
+    }
   }
 }

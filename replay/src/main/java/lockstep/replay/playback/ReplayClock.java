@@ -1,15 +1,17 @@
 package lockstep.replay.playback;
 
-import java.util.concurrent.locks.LockSupport;
+import lockstep.sys.Scheduler;
 
 /** The guest clock of a replay: what the log said last, paced by the host's clock if asked to. */
 final class ReplayClock {
+  private final Scheduler host;
   private final long startNanos;
   private final boolean realTime;
   private long nanos;
   private long hostStartNanos;
 
-  ReplayClock(long startNanos, boolean realTime) {
+  ReplayClock(Scheduler host, long startNanos, boolean realTime) {
+    this.host = host;
     this.startNanos = startNanos;
     this.realTime = realTime;
     this.nanos = startNanos;
@@ -28,9 +30,9 @@ final class ReplayClock {
   void advanceTo(long recordedNanos) {
     nanos = Math.max(nanos, recordedNanos);
     if (realTime) {
-      long ahead = nanos - startNanos - (System.nanoTime() - hostStartNanos);
+      long ahead = nanos - startNanos - (host.nanoTime() - hostStartNanos);
       if (ahead > 0) {
-        LockSupport.parkNanos(this, ahead);
+        host.park(this, ahead);
       }
     }
   }

@@ -20,6 +20,7 @@ import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogEntry.Kind;
 import lockstep.replay.placement.CounterSearch;
 import lockstep.replay.placement.InstructionCounter;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Nothing here waits for a timer: an idle guest is brought to its next input at once.
  */
 public final class Replayer implements InputSource {
+  private final Scheduler host;
   private final EntrySource log;
   private final ReplayOptions options;
   private final ProgressWatch watch;
@@ -65,7 +67,13 @@ public final class Replayer implements InputSource {
 
   /** A replayer that finds no points of placement counter. */
   public Replayer(EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
-    this(log, startNanos, watch, options, InstructionCounter.none("there is no counter"));
+    this(Scheduler.HOST, log, startNanos, watch, options);
+  }
+
+  /** The same by another host's clock. */
+  public Replayer(
+      Scheduler host, EntrySource log, long startNanos, WakeTimer watch, ReplayOptions options) {
+    this(host, log, startNanos, watch, options, InstructionCounter.none("there is no counter"));
   }
 
   /**
@@ -80,11 +88,22 @@ public final class Replayer implements InputSource {
       WakeTimer watch,
       ReplayOptions options,
       InstructionCounter counter) {
+    this(Scheduler.HOST, log, startNanos, watch, options, counter);
+  }
+
+  private Replayer(
+      Scheduler host,
+      EntrySource log,
+      long startNanos,
+      WakeTimer watch,
+      ReplayOptions options,
+      InstructionCounter counter) {
+    this.host = host;
     this.search = new CounterSearch(counter);
     this.log = log;
     this.check = new StateCheck(log, difference);
-    this.clock = new ReplayClock(startNanos, options.realTime());
-    this.watch = new ProgressWatch(watch);
+    this.clock = new ReplayClock(host, startNanos, options.realTime());
+    this.watch = new ProgressWatch(host, watch);
     this.options = options;
     Arrays.fill(deadlineNanos, TimerPort.NEVER);
   }
@@ -140,7 +159,7 @@ public final class Replayer implements InputSource {
     if (!started) {
       started = true;
       exits = position.guestExits();
-      long now = System.nanoTime();
+      long now = host.nanoTime();
       clock.start(now);
       watch.start(now);
     }

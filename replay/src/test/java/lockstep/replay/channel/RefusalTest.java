@@ -41,6 +41,7 @@ import lockstep.replay.ft.PeerMessage;
 import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogReader;
+import lockstep.sys.Scheduler;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -65,9 +66,10 @@ class RefusalTest {
   private final NoDisk disk = new NoDisk();
   private final FtNode backup =
       new FtNode(
+          Scheduler.HOST,
           network,
           disk,
-          new OutputGate(OutputGate.Mode.FREE, 16, System::nanoTime),
+          new OutputGate(OutputGate.Mode.FREE, 16, Scheduler.HOST),
           FtSession.backup(FtTimes.of(LIMIT_MILLIS)),
           FtTimes.of(LIMIT_MILLIS));
   private InetSocketAddress at = new InetSocketAddress(0);

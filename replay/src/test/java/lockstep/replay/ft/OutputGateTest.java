@@ -5,12 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import lockstep.monitor.block.BlockRequest;
+import lockstep.sys.HostScheduler;
 import org.junit.jupiter.api.Test;
 
 /** What leaves the gate, and when. */
 class OutputGateTest {
   private long nowNanos = 1_000;
-  private final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 8, () -> nowNanos);
+  private final OutputGate gate =
+      new OutputGate(
+          OutputGate.Mode.FREE,
+          8,
+          new HostScheduler() {
+            @Override
+            public long nanoTime() {
+              return nowNanos;
+            }
+          });
 
   private void put(int value, long position) throws InterruptedException {
     gate.put(new Output.Console(value), position);

@@ -11,6 +11,7 @@ import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogReader;
+import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -162,7 +163,7 @@ final class SimGuest {
   /** Becomes the machine of a primary. */
   void receive() {
     gate.follow();
-    pipe = new FramePipe(1 << 20, () -> {});
+    pipe = new FramePipe(1 << 20, () -> {}, Scheduler.HOST);
     reader = null;
     received = 0;
     stateCame = false;

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.LongSupplier;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.SimWorld.Plant;
+import lockstep.sys.HostScheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,7 +50,16 @@ final class SimHost {
     this.world = world;
     this.rate = 1 + (world.random.nextDouble() * 2 - 1) * DRIFT;
     this.offset = world.between(0, 1_000_000_000_000L);
-    this.gate = new OutputGate(OutputGate.Mode.FREE, 1 << 20, this::clock);
+    this.gate =
+        new OutputGate(
+            OutputGate.Mode.FREE,
+            1 << 20,
+            new HostScheduler() {
+              @Override
+              public long nanoTime() {
+                return clock();
+              }
+            });
     this.guest = new SimGuest(this, world, gate);
     every(times::beatNanos, () -> tell(new FtEvent.Tick()));
     // Coarser when nothing more can happen: that is most of a world's time.

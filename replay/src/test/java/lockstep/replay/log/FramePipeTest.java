@@ -17,6 +17,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.zip.CRC32C;
 import lockstep.monitor.input.ExternalInput.ConsoleBytes;
 import lockstep.monitor.state.Bytes;
+import lockstep.sys.Scheduler;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -60,7 +61,7 @@ class FramePipeTest {
     System.out.println("FramePipeTest seed " + SEED);
     Random random = new Random(SEED);
     AtomicInteger drained = new AtomicInteger();
-    FramePipe pipe = new FramePipe(ROOM_BYTES, drained::incrementAndGet);
+    FramePipe pipe = new FramePipe(ROOM_BYTES, drained::incrementAndGet, Scheduler.HOST);
     CompletableFuture<Long> put = new CompletableFuture<>();
     Thread putter = Thread.ofPlatform().start(() -> putAll(pipe, new Random(SEED + 1), put));
     while (!pipe.isFull()) {
@@ -106,7 +107,7 @@ class FramePipeTest {
 
   @Test
   void countsEntriesAndRefusesWhatIsDamagedOrOutOfOrder() throws Exception {
-    FramePipe pipe = new FramePipe(ROOM_BYTES, () -> {});
+    FramePipe pipe = new FramePipe(ROOM_BYTES, () -> {}, Scheduler.HOST);
     List<ByteBuffer> frames = frames(new byte[100], 7);
     assertEquals(2, frames.size());
     ByteBuffer damaged = ByteBuffer.wrap(frames.getFirst().array().clone());

@@ -1,0 +1,61 @@
+package lockstep.sys;
+
+import java.security.SecureRandom;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** The host's clock and threads. Tests may give it another clock. */
+public class HostScheduler implements Scheduler {
+  @Override
+  public long nanoTime() {
+    return System.nanoTime();
+  }
+
+  @Override
+  public void sleep(long nanos) throws InterruptedException {
+    Thread.sleep(nanos / 1_000_000, (int) (nanos % 1_000_000));
+  }
+
+  @Override
+  public void park(Object blocker, long nanos) {
+    LockSupport.parkNanos(blocker, nanos);
+  }
+
+  @Override
+  public Lock lock() {
+    return new ReentrantLock();
+  }
+
+  @Override
+  public Thread thread(String name, boolean daemon, Runnable work) {
+    return Thread.ofPlatform().daemon(daemon).name(name).unstarted(work);
+  }
+
+  @Override
+  public void spawn(Runnable work) {
+    Thread unused = Thread.ofVirtual().start(work);
+  }
+
+  @Override
+  public ExecutorService executor(String name) {
+    return Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory());
+  }
+
+  @Override
+  public void randomBytes(byte[] into) {
+    new SecureRandom().nextBytes(into);
+  }
+
+  @Override
+  public int nice() {
+    return Posix.nice();
+  }
+
+  @Override
+  public boolean nice(int nice) {
+    return Posix.nice(nice);
+  }
+}

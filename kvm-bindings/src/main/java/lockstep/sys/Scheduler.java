@@ -1,0 +1,55 @@
+package lockstep.sys;
+
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.locks.Lock;
+
+/**
+ * The time, waiting, threads and randomness of one process, as far as they decide what it does:
+ * {@link #HOST} asks the host, a simulation gives virtual time and a chosen order of threads (see
+ * docs/adr/0004-simulated-time.md). Code that a simulation runs asks for all of them here, and for
+ * nothing with a time limit elsewhere; untimed waiting ({@code Future.get}, {@code Thread.join},
+ * {@code LockSupport.unpark}) needs no help.
+ *
+ * <p>Any thread.
+ */
+public interface Scheduler {
+  /** The real one. */
+  Scheduler HOST = new HostScheduler();
+
+  /** See {@link System#nanoTime}. */
+  long nanoTime();
+
+  /**
+   * Waits.
+   *
+   * @throws InterruptedException when the thread is told to end
+   */
+  void sleep(long nanos) throws InterruptedException;
+
+  /**
+   * Waits until unparked, interrupted or for so long; see {@link
+   * java.util.concurrent.locks.LockSupport#parkNanos(Object, long)}.
+   */
+  void park(Object blocker, long nanos);
+
+  /** A reentrant lock. Its conditions wait by this time. */
+  Lock lock();
+
+  /** A thread that is not started yet, and keeps the process alive unless it is a daemon. */
+  Thread thread(String name, boolean daemon, Runnable work);
+
+  /** Starts a short-lived thread without a name. */
+  void spawn(Runnable work);
+
+  /** One daemon thread that does what it is given, in order. Futures wait by this time. */
+  ExecutorService executor(String name);
+
+  /** Unpredictable bytes, for keys. */
+  void randomBytes(byte[] into);
+
+  /** See {@link Posix#nice()}. */
+  int nice();
+
+  /** See {@link Posix#nice(int)}. */
+  boolean nice(int nice);
+}

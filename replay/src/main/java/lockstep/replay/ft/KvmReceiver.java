@@ -1,0 +1,43 @@
+package lockstep.replay.ft;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Optional;
+import java.util.function.LongConsumer;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineOrigin;
+import lockstep.monitor.SavedMachine;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.snapshot.Progress;
+
+/** Makes machines on this host's KVM. */
+public final class KvmReceiver implements MachineReceiver {
+  private final Kvm kvm;
+
+  /** For machines that use {@code kvm}, which stays the caller's. */
+  public KvmReceiver(Kvm kvm) {
+    this.kvm = kvm;
+  }
+
+  @Override
+  public Machine receive(InputStream state, RoleSwitch doors, LongConsumer clockNanos)
+      throws Exception {
+    SavedMachine saved = SavedMachine.open(state);
+    MachineOrigin origin = saved.origin();
+    Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
+    if (complaint.isPresent()) {
+      throw new IOException("the VM " + complaint.get());
+    }
+    Machine machine = Machine.create(kvm, origin, doors, doors, doors);
+    try {
+      machine.receive(saved, Progress.NONE);
+      clockNanos.accept(saved.state().inputs().clockNanos());
+      machine.restore(saved, Progress.NONE);
+      return machine;
+    } catch (Exception e) {
+      machine.close();
+      throw e;
+    }
+  }
+}
