@@ -126,7 +126,7 @@ final class BenchCommand implements Callable<Integer> {
     if (!plan.hasAny()) {
       throw new ParameterException(
           spec.commandLine(),
-          "no row begins with '" + rows + "'; they begin with file, dev, iscsi and guest");
+          "no row begins with '" + rows + "'; they begin with file, pair, dev, iscsi and guest");
     }
     return plan;
   }

@@ -67,7 +67,7 @@ final class DiskBench {
 
     /** Whether there is anything to measure. */
     boolean hasAny() {
-      return Stream.of("file", "dev", "iscsi", "guest").anyMatch(this::has);
+      return Stream.of("file", "pair", "dev", "iscsi", "guest").anyMatch(this::has);
     }
 
     /** Whether there may be a row that begins with a word. */
@@ -97,6 +97,9 @@ final class DiskBench {
       bench.fill();
       if (plan.has("file")) {
         bench.file();
+      }
+      if (plan.has("pair")) {
+        bench.pair();
       }
       if (plan.has("dev")) {
         bench.device();
@@ -136,10 +139,23 @@ final class DiskBench {
       return;
     }
     notes.accept("file: an image in the page cache, beside fio");
-    try (FileDisk disk = FileDisk.open(image)) {
+    try (FileDisk disk = FileDisk.open(image, FileDisk.HostCache.USED)) {
       sameEngine(disk.engine());
       warmUp(disk);
-      rows("file", disk, shape -> fio.get().perSecond(shape, plan.millis()), FIO_GOAL);
+      Peer peer = shape -> fio.get().perSecond(shape, plan.millis());
+      rows("file", disk, peer, Optional.of(FIO_GOAL));
+    }
+  }
+
+  /** What it costs that a completed write outlives its host: the same image in a pair's way. */
+  private void pair() throws Exception {
+    try (FileDisk disk = FileDisk.open(image, FileDisk.HostCache.BYPASSED);
+        FileDisk cached = FileDisk.open(image, FileDisk.HostCache.USED)) {
+      notes.accept("pair: an image as a pair has it, " + disk.access() + ", beside the page cache");
+      warmUp(disk);
+      warmUp(cached);
+      long nanos = TimeUnit.MILLISECONDS.toNanos(plan.millis());
+      rows("pair", disk, shape -> DiskLoad.perSecond(cached, shape, nanos), Optional.empty());
     }
   }
 
@@ -165,7 +181,8 @@ final class DiskBench {
     try (BlockDisk disk = BlockDisk.open(device, BlockDisk.Use.PAIR)) {
       sameEngine(disk.engine());
       warmUp(disk);
-      rows("dev", disk, shape -> fio.get().perSecond(shape, plan.millis()), FIO_GOAL);
+      Peer peer = shape -> fio.get().perSecond(shape, plan.millis());
+      rows("dev", disk, peer, Optional.of(FIO_GOAL));
     }
   }
 
@@ -211,7 +228,7 @@ final class DiskBench {
               "iscsi",
               disk,
               shape -> peer.perSecond(shape, plan.millis(), TOOL_SECONDS),
-              ISCSI_GOAL,
+              Optional.of(ISCSI_GOAL),
               millis);
         }
       }
@@ -242,13 +259,15 @@ final class DiskBench {
     }
   }
 
-  private void rows(String name, BlockDevice disk, Peer peer, double goal) throws Exception {
+  private void rows(String name, BlockDevice disk, Peer peer, Optional<Double> goal)
+      throws Exception {
     for (Kind kind : Kind.values()) {
       rows(kind, name, disk, peer, goal, plan.millis());
     }
   }
 
-  private void rows(Kind kind, String name, BlockDevice disk, Peer peer, double goal, long millis)
+  private void rows(
+      Kind kind, String name, BlockDevice disk, Peer peer, Optional<Double> goal, long millis)
       throws Exception {
     for (int size : SIZES) {
       for (int depth : DEPTHS) {
@@ -273,7 +292,7 @@ final class DiskBench {
                 "requests/s",
                 Optional.of(Medians.of(theirs)),
                 Optional.of(Medians.of(ratios)),
-                Optional.of(goal),
+                goal,
                 true));
       }
     }

@@ -114,6 +114,7 @@ final class DiskLoad {
       case BlockResult.Done _ -> done++;
       case BlockResult.Failed failed -> problem = failed.reason();
       case BlockResult.Fenced fenced -> problem = fenced.reason();
+      case BlockResult.NotStarted _ -> throw new IllegalStateException("held, and no pair");
     }
     if (lastNanos < endNanos && problem == null) {
       disk.submit(request(), this::completed);

@@ -133,7 +133,11 @@ final class GuestDiskBench {
 
   private Map<String, Double> here(Kvm kvm, QuirkSet quirks) throws Exception {
     LoadTimes times = new LoadTimes();
-    LocalRun run = new LocalRun(Optional.empty(), line -> {}, Optional.of(FileDisk.open(image)));
+    LocalRun run =
+        new LocalRun(
+            Optional.empty(),
+            line -> {},
+            Optional.of(FileDisk.open(image, FileDisk.HostCache.USED)));
     RunResult result = run.run(kvm, BenchGuest.boot(quirks, "disk " + append), times);
     if (!result.equals(new RunResult.ExitPort(0))) {
       throw new CommandFailure("the guest disk failed: " + result, "try lockstep run --guest disk");

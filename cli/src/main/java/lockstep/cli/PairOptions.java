@@ -12,6 +12,7 @@ import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
+import lockstep.storage.FileDisk;
 import lockstep.storage.FileLease;
 import lockstep.storage.SharedDisk;
 import lockstep.storage.scsi.ScsiArbiter;
@@ -136,7 +137,8 @@ final class PairOptions {
         medium = Optional.of(open(disk.text().get(), open));
       }
       Arbiter chosen = arbiter(medium, open);
-      return new PairDisk(chosen, medium.map(SharedDisk::medium), guarantees(chosen, medium), open);
+      String words = guarantees(chosen, medium) + medium.map(PairOptions::access).orElse("");
+      return new PairDisk(chosen, medium.map(SharedDisk::medium), words, open);
     } catch (CommandFailure | RuntimeException e) {
       for (SharedDisk each : open) {
         try {
@@ -164,6 +166,12 @@ final class PairOptions {
       case DiskSpec.Device _, DiskSpec.Iscsi _ ->
           reservations(text, own && medium.isPresent() ? medium.get() : open(text, open));
     };
+  }
+
+  private static String access(SharedDisk medium) {
+    return medium.medium() instanceof FileDisk image
+        ? "; the image is reached by " + image.access()
+        : "";
   }
 
   private static String guarantees(Arbiter arbiter, Optional<SharedDisk> medium)

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import lockstep.monitor.block.Geometry;
 import lockstep.storage.ffi.disk.DiskEngine;
+import lockstep.storage.ffi.disk.ExchangedPermit;
 import lockstep.storage.ffi.disk.Medium;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
@@ -74,11 +75,11 @@ public final class BlockDisk extends NativeDisk {
     boolean canDiscard = !readOnly && DeviceFacts.canDiscard(path);
     Medium medium =
         new Medium(
-            fd,
+            Medium.Fds.one(fd, block),
             "block device " + path,
-            block,
             canDiscard ? Medium.Discard.BLOCK_DEVICE : Medium.Discard.NONE,
-            false);
+            Medium.Caching.NONE,
+            new ExchangedPermit());
     return new BlockDisk(
         medium,
         new Geometry(size, block, readOnly, canDiscard),

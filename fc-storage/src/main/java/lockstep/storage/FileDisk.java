@@ -8,22 +8,36 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import lockstep.monitor.block.Geometry;
 import lockstep.storage.ffi.disk.DiskEngine;
+import lockstep.storage.ffi.disk.ExchangedPermit;
 import lockstep.storage.ffi.disk.Medium;
-import lockstep.sys.Fd;
-import lockstep.sys.Posix;
 import lockstep.sys.SysException;
-import lockstep.uapi.posix_h;
 
 /**
- * A disk that is a file, byte for byte. It goes through the page cache; a flush, and a write with
- * FUA, waits until the file system has it on its medium. A discard makes a hole in the file.
+ * A disk that is a file, byte for byte. A flush, and a write with FUA, waits until the file system
+ * has it on its medium. A discard makes a hole in the file.
  */
 public final class FileDisk extends NativeDisk {
   private static final int BLOCK_BYTES = 512;
   private static final int ANY_WRITE_BIT = 0222;
 
-  private FileDisk(Medium medium, Geometry geometry, DiskEngine engine) {
+  /** Where a completed write may be. */
+  public enum HostCache {
+    /** In this host's memory, until a flush: for a VM that dies with its host. */
+    USED,
+    /** Only on the storage: for a VM that outlives its host. */
+    BYPASSED
+  }
+
+  private final String access;
+
+  private FileDisk(Medium medium, Geometry geometry, DiskEngine engine, String access) {
     super(medium, geometry, engine);
+    this.access = access;
+  }
+
+  /** How the image is reached, for people: a phrase. */
+  public String access() {
+    return access;
   }
 
   /**
@@ -32,22 +46,32 @@ public final class FileDisk extends NativeDisk {
    *
    * @throws IOException when there is none, or its size is not that of a disk; one line
    */
-  public static FileDisk open(Path path) throws IOException {
-    return open(path, medium -> DiskEngine.best(medium, DEPTH));
+  public static FileDisk open(Path path, HostCache cache) throws IOException {
+    return open(path, cache, medium -> DiskEngine.best(medium, DEPTH));
   }
 
   /** The same with an engine of the caller's choice. */
-  static FileDisk open(Path path, EngineChoice engine) throws IOException {
+  static FileDisk open(Path path, HostCache cache, EngineChoice engine) throws IOException {
     if (!Files.isRegularFile(path)) {
       throw new IOException("disk image " + path + ": " + whyNoFile(path));
     }
+    long size = Files.size(path);
+    if (size < BLOCK_BYTES || size % BLOCK_BYTES != 0) {
+      throw new IOException(
+          "disk image %s has %d bytes, which is not a whole number of blocks of %d"
+              .formatted(path, size, BLOCK_BYTES));
+    }
     try {
       boolean writable = mayWrite(path);
-      Fd fd = Posix.open(path.toString(), writable ? posix_h.O_RDWR : posix_h.O_RDONLY);
+      ImageAccess access =
+          switch (cache) {
+            case USED -> ImageAccess.cached(path, writable);
+            case BYPASSED -> ImageAccess.direct(path, writable);
+          };
       try {
-        return of(path, fd, !writable, engine);
-      } catch (IOException | SysException e) {
-        fd.close();
+        return of(path, access, new Size(size, !writable), engine);
+      } catch (SysException e) {
+        access.fds().close();
         throw e;
       }
     } catch (SysException e) {
@@ -69,24 +93,26 @@ public final class FileDisk extends NativeDisk {
         && ((Integer) Files.getAttribute(path, "unix:mode") & ANY_WRITE_BIT) != 0;
   }
 
-  private static FileDisk of(Path path, Fd fd, boolean readOnly, EngineChoice engine)
-      throws IOException, SysException {
-    long size = Files.size(path);
-    if (size < BLOCK_BYTES || size % BLOCK_BYTES != 0) {
-      throw new IOException(
-          "disk image %s has %d bytes, which is not a whole number of blocks of %d"
-              .formatted(path, size, BLOCK_BYTES));
-    }
-    boolean canDiscard = !readOnly && Medium.canPunchHoles(fd, size);
+  private record Size(long bytes, boolean readOnly) {}
+
+  private static FileDisk of(Path path, ImageAccess access, Size size, EngineChoice engine)
+      throws SysException {
+    boolean canDiscard =
+        !size.readOnly() && Medium.canPunchHoles(access.fds().usual(), size.bytes());
     Medium medium =
         new Medium(
-            fd,
+            access.fds(),
             "disk image " + path,
-            BLOCK_BYTES,
             canDiscard ? Medium.Discard.PUNCH_HOLE : Medium.Discard.NONE,
-            true);
+            access.caching(),
+            new ExchangedPermit());
+    // Another host may have written since this one read it last.
+    medium.dropCache();
     return new FileDisk(
-        medium, new Geometry(size, BLOCK_BYTES, readOnly, canDiscard), engine.start(medium));
+        medium,
+        new Geometry(size.bytes(), BLOCK_BYTES, size.readOnly(), canDiscard),
+        engine.start(medium),
+        access.words());
   }
 
   /**

@@ -8,6 +8,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.Medium;
 import lockstep.sys.SysException;
@@ -109,6 +110,20 @@ abstract sealed class NativeDisk implements BlockDevice permits BlockDisk, FileD
     }
   }
 
+  @Override
+  public final void permit(WritePermit permit) {
+    medium.permit().become(permit);
+  }
+
+  @Override
+  public final void dropCache() throws IOException {
+    try {
+      medium.dropCache();
+    } catch (SysException e) {
+      throw new IOException(String.valueOf(e.getMessage()), e);
+    }
+  }
+
   private void awaitRequests() throws IOException {
     try {
       if (!free.tryAcquire(DEPTH, CLOSE_SECONDS, TimeUnit.SECONDS)) {
@@ -130,13 +145,13 @@ abstract sealed class NativeDisk implements BlockDevice permits BlockDisk, FileD
     awaitRequests();
     engine.close();
     try {
-      if (!geometry.readOnly()) {
+      if (!geometry.readOnly() && medium.permit().now() != WritePermit.Answer.DROP) {
         medium.flush();
       }
     } catch (SysException e) {
       throw new IOException(e.getMessage() + "; what was written may be lost", e);
     } finally {
-      medium.fd().close();
+      medium.fds().close();
     }
   }
 }

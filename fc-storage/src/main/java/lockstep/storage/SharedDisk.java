@@ -7,6 +7,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 import lockstep.replay.ft.Claimant;
 import lockstep.storage.iscsi.IscsiAddress;
 import lockstep.storage.iscsi.IscsiDisk;
@@ -68,19 +69,27 @@ public final class SharedDisk implements AutoCloseable {
   /**
    * Opens a disk.
    *
-   * @param use who else of this host may have a block device open
+   * @param use who else of this host may have a block device open; an image of a pair is reached
+   *     past this host's page cache
    * @throws IOException when it cannot be used; one line
    */
   public static SharedDisk open(DiskSpec disk, BlockDisk.Use use) throws IOException {
     return switch (disk) {
       case DiskSpec.File file ->
           new SharedDisk(
-              FileDisk.open(file.path()),
+              FileDisk.open(file.path(), cache(use)),
               Optional.empty(),
               () -> {},
               Reserves.none("it is a file"));
       case DiskSpec.Device device -> device(device, use);
       case DiskSpec.Iscsi iscsi -> iscsi(iscsi.address());
+    };
+  }
+
+  private static FileDisk.HostCache cache(BlockDisk.Use use) {
+    return switch (use) {
+      case ALONE -> FileDisk.HostCache.USED;
+      case PAIR -> FileDisk.HostCache.BYPASSED;
     };
   }
 
@@ -165,6 +174,16 @@ public final class SharedDisk implements AutoCloseable {
     @Override
     public int depth() {
       return medium.depth();
+    }
+
+    @Override
+    public void permit(WritePermit permit) {
+      medium.permit(permit);
+    }
+
+    @Override
+    public void dropCache() throws IOException {
+      medium.dropCache();
     }
 
     @Override

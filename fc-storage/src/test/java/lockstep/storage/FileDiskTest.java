@@ -1,6 +1,8 @@
 package lockstep.storage;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
+import static lockstep.monitor.block.WritePermit.Answer.DROP;
+import static lockstep.monitor.block.WritePermit.Answer.HOLD;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -21,30 +23,45 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.ReadData;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.RingEngine;
+import lockstep.testing.LargeBlockFileSystem;
 import lockstep.testing.SmallFileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** A disk that is a file; with each engine. */
+/** A disk that is a file; with each engine, through the page cache and past it. */
 @ParameterizedClass
-@EnumSource(DiskEngine.Kind.class)
+@MethodSource("ways")
 class FileDiskTest {
   private static final int SIZE_BYTES = 1 << 20;
 
   @TempDir private Path directory = Path.of("");
 
-  @Parameter private DiskEngine.Kind kind = DiskEngine.Kind.THREADS;
+  @Parameter(0)
+  private DiskEngine.Kind kind = DiskEngine.Kind.THREADS;
+
+  @Parameter(1)
+  private FileDisk.HostCache cache = FileDisk.HostCache.USED;
+
+  static Stream<Arguments> ways() {
+    return Stream.of(DiskEngine.Kind.values())
+        .flatMap(
+            kind -> Stream.of(FileDisk.HostCache.values()).map(cache -> Arguments.of(kind, cache)));
+  }
 
   @BeforeEach
   void engineIsThere() {
@@ -54,7 +71,7 @@ class FileDiskTest {
   }
 
   private FileDisk open(Path path) throws IOException {
-    return FileDisk.open(path, medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH));
+    return FileDisk.open(path, cache, medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH));
   }
 
   private Path image() throws IOException {
@@ -71,7 +88,22 @@ class FileDiskTest {
 
   @Test
   void whatIsWrittenIsReadAndInTheFile() throws Exception {
-    Path path = image();
+    assertReadsWhatItWrites(image());
+  }
+
+  /** Requests of 512 bytes, where direct transfers have 4,096 at least. */
+  @Test
+  void whatIsWrittenIsReadOnADeviceOfLargeBlocks() throws Exception {
+    Path storage = directory.resolve("fs.img");
+    FileDisk.create(storage, 16L << 20);
+    try (LargeBlockFileSystem large = LargeBlockFileSystem.in(storage)) {
+      Path path = large.directory().resolve("disk.img");
+      FileDisk.create(path, SIZE_BYTES);
+      assertReadsWhatItWrites(path);
+    }
+  }
+
+  private void assertReadsWhatItWrites(Path path) throws Exception {
     byte[] expected = new byte[SIZE_BYTES];
     long seed = System.nanoTime();
     Random random = new Random(seed);
@@ -82,10 +114,11 @@ class FileDiskTest {
         byte[] data = new byte[length];
         random.nextBytes(data);
         System.arraycopy(data, 0, expected, offset, length);
-        assertInstanceOf(
-            BlockResult.Done.class,
+        assertEquals(
+            new BlockResult.Done(i, Bytes.empty()),
             result(
-                disk, new BlockRequest.Write(i, offset, Bytes.copyOf(data), random.nextBoolean())));
+                disk, new BlockRequest.Write(i, offset, Bytes.copyOf(data), random.nextBoolean())),
+            "seed " + seed);
         assertEquals(
             new BlockResult.Done(i, Bytes.copyOf(data)),
             result(disk, new BlockRequest.Read(i, offset, length)),
@@ -204,7 +237,7 @@ class FileDiskTest {
   void filesThatAreNoDisksAreRefusedByName() throws Exception {
     Path odd = Files.write(directory.resolve("odd.img"), new byte[1000]);
     for (Path wrong : new Path[] {odd, directory, directory.resolve("missing.img")}) {
-      IOException refused = assertThrows(IOException.class, () -> FileDisk.open(wrong));
+      IOException refused = assertThrows(IOException.class, () -> FileDisk.open(wrong, cache));
       assertTrue(
           String.valueOf(refused.getMessage()).contains(wrong.toString()), refused.toString());
     }
@@ -306,5 +339,43 @@ class FileDiskTest {
     assertEquals(SIZE_BYTES, Files.size(path));
     byte[] content = Files.readAllBytes(path);
     assertTrue(Arrays.equals(content, new byte[SIZE_BYTES]));
+  }
+
+  @Test
+  void whatThePermitHoldsReachesNothing() throws Exception {
+    Path path = image();
+    AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.START);
+    byte[] first = new byte[4096];
+    Arrays.fill(first, (byte) 1);
+    byte[] second = new byte[4096];
+    Arrays.fill(second, (byte) 2);
+    try (FileDisk disk = open(path)) {
+      disk.permit(answer::get);
+      assertInstanceOf(
+          BlockResult.Done.class,
+          result(disk, new BlockRequest.Write(1, 0, Bytes.copyOf(first), false)));
+      for (WritePermit.Answer not : new WritePermit.Answer[] {HOLD, DROP}) {
+        answer.set(not);
+        assertEquals(
+            new BlockResult.NotStarted(2),
+            result(disk, new BlockRequest.Write(2, 0, Bytes.copyOf(second), false)));
+        assertEquals(
+            new BlockResult.NotStarted(3),
+            result(disk, new BlockRequest.Write(3, 0, Bytes.copyOf(second), true)));
+        assertEquals(
+            new BlockResult.NotStarted(4), result(disk, new BlockRequest.Flush(4)), "a flush");
+        if (disk.geometry().canDiscard()) {
+          assertEquals(
+              new BlockResult.NotStarted(5),
+              result(disk, new BlockRequest.Discard(5, 0, 4096)),
+              "a discard");
+        }
+        assertEquals(
+            new BlockResult.Done(6, Bytes.copyOf(first)),
+            result(disk, new BlockRequest.Read(6, 0, 4096)),
+            "reads change nothing");
+      }
+    }
+    assertArrayEquals(first, Arrays.copyOf(Files.readAllBytes(path), 4096));
   }
 }

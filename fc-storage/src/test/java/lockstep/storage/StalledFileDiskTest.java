@@ -3,6 +3,7 @@ package lockstep.storage;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.channels.FileChannel;
@@ -14,12 +15,15 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.RingEngine;
 import lockstep.testing.FrozenFileSystem;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -76,7 +80,10 @@ class StalledFileDiskTest {
       Path image = fileSystem.directory().resolve("disk.img");
       FileDisk.create(image, (long) BLOCKS * BLOCK_BYTES);
       try (FileDisk disk =
-          FileDisk.open(image, medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH))) {
+          FileDisk.open(
+              image,
+              FileDisk.HostCache.USED,
+              medium -> DiskEngine.of(kind, medium, NativeDisk.DEPTH))) {
         for (int i = 0; i < BLOCKS; i++) {
           assertInstanceOf(
               BlockResult.Done.class,
@@ -102,6 +109,48 @@ class StalledFileDiskTest {
         for (int i = 0; i < NativeDisk.DEPTH - 1; i++) {
           assertReads(disk, i, 200);
         }
+      }
+    }
+  }
+
+  /** More writes than the engine has threads: the rest is in its queue when the side loses. */
+  @Test
+  void loserSubmitsNothingOfItsQueue() throws Exception {
+    Path storage = directory.resolve("fs.img");
+    FileDisk.create(storage, FILE_SYSTEM_BYTES);
+    AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.START);
+    try (FrozenFileSystem fileSystem = FrozenFileSystem.in(storage)) {
+      Path image = fileSystem.directory().resolve("disk.img");
+      FileDisk.create(image, (long) BLOCKS * BLOCK_BYTES);
+      try (FileDisk disk =
+          FileDisk.open(
+              image,
+              FileDisk.HostCache.BYPASSED,
+              medium -> DiskEngine.of(DiskEngine.Kind.THREADS, medium, NativeDisk.DEPTH))) {
+        disk.permit(answer::get);
+        for (int i = 0; i < NativeDisk.DEPTH; i++) {
+          assertInstanceOf(
+              BlockResult.Done.class,
+              submit(disk, write(i, i)).get(LIMIT_SECONDS, TimeUnit.SECONDS));
+        }
+        fileSystem.freeze();
+        List<CompletableFuture<BlockResult>> queued = new ArrayList<>();
+        try {
+          for (int i = 0; i < NativeDisk.DEPTH; i++) {
+            queued.add(submit(disk, write(i, 200)));
+          }
+          answer.set(WritePermit.Answer.DROP);
+        } finally {
+          fileSystem.thaw();
+        }
+        int notStarted = 0;
+        for (int i = 0; i < NativeDisk.DEPTH; i++) {
+          boolean old =
+              queued.get(i).get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof BlockResult.NotStarted;
+          notStarted += old ? 1 : 0;
+          assertReads(disk, i, old ? i : 200);
+        }
+        assertTrue(notStarted >= NativeDisk.DEPTH - DiskEngine.MAX_THREADS, notStarted + " of all");
       }
     }
   }

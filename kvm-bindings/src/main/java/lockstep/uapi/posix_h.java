@@ -215,6 +215,7 @@ public final class posix_h {
     public static final int O_TMPFILE = 0x410000;
     public static final int O_TRUNC = 512;
     public static final int O_WRONLY = 1;
+    public static final int POSIX_FADV_DONTNEED = 4;
     public static final int RWF_APPEND = 16;
     public static final int RWF_DSYNC = 2;
     public static final int RWF_HIPRI = 1;
@@ -563,6 +564,7 @@ public final class posix_h {
     public static final int SYS_epoll_ctl = 233;
     public static final int SYS_epoll_pwait = 281;
     public static final int SYS_eventfd2 = 290;
+    public static final int SYS_fadvise64 = 221;
     public static final int SYS_fallocate = 285;
     public static final int SYS_fcntl = 72;
     public static final int SYS_fdatasync = 75;

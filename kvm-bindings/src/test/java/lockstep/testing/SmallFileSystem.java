@@ -55,6 +55,11 @@ public final class SmallFileSystem implements AutoCloseable {
     return Path.of("/proc/self/fd/" + held.number());
   }
 
+  /** The same for any process, while this one has it. */
+  public Path directoryForOthers() {
+    return Path.of("/proc/%d/fd/%d".formatted(ProcessHandle.current().pid(), held.number()));
+  }
+
   @Override
   public void close() {
     held.close();

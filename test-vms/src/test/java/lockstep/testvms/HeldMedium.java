@@ -2,6 +2,7 @@ package lockstep.testvms;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -9,12 +10,17 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 
-/** A medium whose writes can be held back: they are neither carried out nor answered meanwhile. */
+/**
+ * A medium whose writes can be held back: they are neither carried out nor answered meanwhile. Like
+ * an engine, it asks the permit right before it carries one out.
+ */
 final class HeldMedium implements BlockDevice {
   private final BlockDevice medium;
   private final ArrayDeque<Runnable> held = new ArrayDeque<>();
   private boolean holds;
+  private WritePermit permit = WritePermit.ALWAYS;
 
   /** The medium stays its owner's. */
   HeldMedium(BlockDevice medium) {
@@ -45,11 +51,29 @@ final class HeldMedium implements BlockDevice {
   @Override
   public synchronized void submit(BlockRequest request, Consumer<BlockResult> completion) {
     if (holds && request instanceof BlockRequest.Write) {
-      held.add(() -> medium.submit(request, completion));
+      held.add(() -> start(request, completion));
       notifyAll();
+    } else {
+      start(request, completion);
+    }
+  }
+
+  private void start(BlockRequest request, Consumer<BlockResult> completion) {
+    if (request.changes() && permit.now() != WritePermit.Answer.START) {
+      completion.accept(new BlockResult.NotStarted(request.id()));
     } else {
       medium.submit(request, completion);
     }
+  }
+
+  @Override
+  public synchronized void permit(WritePermit now) {
+    permit = now;
+  }
+
+  @Override
+  public void dropCache() throws IOException {
+    medium.dropCache();
   }
 
   @Override

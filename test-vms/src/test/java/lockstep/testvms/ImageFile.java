@@ -13,6 +13,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
 
 /** A raw image as a disk's medium, the plainest that works: for tests of what is above it. */
@@ -101,6 +102,16 @@ final class ImageFile implements BlockDevice {
   @Override
   public int depth() {
     return DEPTH;
+  }
+
+  @Override
+  public void permit(WritePermit permit) {
+    // Two sides of a pair may have this one image; each asks for itself.
+  }
+
+  @Override
+  public void dropCache() {
+    // One process, one cache.
   }
 
   @Override

@@ -51,7 +51,7 @@ class LinuxStorageTest {
     Path image = ext2Image();
     RecordedGuest guest;
     RecordedGuest.Recording recording;
-    try (BlockDevice disk = FileDisk.open(image)) {
+    try (BlockDevice disk = FileDisk.open(image, FileDisk.HostCache.USED)) {
       guest = linux(LinuxStorageTest::workOnFileSystem).withDisk(disk);
       recording = record(guest);
     }
@@ -95,7 +95,7 @@ class LinuxStorageTest {
       FileDisk.create(image, IMAGE_BYTES);
       RecordedGuest guest;
       RecordedGuest.Recording recording;
-      try (BlockDevice disk = FileDisk.open(image)) {
+      try (BlockDevice disk = FileDisk.open(image, FileDisk.HostCache.USED)) {
         guest =
             linux(
                     console -> {
@@ -119,7 +119,7 @@ class LinuxStorageTest {
     Path image = directory.resolve("fixed.img");
     Files.write(image, LinuxDiskTest.numbered(BLOCKS));
     Files.setPosixFilePermissions(image, PosixFilePermissions.fromString("r--------"));
-    try (BlockDevice disk = FileDisk.open(image)) {
+    try (BlockDevice disk = FileDisk.open(image, FileDisk.HostCache.USED)) {
       RecordedGuest guest =
           linux(
                   console -> {

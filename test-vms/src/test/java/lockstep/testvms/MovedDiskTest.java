@@ -30,6 +30,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
@@ -101,6 +102,16 @@ class MovedDiskTest {
     @Override
     public int depth() {
       return image.depth();
+    }
+
+    @Override
+    public void permit(WritePermit permit) {
+      // Nobody else writes to it.
+    }
+
+    @Override
+    public void dropCache() {
+      // There is none.
     }
 
     @Override

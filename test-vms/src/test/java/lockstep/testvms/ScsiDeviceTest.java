@@ -128,6 +128,7 @@ class ScsiDeviceTest {
           fenced.incrementAndGet();
           ended.incrementAndGet();
         }
+        case BlockResult.NotStarted held -> throw new IllegalStateException(held.toString());
         case BlockResult.Failed failed -> {
           // A reset may end a write with an error; the next one is refused.
           System.out.println(failed);

@@ -9,6 +9,7 @@ import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.ReadData;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.BlockCommands;
 import lockstep.storage.scsi.ScsiReply;
@@ -29,6 +30,7 @@ public final class IscsiDisk implements BlockDevice {
   private final IscsiSession session;
   private final UnitFacts facts;
   private final Semaphore free = new Semaphore(DEPTH);
+  private volatile WritePermit permit = WritePermit.ALWAYS;
   private volatile boolean closed;
 
   private IscsiDisk(IscsiSession session, UnitFacts facts) {
@@ -69,6 +71,16 @@ public final class IscsiDisk implements BlockDevice {
           closed ? session.name() + " is closed" : DEPTH + " requests are in flight");
     }
     new Running(request, completion).next();
+  }
+
+  @Override
+  public void permit(WritePermit now) {
+    permit = now;
+  }
+
+  @Override
+  public void dropCache() {
+    // This host has none: libiscsi reads from the unit.
   }
 
   private void check(BlockRequest request) {
@@ -124,6 +136,10 @@ public final class IscsiDisk implements BlockDevice {
     }
 
     void next() {
+      if (request.changes() && permit.now() != WritePermit.Answer.START) {
+        end(new BlockResult.NotStarted(request.id()));
+        return;
+      }
       int block = geometry().blockBytes();
       switch (request) {
         case BlockRequest.Read read -> {
@@ -265,7 +281,7 @@ public final class IscsiDisk implements BlockDevice {
       Thread.currentThread().interrupt();
       return;
     }
-    if (!geometry().readOnly()) {
+    if (!geometry().readOnly() && permit.now() != WritePermit.Answer.DROP) {
       ScsiReply reply =
           session.execute(
               BlockCommands.synchronizeCache(), Bytes.empty(), 0, session.patienceMillis());

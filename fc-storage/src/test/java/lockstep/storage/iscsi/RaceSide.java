@@ -135,6 +135,7 @@ final class RaceSide {
         case BlockResult.Done _ -> accepted++;
         case BlockResult.Fenced _ -> fenced++;
         case BlockResult.Failed failed -> System.err.println(failed);
+        case BlockResult.NotStarted held -> System.err.println(held);
       }
     }
     return "accepted " + accepted + " fenced " + fenced;

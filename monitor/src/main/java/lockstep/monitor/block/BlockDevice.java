@@ -29,7 +29,21 @@ public interface BlockDevice extends AutoCloseable {
   int depth();
 
   /**
-   * Waits for requests in flight, within a bounded time, and lets go of the medium.
+   * From now on every request that changes the disk asks this before it reaches the medium; one
+   * that may not ends as {@link BlockResult.NotStarted}.
+   */
+  void permit(WritePermit permit);
+
+  /**
+   * Drops what this host remembers of the disk's content, because another host has written to it.
+   *
+   * @throws IOException when that fails; reads may give old content then
+   */
+  void dropCache() throws IOException;
+
+  /**
+   * Waits for requests in flight, within a bounded time, and lets go of the medium. What was
+   * written is flushed, unless the {@link #permit} says {@link WritePermit.Answer#DROP}.
    *
    * @throws IOException when what was written may not be on the medium
    */

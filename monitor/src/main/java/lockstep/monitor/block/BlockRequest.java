@@ -10,8 +10,16 @@ public sealed interface BlockRequest {
   /** What one read or write carries at most, bytes. */
   int MAX_TRANSFER_BYTES = 1 << 20;
 
+  /** How many requests of one guest may be unanswered at the same time. */
+  int MAX_UNANSWERED = 256;
+
   /** The number by which the result is known. */
   long id();
+
+  /** Whether it may change the disk's content, or brings what was changed onto the medium. */
+  default boolean changes() {
+    return !(this instanceof Read);
+  }
 
   /**
    * Read.

@@ -37,6 +37,12 @@ public sealed interface BlockResult {
   record Failed(long id, String reason) implements BlockResult {}
 
   /**
+   * The {@link WritePermit} did not let it reach the medium; the guest is told of nothing. Of a
+   * request in several parts some may have been carried out.
+   */
+  record NotStarted(long id) implements BlockResult {}
+
+  /**
    * The storage refused this host, because another one has taken the disk over (reservation
    * conflict, EBADE). The guest must not go on here.
    *

@@ -2,25 +2,28 @@ package lockstep.monitor.host;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.util.ArrayDeque;
 import java.util.Arrays;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.Semaphore;
+import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.state.Bytes;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Carries the guest's disk requests to a medium and their completions to the vCPU thread. It has no
- * thread: requests arrive on {@code vcpu-0}, which is never held up; completions on the medium's
- * threads, which wait while the input queue is full. What the medium has no room for waits here;
- * the disk device bounds how much that can be.
+ * thread: requests arrive on {@code vcpu-0} or a thread of the output gate, neither of which is
+ * ever held up; completions on the medium's threads, which wait while the input queue is full. What
+ * the medium has no room for waits here, and so does a write while the {@link WritePermit} holds
+ * it; reads pass held writes.
  */
 public final class DiskBridge implements DiskSink, AutoCloseable {
   /** How long to wait when the input queue is full: 1,024 inputs take longer than this. */
@@ -35,56 +38,119 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
 
   private final BlockDevice medium;
   private final Inbox inbox;
-  private final ConcurrentLinkedQueue<BlockRequest> waiting = new ConcurrentLinkedQueue<>();
-  private final Semaphore free;
+  private final WritePermit permit;
   private volatile boolean closed;
 
-  /** The medium stays its owner's, who closes it after this. */
+  /** What the medium has not been given yet, oldest first. Guarded by itself. */
+  private final ArrayDeque<BlockRequest> waiting = new ArrayDeque<>();
+
+  /** Requests that the medium has. Guarded by {@link #waiting}. */
+  private int inFlight;
+
+  /** A bridge to a medium that nobody else writes to. */
   public DiskBridge(BlockDevice medium, Inbox inbox) {
+    this(medium, inbox, WritePermit.ALWAYS);
+  }
+
+  /**
+   * The medium stays its owner's, who closes it after this.
+   *
+   * @param permit asked here and, right before each system call, by the medium; whoever changes its
+   *     answer calls {@link #permitChanged}
+   */
+  public DiskBridge(BlockDevice medium, Inbox inbox, WritePermit permit) {
     this.medium = medium;
     this.inbox = inbox;
-    this.free = new Semaphore(medium.depth());
+    this.permit = permit;
+    medium.permit(permit);
   }
 
   @Override
   public void request(BlockRequest request) {
-    waiting.add(request);
+    synchronized (waiting) {
+      if (waiting.size() >= BlockRequest.MAX_UNANSWERED) {
+        throw new IllegalStateException(
+            "%d disk requests wait, and a guest may have asked %d"
+                .formatted(waiting.size() + 1, BlockRequest.MAX_UNANSWERED));
+      }
+      waiting.add(request);
+    }
     submitWaiting();
+  }
+
+  /** The permit's answer may be another one now. Any thread. */
+  public void permitChanged() {
+    submitWaiting();
+  }
+
+  /** Requests that the medium has not been given. */
+  public int waiting() {
+    synchronized (waiting) {
+      return waiting.size();
+    }
   }
 
   /** Any thread. Whoever frees a place or adds a request looks again, so none is left behind. */
   private void submitWaiting() {
-    while (!waiting.isEmpty() && free.tryAcquire()) {
-      BlockRequest request = waiting.poll();
-      if (request == null) {
-        free.release();
-      } else {
-        submit(request);
+    BlockRequest next = take();
+    while (next != null) {
+      submit(next);
+      next = take();
+    }
+  }
+
+  /** The oldest request that the medium may have now, counted as its own; null if there is none. */
+  private @Nullable BlockRequest take() {
+    synchronized (waiting) {
+      if (inFlight == medium.depth() || waiting.isEmpty()) {
+        return null;
       }
+      WritePermit.Answer answer = permit.now();
+      Iterator<BlockRequest> oldestFirst = waiting.iterator();
+      while (oldestFirst.hasNext()) {
+        BlockRequest request = oldestFirst.next();
+        if (answer == WritePermit.Answer.START || !request.changes()) {
+          oldestFirst.remove();
+          inFlight++;
+          return request;
+        }
+        if (answer == WritePermit.Answer.DROP) {
+          oldestFirst.remove();
+        }
+      }
+      return null;
     }
   }
 
   private void submit(BlockRequest request) {
     try {
-      medium.submit(request, this::completed);
+      medium.submit(request, result -> completed(request, result));
     } catch (IllegalStateException | IllegalArgumentException e) {
       // A medium that refuses for good: the guest gets an error, as from a broken disk.
-      completed(new BlockResult.Failed(request.id(), String.valueOf(e.getMessage())));
+      completed(request, new BlockResult.Failed(request.id(), String.valueOf(e.getMessage())));
     }
   }
 
-  private void completed(BlockResult result) {
-    handOver(
-        switch (result) {
-          case BlockResult.Done done ->
-              // An input is for ever: it may be logged, held back, or saved with the machine.
-              new DiskCompletion(done.id(), DiskStatus.DONE, done.data().bytes());
-          case BlockResult.Failed failed ->
-              new DiskCompletion(failed.id(), DiskStatus.FAILED, reason(failed.reason()));
-          case BlockResult.Fenced fenced ->
-              new DiskCompletion(fenced.id(), DiskStatus.FENCED, reason(fenced.reason()));
-        });
-    free.release();
+  private void completed(BlockRequest request, BlockResult result) {
+    switch (result) {
+      case BlockResult.Done done ->
+          // An input is for ever: it may be logged, held back, or saved with the machine.
+          handOver(new DiskCompletion(done.id(), DiskStatus.DONE, done.data().bytes()));
+      case BlockResult.Failed failed ->
+          handOver(new DiskCompletion(failed.id(), DiskStatus.FAILED, reason(failed.reason())));
+      case BlockResult.Fenced fenced ->
+          handOver(new DiskCompletion(fenced.id(), DiskStatus.FENCED, reason(fenced.reason())));
+      case BlockResult.NotStarted _ -> {
+        synchronized (waiting) {
+          if (!closed) {
+            waiting.addFirst(request);
+          }
+        }
+      }
+    }
+    synchronized (waiting) {
+      inFlight--;
+    }
     submitWaiting();
   }
 
@@ -103,7 +169,9 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   /** Requests that wait are dropped, and completions from now on lost. Any thread. */
   @Override
   public void close() {
-    closed = true;
-    waiting.clear();
+    synchronized (waiting) {
+      closed = true;
+      waiting.clear();
+    }
   }
 }

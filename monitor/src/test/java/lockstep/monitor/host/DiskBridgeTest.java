@@ -1,6 +1,7 @@
 package lockstep.monitor.host;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
@@ -12,11 +13,13 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
+import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
@@ -33,6 +36,7 @@ class DiskBridgeTest {
     final List<BlockRequest> inFlight = new ArrayList<>();
     final List<Consumer<BlockResult>> completions = new ArrayList<>();
     boolean broken;
+    WritePermit permit = WritePermit.ALWAYS;
 
     @Override
     public Geometry geometry() {
@@ -56,6 +60,16 @@ class DiskBridgeTest {
     @Override
     public int depth() {
       return DEPTH;
+    }
+
+    @Override
+    public void permit(WritePermit now) {
+      permit = now;
+    }
+
+    @Override
+    public void dropCache() {
+      // There is none.
     }
 
     @Override
@@ -133,6 +147,16 @@ class DiskBridgeTest {
           }
 
           @Override
+          public void permit(WritePermit permit) {
+            // Nobody else writes to it.
+          }
+
+          @Override
+          public void dropCache() {
+            // There is none.
+          }
+
+          @Override
           public void close() {
             threads.shutdown();
           }
@@ -144,6 +168,10 @@ class DiskBridgeTest {
                 tries.incrementAndGet() % 50 != 0
                     && completed.add(((DiskCompletion) input).id()))) {
       for (long i = 0; i < REQUESTS; i++) {
+        while (bridge.waiting() >= BlockRequest.MAX_UNANSWERED) {
+          // A guest waits for answers before it asks more.
+          TimeUnit.MILLISECONDS.sleep(1);
+        }
         bridge.request(new BlockRequest.Flush(i));
       }
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
@@ -156,5 +184,67 @@ class DiskBridgeTest {
     assertEquals(REQUESTS, completed.size());
     assertEquals(REQUESTS, distinct.size());
     assertTrue(most.get() <= DEPTH, most + " in flight");
+  }
+
+  private static BlockRequest.Write write(long id) {
+    return new BlockRequest.Write(id, 0, Bytes.copyOf(new byte[512]), false);
+  }
+
+  @Test
+  void writesWaitWhileNothingMayStartAndReadsPassThem() {
+    Medium medium = new Medium();
+    List<ExternalInput> inbox = new ArrayList<>();
+    AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
+    try (DiskBridge bridge = new DiskBridge(medium, inbox::add, answer::get)) {
+      bridge.request(write(1));
+      bridge.request(new BlockRequest.Flush(2));
+      bridge.request(new BlockRequest.Read(3, 0, 512));
+      assertEquals(List.of(3L), medium.inFlight.stream().map(BlockRequest::id).toList());
+      answer.set(WritePermit.Answer.START);
+      bridge.permitChanged();
+      assertEquals(List.of(3L, 1L, 2L), medium.inFlight.stream().map(BlockRequest::id).toList());
+    }
+  }
+
+  @Test
+  void whatALoserHasNotSubmittedIsDropped() {
+    Medium medium = new Medium();
+    AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
+    try (DiskBridge bridge = new DiskBridge(medium, _ -> true, answer::get)) {
+      bridge.request(write(1));
+      answer.set(WritePermit.Answer.DROP);
+      bridge.permitChanged();
+      assertEquals(0, bridge.waiting());
+      assertEquals(List.of(), medium.inFlight);
+    }
+  }
+
+  @Test
+  void writeThatTheMediumDidNotStartIsAskedForAgainAndTheGuestHearsOfNothing() {
+    Medium medium = new Medium();
+    List<ExternalInput> inbox = new ArrayList<>();
+    AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.START);
+    try (DiskBridge bridge = new DiskBridge(medium, inbox::add, answer::get)) {
+      assertEquals(WritePermit.Answer.START, medium.permit.now(), "the medium asks the same one");
+      bridge.request(write(1));
+      answer.set(WritePermit.Answer.HOLD);
+      medium.complete(new BlockResult.NotStarted(1));
+      assertEquals(List.of(), inbox);
+      assertEquals(1, bridge.waiting());
+      answer.set(WritePermit.Answer.START);
+      bridge.permitChanged();
+      assertEquals(List.of(write(1)), medium.inFlight);
+    }
+  }
+
+  @Test
+  void moreThanAGuestMayHaveUnansweredIsABug() {
+    Medium medium = new Medium();
+    try (DiskBridge bridge = new DiskBridge(medium, _ -> true, () -> WritePermit.Answer.HOLD)) {
+      for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
+        bridge.request(write(i));
+      }
+      assertThrows(IllegalStateException.class, () -> bridge.request(write(-1)));
+    }
   }
 }

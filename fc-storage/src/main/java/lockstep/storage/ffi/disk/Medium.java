@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.WritePermit;
 import lockstep.sys.Errno;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
@@ -18,15 +19,47 @@ import lockstep.uapi.posix_h;
 /**
  * An open file or block device.
  *
- * @param fd closed by whoever opened it
+ * @param fds its descriptors; closed by whoever opened them
  * @param subject what it is, for people
- * @param alignmentBytes what addresses of buffers must be a multiple of; a power of two
  * @param discard how it gives back blocks
- * @param cached whether it is reached through the page cache
+ * @param caching what of it this host keeps in memory
+ * @param permit whether requests that change it may reach it; asked right before each system call
  */
-public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard, boolean cached) {
+public record Medium(
+    Fds fds, String subject, Discard discard, Caching caching, ExchangedPermit permit) {
   /** Buffers are page-aligned at least: every direct-I/O path takes that. */
   private static final int PAGE_BYTES = 4096;
+
+  /**
+   * The descriptors of one file or device.
+   *
+   * @param usual for every request that is a multiple of {@code alignmentBytes}
+   * @param unaligned for the others; the same one where there are none
+   * @param alignmentBytes what direct transfers must be a multiple of, in memory as well; a power
+   *     of two
+   */
+  public record Fds(Fd usual, Fd unaligned, int alignmentBytes) implements AutoCloseable {
+    /** One for all requests. */
+    public static Fds one(Fd fd, int alignmentBytes) {
+      return new Fds(fd, fd, alignmentBytes);
+    }
+
+    @Override
+    public void close() {
+      usual.close();
+      unaligned.close();
+    }
+  }
+
+  /** What of a medium is in this host's memory. */
+  public enum Caching {
+    /** Reads and completed writes, until a flush. */
+    WRITE_BACK,
+    /** Reads; a write is done when the storage has it. */
+    WRITE_THROUGH,
+    /** Nothing. */
+    NONE
+  }
 
   /** How a medium gives back blocks. */
   public enum Discard {
@@ -87,6 +120,46 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard,
     }
   }
 
+  /** The descriptor that is always there. */
+  public Fd fd() {
+    return fds.usual();
+  }
+
+  /** The number of the descriptor that takes a transfer. */
+  int fdFor(long offsetBytes, int lengthBytes) {
+    boolean aligned = ((offsetBytes | lengthBytes) & (fds.alignmentBytes() - 1)) == 0;
+    return (aligned ? fds.usual() : fds.unaligned()).number();
+  }
+
+  /** Whether a request may not reach the medium now; asked right before the system call. */
+  boolean holds(BlockRequest request) {
+    return request.changes() && permit.now() != WritePermit.Answer.START;
+  }
+
+  /**
+   * Drops what the page cache has of a file; what was written and not flushed stays in it.
+   *
+   * @throws SysException when the kernel refuses
+   */
+  public void dropCache() throws SysException {
+    try (Arena arena = Arena.ofConfined()) {
+      // Safe: no addresses; the whole file.
+      long result =
+          Sys.call(
+              Sys.errnoSlot(arena),
+              posix_h.SYS_fadvise64,
+              fd().number(),
+              0,
+              0,
+              posix_h.POSIX_FADV_DONTNEED,
+              0,
+              0);
+      if (result < 0) {
+        throw new SysException("posix_fadvise", subject, (int) -result);
+      }
+    }
+  }
+
   /** Brings what was written onto the medium; waits for it. */
   public void flush() throws SysException {
     try (Arena arena = Arena.ofConfined()) {
@@ -100,7 +173,7 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard,
   /** The same; 0 or {@code -errno}. */
   long flush(MemorySegment errnoSlot) {
     // Safe: no addresses.
-    return Sys.call(errnoSlot, posix_h.SYS_fdatasync, fd.number(), 0, 0, 0, 0, 0);
+    return Sys.call(errnoSlot, posix_h.SYS_fdatasync, fd().number(), 0, 0, 0, 0, 0);
   }
 
   /** Gives back blocks; 0 or {@code -errno}. */
@@ -109,7 +182,7 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard,
     long length = request.lengthBytes();
     return switch (discard) {
       case NONE -> -posix_h.EOPNOTSUPP;
-      case PUNCH_HOLE -> punch(errnoSlot, fd, offset, length);
+      case PUNCH_HOLE -> punch(errnoSlot, fd(), offset, length);
       case BLOCK_DEVICE -> {
         try (Arena arena = Arena.ofConfined()) {
           MemorySegment range = arena.allocateFrom(JAVA_LONG, offset, length);
@@ -117,7 +190,7 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard,
           yield Sys.call(
               errnoSlot,
               posix_h.SYS_ioctl,
-              fd.number(),
+              fd().number(),
               block_h.BLKDISCARD,
               range.address(),
               0,
@@ -134,7 +207,7 @@ public record Medium(Fd fd, String subject, int alignmentBytes, Discard discard,
    * @param arena its lifetime
    */
   MemorySegment buffer(Arena arena) throws SysException {
-    int alignment = Math.max(PAGE_BYTES, alignmentBytes);
+    int alignment = Math.max(PAGE_BYTES, fds.alignmentBytes());
     MemorySegment mapped =
         Posix.mmap(
             arena,

@@ -65,7 +65,9 @@ final class OwnWrites implements AutoCloseable {
   }
 
   private boolean isOurs(BlockRequest.Write write) {
-    if (!medium.cached() || write.fua() || write.data().size() > MAX_BYTES) {
+    if (medium.caching() != Medium.Caching.WRITE_BACK
+        || write.fua()
+        || write.data().size() > MAX_BYTES) {
       return false;
     }
     long now = System.nanoTime();

@@ -133,9 +133,14 @@ public final class PoolEngine implements DiskEngine {
       return switch (request) {
         case BlockRequest.Read read -> read(read);
         case BlockRequest.Write write -> write(write);
-        case BlockRequest.Flush _ -> result(request, "fdatasync", medium.flush(errnoSlot));
+        case BlockRequest.Flush _ ->
+            medium.holds(request)
+                ? new BlockResult.NotStarted(request.id())
+                : result(request, "fdatasync", medium.flush(errnoSlot));
         case BlockRequest.Discard discard ->
-            result(request, "discard", medium.discard(errnoSlot, discard));
+            medium.holds(request)
+                ? new BlockResult.NotStarted(request.id())
+                : result(request, "discard", medium.discard(errnoSlot, discard));
       };
     }
 
@@ -154,7 +159,7 @@ public final class PoolEngine implements DiskEngine {
             Sys.call(
                 errnoSlot,
                 posix_h.SYS_pread64,
-                medium.fd().number(),
+                medium.fdFor(request.offsetBytes() + done, length - done),
                 buffer.address() + done,
                 length - done,
                 request.offsetBytes() + done,
@@ -180,12 +185,15 @@ public final class PoolEngine implements DiskEngine {
         MemorySegment left = buffer.asSlice(done, length - done);
         iovec.iov_base(vector, left);
         iovec.iov_len(vector, left.byteSize());
+        if (medium.holds(request)) {
+          return new BlockResult.NotStarted(request.id());
+        }
         // Safe: one struct, announced as one; the kernel reads what it names, all of it ours.
         long count =
             Sys.call(
                 errnoSlot,
                 posix_h.SYS_pwritev2,
-                medium.fd().number(),
+                medium.fdFor(request.offsetBytes() + done, length - done),
                 vector.address(),
                 1,
                 request.offsetBytes() + done,

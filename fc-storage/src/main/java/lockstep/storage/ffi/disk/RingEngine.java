@@ -57,6 +57,9 @@ public final class RingEngine implements DiskEngine {
     private @Nullable Task task;
     private int done;
 
+    /** For its next submission. */
+    private int flags;
+
     Slot(int index, MemorySegment buffer) {
       this.index = index;
       this.buffer = buffer;
@@ -79,6 +82,9 @@ public final class RingEngine implements DiskEngine {
 
   /** The loop's: slots without a request, the one that was used last on top. */
   private final ArrayDeque<Slot> free = new ArrayDeque<>();
+
+  /** The loop's: slots whose data is in place, about to be submitted. */
+  private final ArrayDeque<Slot> ready = new ArrayDeque<>();
 
   /** Of how long requests the kernel holds the buffer already. */
   private final int heldBytes;
@@ -122,7 +128,7 @@ public final class RingEngine implements DiskEngine {
         slots[i] = new Slot(i, medium.buffer(arena));
         free.add(slots[i]);
       }
-      this.heldBytes = !medium.cached() && holdBuffers() ? HELD_BYTES : 0;
+      this.heldBytes = medium.caching() == Medium.Caching.NONE && holdBuffers() ? HELD_BYTES : 0;
       this.wake = Posix.eventfd(0);
       try {
         // The kernel has no discard in a ring before Linux 6.12.
@@ -229,9 +235,10 @@ public final class RingEngine implements DiskEngine {
   /** A method, because the JVM is late to compile a loop that is entered once. */
   private void turn() throws SysException {
     takeAll();
+    submitReady();
     asleep.set(true);
     // Whoever adds after this look finds the flag set.
-    ring.enter(free.isEmpty() || nothingNew());
+    ring.enter(ready.isEmpty() && (free.isEmpty() || nothingNew()));
     asleep.set(false);
     ring.reap(ended);
   }
@@ -272,14 +279,37 @@ public final class RingEngine implements DiskEngine {
     if (task.request() instanceof BlockRequest.Write write) {
       write.data().putInto(slot.content.clear());
     }
-    submit(slot, 0);
+    isReady(slot, 0);
+  }
+
+  private void isReady(Slot slot, int flags) {
+    slot.flags = flags;
+    ready.add(slot);
+  }
+
+  /**
+   * Submits what is ready, each after a last look at the permit. A step of its own: to copy the
+   * data of all of them takes long, and only the system call follows on this.
+   */
+  private void submitReady() {
+    // Not more: what may not start may be asked for again at once, by its completion.
+    for (int left = ready.size(); left > 0; left--) {
+      Slot slot = ready.remove();
+      if (medium.holds(slot.task().request())) {
+        end(slot, new BlockResult.NotStarted(slot.task().request().id()));
+        slot.task = null;
+        free.push(slot);
+      } else {
+        submit(slot);
+      }
+    }
   }
 
   /** Submits what is left of a slot's request. */
-  private void submit(Slot slot, int flags) {
+  private void submit(Slot slot) {
     MemorySegment entry = ring.next();
     io_uring_sqe.fd(entry, medium.fd().number());
-    io_uring_sqe.flags(entry, (byte) flags);
+    io_uring_sqe.flags(entry, (byte) slot.flags);
     io_uring_sqe.user_data(entry, slot.index);
     switch (slot.task().request()) {
       case BlockRequest.Read read -> {
@@ -308,7 +338,8 @@ public final class RingEngine implements DiskEngine {
   }
 
   /** The buffer is this slot's until its completion, and has room for the largest request. */
-  private static void place(MemorySegment entry, Slot slot, long offset, int length) {
+  private void place(MemorySegment entry, Slot slot, long offset, int length) {
+    io_uring_sqe.fd(entry, medium.fdFor(offset + slot.done, length - slot.done));
     io_uring_sqe.off(entry, offset + slot.done);
     io_uring_sqe.addr(entry, slot.buffer.address() + slot.done);
     io_uring_sqe.len(entry, length - slot.done);
@@ -329,7 +360,7 @@ public final class RingEngine implements DiskEngine {
     BlockRequest request = slot.task().request();
     if (result == -posix_h.EINTR || result == -posix_h.EAGAIN) {
       // On a thread of the kernel, which may wait for what there was too little of.
-      submit(slot, io_uring_h.IOSQE_ASYNC);
+      isReady(slot, io_uring_h.IOSQE_ASYNC);
       return;
     }
     int length =
@@ -340,7 +371,7 @@ public final class RingEngine implements DiskEngine {
         };
     if (result > 0 && slot.done + result < length) {
       slot.done += result;
-      submit(slot, 0);
+      isReady(slot, 0);
       return;
     }
     if (result > 0 && request instanceof BlockRequest.Read) {

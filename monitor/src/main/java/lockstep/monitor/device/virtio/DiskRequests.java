@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class DiskRequests {
   /** How many may wait, orphans among them: as many as the queue has. */
-  static final int MAX_REQUESTS = 256;
+  static final int MAX_REQUESTS = BlockRequest.MAX_UNANSWERED;
 
   /**
    * From here on no more are taken; one more may be kept. Below what a log takes as a machine's
