@@ -222,6 +222,11 @@ public final class GuestMemory implements AutoCloseable {
         MemorySegment.ofBuffer(from), 0, region.host(), address - region.start(), length);
   }
 
+  /** Copies a range from the same place in another guest memory; vCPU thread only. */
+  public void copyFrom(GuestMemory other, long address, long length) {
+    slice(address, length).copyFrom(other.slice(address, length));
+  }
+
   /** Sets every byte of a range. */
   public void fill(long address, long length, byte value) {
     slice(address, length).fill(value);

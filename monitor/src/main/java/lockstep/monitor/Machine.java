@@ -44,6 +44,7 @@ public final class Machine implements VirtualMachine {
   private final VmFd vm;
   private final VcpuFd vcpu;
   private final Devices devices;
+  private final StagedPages staged;
   private final VcpuLoop loop;
   private final MachineOrigin origin;
   private final Quirks quirks;
@@ -141,6 +142,7 @@ public final class Machine implements VirtualMachine {
     this.origin = origin;
     this.quirks = new Quirks(origin.quirks(), ram);
     this.dirtyPages = new DirtyPages(vm, memory, ram);
+    this.staged = new StagedPages(memory);
     this.devices = devices;
     devices.onEnd(this::end);
     devices.attachTo(ports, mmio);
@@ -158,7 +160,8 @@ public final class Machine implements VirtualMachine {
                 new SpecialPorts(inputs, new CpuidAnswers(origin.cpuid())),
                 msrs,
                 quirks,
-                stopped -> new MachineAccess(stopped, vm, vcpu, memory, dirtyPages, devices)));
+                stopped ->
+                    new MachineAccess(stopped, vm, vcpu, memory, dirtyPages, devices, staged)));
   }
 
   private void end(RunResult how) {
@@ -336,6 +339,7 @@ public final class Machine implements VirtualMachine {
   public void close() {
     vcpu.close();
     vm.close();
+    staged.close();
     memory.close();
   }
 }

@@ -26,6 +26,7 @@ final class MachineAccess implements StoppedMachine {
   private final Devices devices;
   private Optional<DirtyPages.Asker> dirty = Optional.empty();
   private boolean pagesReplaced;
+  private final StagedPages staged;
 
   MachineAccess(
       VcpuLoop loop,
@@ -33,13 +34,15 @@ final class MachineAccess implements StoppedMachine {
       VcpuFd vcpu,
       GuestMemory memory,
       DirtyPages dirtyPages,
-      Devices devices) {
+      Devices devices,
+      StagedPages staged) {
     this.loop = loop;
     this.vm = vm;
     this.vcpu = vcpu;
     this.memory = memory;
     this.dirtyPages = dirtyPages;
     this.devices = devices;
+    this.staged = staged;
   }
 
   @Override
@@ -132,13 +135,30 @@ final class MachineAccess implements StoppedMachine {
   }
 
   @Override
-  public void replacePage(long address, byte[] content) {
+  public void stagePage(long address, byte[] content) throws SysException {
+    checkPage(address, content);
+    staged.add(address, content);
+  }
+
+  @Override
+  public long takeStagedPages() {
+    long count = staged.moveTo(memory);
+    pagesReplaced |= count > 0;
+    return count;
+  }
+
+  private void checkPage(long address, byte[] content) {
     if (content.length != PAGE_BYTES
         || address % PAGE_BYTES != 0
         || !memory.contains(address, PAGE_BYTES)) {
       throw new IllegalArgumentException(
           "%d bytes at 0x%x are no page of RAM".formatted(content.length, address));
     }
+  }
+
+  @Override
+  public void replacePage(long address, byte[] content) {
+    checkPage(address, content);
     memory.write(address, content, 0, PAGE_BYTES);
     pagesReplaced = true;
   }

@@ -42,6 +42,24 @@ public interface StoppedMachine {
   void takeDirtyPages(PageSink sink) throws SysException;
 
   /**
+   * Keeps a page for {@link #takeStagedPages}, outside the heap and without a change of the
+   * machine: the rest of a state-sync may never come, and then the machine goes on as it is.
+   *
+   * @param address guest-physical, a multiple of 4,096
+   * @param content 4,096 bytes
+   * @throws IllegalArgumentException when this is not a page of RAM
+   * @throws SysException when the host has no memory for it
+   */
+  void stagePage(long address, byte[] content) throws SysException;
+
+  /**
+   * Replaces every page that was staged; as {@link #replacePage}.
+   *
+   * @return how many these were
+   */
+  long takeStagedPages();
+
+  /**
    * Replaces one page of RAM; to be followed by {@link #replaceCpuState}, as a page may hold page
    * tables that the CPU uses.
    *

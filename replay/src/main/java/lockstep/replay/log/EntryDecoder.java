@@ -13,12 +13,6 @@ import lockstep.monitor.state.Bytes;
  * believed. Whatever is wrong comes out as an {@link IllegalArgumentException} that says what.
  */
 final class EntryDecoder {
-  /** As large as RAM could be in one state-sync of the machines that are recorded so. */
-  private static final int MAX_PAGES = 1 << 18;
-
-  /** CPU state, device state and checksums are far below. */
-  private static final int MAX_PACKED_BYTES = 1 << 24;
-
   private byte[] bytes = {};
   private int position;
   private int limit;
@@ -78,6 +72,7 @@ final class EntryDecoder {
     return switch (kind) {
       case CLOCK -> throw new IllegalStateException("decoded above");
       case POINT -> new LogEntry.Point(point());
+      case PAGES -> new LogEntry.Pages(pages());
       case INPUT -> new LogEntry.Input(input());
       case DELIVERY -> new LogEntry.Delivery(next());
       case OUTPUT -> new LogEntry.Output(exits());
@@ -118,17 +113,13 @@ final class EntryDecoder {
       case PointKind.COUNTER ->
           new ExecutionPoint.Counter(
               exits, varint(), fixed(Long.BYTES), fixed(Long.BYTES), fixed(Long.BYTES));
-      case PointKind.STATE_SYNC -> new ExecutionPoint.StateSync(exits, packed(), pages());
+      case PointKind.STATE_SYNC -> new ExecutionPoint.StateSync(exits, packed(), varint());
       default -> throw new IllegalArgumentException("no kind of point " + kind);
     };
   }
 
-  private List<ExecutionPoint.Page> pages() {
-    int count = count(MAX_PAGES);
-    // Every address takes at least a byte.
-    if (count > limit - position) {
-      throw new IllegalArgumentException(count + " pages in " + (limit - position) + " bytes");
-    }
+  private List<LogEntry.Page> pages() {
+    int count = count(LogEntry.Pages.MAX_PAGES);
     long[] addresses = new long[count];
     long number = 0;
     for (int i = 0; i < count; i++) {
@@ -142,10 +133,10 @@ final class EntryDecoder {
     if (contents.length != count * PointKind.PAGE_BYTES) {
       throw new IllegalArgumentException(contents.length + " bytes for " + count + " pages");
     }
-    List<ExecutionPoint.Page> pages = new ArrayList<>(count);
+    List<LogEntry.Page> pages = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       Bytes content = Bytes.copyOf(contents, i * PointKind.PAGE_BYTES, PointKind.PAGE_BYTES);
-      pages.add(new ExecutionPoint.Page(addresses[i], content));
+      pages.add(new LogEntry.Page(addresses[i], content));
     }
     return pages;
   }
@@ -200,7 +191,7 @@ final class EntryDecoder {
   }
 
   private Bytes packed() {
-    return Bytes.copyOf(unpack(MAX_PACKED_BYTES));
+    return Bytes.copyOf(unpack(EntryEncoder.MAX_PACKED_BYTES));
   }
 
   private byte[] unpack(int mostBytes) {

@@ -2,6 +2,7 @@ package lockstep.replay.log;
 
 import com.github.luben.zstd.Zstd;
 import java.util.Arrays;
+import java.util.List;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 
@@ -15,8 +16,17 @@ final class EntryEncoder {
 
   static final int CLOCK_LOW_BITS = 6;
 
+  /**
+   * What a block may hold: CPU state, device state and checksums are far below, and so are the
+   * pages of one entry. For both directions, so that nothing is written that cannot be read.
+   */
+  static final int MAX_PACKED_BYTES = 1 << 24;
+
   /** Fast; the vCPU waits for it. */
   private static final int ZSTD_LEVEL = 1;
+
+  /** What one entry may take; the largest are digests of whole machines, far below. */
+  static final int MAX_ENTRY_BYTES = 1 << 26;
 
   private byte[] bytes = new byte[1 << 16];
   private int length;
@@ -62,10 +72,31 @@ final class EntryEncoder {
       clock(clock.nanos());
       return;
     }
-    put(entry.kind().wire());
+    int start = length;
+    long clockBefore = lastClockNanos;
+    long exitsBefore = lastExits;
+    try {
+      put(entry.kind().wire());
+      content(entry);
+      if (length - start > MAX_ENTRY_BYTES) {
+        throw new IllegalArgumentException(
+            "a log entry of %d bytes, with %d the most".formatted(length - start, MAX_ENTRY_BYTES));
+      }
+    } catch (IllegalArgumentException e) {
+      // What no reader would take is not written, nor any part of it.
+      length = start;
+      lastClockNanos = clockBefore;
+      lastExits = exitsBefore;
+      throw e;
+    }
+    entries++;
+  }
+
+  private void content(LogEntry entry) {
     switch (entry) {
       case LogEntry.Clock _ -> throw new IllegalStateException("encoded above");
       case LogEntry.Point point -> point(point.at());
+      case LogEntry.Pages pages -> pages(pages.pages());
       case LogEntry.Input input -> input(input.input());
       case LogEntry.Delivery delivery -> put(delivery.vector());
       case LogEntry.Output output -> exits(output.exits());
@@ -89,7 +120,6 @@ final class EntryEncoder {
         put(end.how().wire());
       }
     }
-    entries++;
   }
 
   private void point(ExecutionPoint point) {
@@ -115,23 +145,22 @@ final class EntryEncoder {
         put(PointKind.STATE_SYNC);
         exits(sync.exits());
         packed(sync.cpuState());
-        pages(sync);
+        varint(sync.pages());
       }
     }
   }
 
-  private void pages(ExecutionPoint.StateSync sync) {
-    varint(sync.pages().size());
-    byte[] contents = new byte[Math.multiplyExact(sync.pages().size(), PointKind.PAGE_BYTES)];
+  private void pages(List<LogEntry.Page> pages) {
+    varint(pages.size());
+    byte[] contents = new byte[pages.size() * PointKind.PAGE_BYTES];
     long last = 0;
     int at = 0;
-    for (ExecutionPoint.Page page : sync.pages()) {
+    for (LogEntry.Page page : pages) {
       long number = page.address() / PointKind.PAGE_BYTES;
       zigzag(number - last);
       last = number;
-      byte[] content = page.content().toArray();
-      System.arraycopy(content, 0, contents, at, content.length);
-      at += content.length;
+      page.content().copyTo(0, contents, at, PointKind.PAGE_BYTES);
+      at += PointKind.PAGE_BYTES;
     }
     pack(contents);
   }
@@ -167,7 +196,10 @@ final class EntryEncoder {
   }
 
   private void exits(long exits) {
-    varint(Math.subtractExact(exits, lastExits));
+    if (exits < lastExits) {
+      throw new IllegalArgumentException("exit " + exits + " after " + lastExits);
+    }
+    varint(exits - lastExits);
     lastExits = exits;
   }
 
@@ -176,6 +208,11 @@ final class EntryEncoder {
   }
 
   private void pack(byte[] content) {
+    if (content.length > MAX_PACKED_BYTES) {
+      throw new IllegalArgumentException(
+          "a block of %d bytes in a log entry, with %d the most"
+              .formatted(content.length, MAX_PACKED_BYTES));
+    }
     varint(content.length);
     if (content.length > 0) {
       byte[] compressed = Zstd.compress(content, ZSTD_LEVEL);

@@ -1,6 +1,5 @@
 package lockstep.replay.log;
 
-import java.util.List;
 import lockstep.monitor.state.Bytes;
 
 /**
@@ -60,31 +59,19 @@ public sealed interface ExecutionPoint {
   }
 
   /**
-   * Placement state-sync: from the exit the machine jumps to this CPU state and these pages.
+   * Placement state-sync: from the exit the machine jumps to this CPU state and to the pages of the
+   * {@link LogEntry.Pages} right before this entry: those written since the last sync, or since the
+   * log's start.
    *
    * @param cpuState {@code VcpuState.encode()}
-   * @param pages the pages dirtied since the last sync (or since the log's start)
+   * @param pages how many pages these are in all
    */
-  record StateSync(long exits, Bytes cpuState, List<Page> pages) implements ExecutionPoint {
-    /** Checks the ranges and copies. */
+  record StateSync(long exits, Bytes cpuState, long pages) implements ExecutionPoint {
+    /** Checks the ranges. */
     public StateSync {
       checkExits(exits);
-      pages = List.copyOf(pages);
-    }
-  }
-
-  /**
-   * One page of guest memory.
-   *
-   * @param address guest-physical, a multiple of 4,096
-   * @param content 4,096 bytes
-   */
-  record Page(long address, Bytes content) {
-    /** Checks the shape. */
-    public Page {
-      if (address < 0 || address % 4096 != 0 || content.size() != 4096) {
-        throw new IllegalArgumentException(
-            "page at 0x%x with %d bytes".formatted(address, content.size()));
+      if (pages < 0) {
+        throw new IllegalArgumentException("pages " + pages);
       }
     }
   }

@@ -2,6 +2,7 @@ package lockstep.replay.log;
 
 import java.util.List;
 import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.state.Bytes;
 
 /**
  * One entry of the log. The order of the entries is the order in which the recorded machine asked
@@ -20,7 +21,8 @@ public sealed interface LogEntry {
     EXIT_DIGEST(6),
     REGISTERS(7),
     MACHINE_DIGEST(8),
-    END(9);
+    END(9),
+    PAGES(10);
 
     private final int wire;
 
@@ -54,6 +56,46 @@ public sealed interface LogEntry {
     @Override
     public Kind kind() {
       return Kind.POINT;
+    }
+  }
+
+  /**
+   * Some of the pages of the state-sync whose {@link Point} follows: so many entries of this kind
+   * as it needs, so that neither side ever has all of a guest's memory on its heap.
+   *
+   * @param pages 1 to {@link #MAX_PAGES}
+   */
+  record Pages(List<Page> pages) implements LogEntry {
+    /** Half a frame, if nothing can be compressed: few enough entries, and short ones. */
+    public static final int MAX_PAGES = 128;
+
+    /** Checks the range and copies. */
+    public Pages {
+      pages = List.copyOf(pages);
+      if (pages.isEmpty() || pages.size() > MAX_PAGES) {
+        throw new IllegalArgumentException(pages.size() + " pages, not 1.." + MAX_PAGES);
+      }
+    }
+
+    @Override
+    public Kind kind() {
+      return Kind.PAGES;
+    }
+  }
+
+  /**
+   * One page of guest memory.
+   *
+   * @param address guest-physical, a multiple of 4,096
+   * @param content 4,096 bytes
+   */
+  record Page(long address, Bytes content) {
+    /** Checks the shape. */
+    public Page {
+      if (address < 0 || address % 4096 != 0 || content.size() != 4096) {
+        throw new IllegalArgumentException(
+            "page at 0x%x with %d bytes".formatted(address, content.size()));
+      }
     }
   }
 

@@ -18,8 +18,8 @@ import java.util.zip.CRC32C;
  * @param properties keys without '=' and line feeds, values without line feeds
  */
 public record LogHeader(Map<String, String> properties) {
-  /** The only version there is; a file of another one is refused. */
-  public static final int VERSION = 1;
+  /** The only version that this Lockstep reads and writes; another one is refused. */
+  public static final int VERSION = 2;
 
   /** More than any description needs; bounds what a damaged length can ask for. */
   private static final int MAX_PROPERTIES_BYTES = 1 << 16;

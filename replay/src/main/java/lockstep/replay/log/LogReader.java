@@ -15,17 +15,22 @@ import org.jspecify.annotations.Nullable;
  * entries, and {@link #cut} says where and why. One thread.
  */
 public final class LogReader implements EntrySource, Closeable {
-  /** What one entry may take; the largest is a state-sync. */
-  private static final int MAX_ENTRY_BYTES = 1 << 30;
-
   private static final int BUFFER_BYTES = 1 << 14;
 
   private final InputStream in;
   private final boolean checked;
   private final LogHeader header;
   private final EntryDecoder decoder = new EntryDecoder();
+
+  /** Bytes of entries that are not decoded yet, up to {@link #pendingEnd}. */
   private byte[] pending = {};
+
+  private int pendingEnd;
   private int inFrame;
+
+  /** Whether the last frame read was one in which entries end: then it ends with the last one. */
+  private boolean endsEntry;
+
   private long taken;
   private long framesRead;
   private @Nullable FrameHeader ahead;
@@ -40,6 +45,7 @@ public final class LogReader implements EntrySource, Closeable {
   private boolean endSeen;
   private @Nullable LogEntry peeked;
   private @Nullable String cut;
+  private boolean streamOver;
 
   private LogReader(InputStream in, boolean checked, LogHeader header) {
     this.in = in;
@@ -97,6 +103,15 @@ public final class LogReader implements EntrySource, Closeable {
   /** Why the log ends before its end, in words; empty while all is well and after a proper end. */
   public Optional<String> cut() {
     return Optional.ofNullable(cut);
+  }
+
+  /**
+   * Whether the entries end where the stream ends, behind a whole frame. At the end of what a
+   * channel has brought this is the only end that loses nothing; any other is damage, or a writer
+   * that this reader does not understand.
+   */
+  public boolean isAtStreamEnd() {
+    return streamOver;
   }
 
   @Override
@@ -193,23 +208,38 @@ public final class LogReader implements EntrySource, Closeable {
         cutAt("frame starts at entry " + frame.firstEntry());
         return false;
       }
-      int rest = pending.length - decoderPosition();
-      if ((long) rest + frame.bodyBytes() > MAX_ENTRY_BYTES) {
-        cutAt("an entry of over " + MAX_ENTRY_BYTES + " bytes");
+      if (!join(frame.bodyBytes())) {
         return false;
       }
-      byte[] joined = Arrays.copyOfRange(pending, pending.length - rest, pending.length);
-      joined = Arrays.copyOf(joined, rest + frame.bodyBytes());
-      System.arraycopy(body, 0, joined, rest, frame.bodyBytes());
-      pending = joined;
-      decoder.reset(pending, 0, pending.length);
       inFrame = frame.entries();
+      endsEntry = inFrame > 0;
     }
     return cut == null;
   }
 
-  private int decoderPosition() {
-    return pending.length == 0 ? 0 : decoder.position();
+  /** Adds the body to what is left of an entry that began earlier; each byte is moved once. */
+  private boolean join(int bodyBytes) {
+    int from = decoder.position();
+    int rest = pendingEnd - from;
+    if (endsEntry && rest > 0) {
+      cutAt("bytes after the last entry of a frame");
+      return false;
+    }
+    if (rest + bodyBytes > EntryEncoder.MAX_ENTRY_BYTES) {
+      cutAt("an entry of over " + EntryEncoder.MAX_ENTRY_BYTES + " bytes");
+      return false;
+    }
+    // An entry that spans frames lies at the front from its second frame on.
+    if (from > 0) {
+      System.arraycopy(pending, from, pending, 0, rest);
+    }
+    if (pending.length < rest + bodyBytes) {
+      pending = Arrays.copyOf(pending, Math.max(rest + bodyBytes, 2 * rest));
+    }
+    System.arraycopy(body, 0, pending, rest, bodyBytes);
+    pendingEnd = rest + bodyBytes;
+    decoder.reset(pending, 0, pendingEnd);
+    return true;
   }
 
   /** Reads a frame into {@code ahead}; false at the end of what is good. */
@@ -222,6 +252,10 @@ public final class LogReader implements EntrySource, Closeable {
       stateLeft = 0;
       byte[] head = in.readNBytes(FrameHeader.BYTES);
       if (head.length == 0) {
+        if (endsEntry && decoder.position() < pendingEnd) {
+          cutAt("bytes after the last entry of a frame");
+        }
+        streamOver = cut == null;
         if (!endSeen) {
           cutAt("the file ends");
         }

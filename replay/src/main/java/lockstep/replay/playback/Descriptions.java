@@ -17,6 +17,9 @@ public final class Descriptions {
     return switch (entry) {
       case LogEntry.Clock clock -> "clock reading " + clock.nanos() + " ns";
       case LogEntry.Point point -> "point " + of(point.at());
+      case LogEntry.Pages pages ->
+          "%d pages of a state-sync, the first at 0x%x"
+              .formatted(pages.pages().size(), pages.pages().getFirst().address());
       case LogEntry.Input input -> "input " + input.input();
       case LogEntry.Delivery delivery -> "delivery of vector " + delivery.vector();
       case LogEntry.Output output -> "output at exit " + output.exits();
@@ -38,7 +41,7 @@ public final class Descriptions {
           "%d counts after exit %d, RIP 0x%x"
               .formatted(counter.count(), counter.exits(), counter.rip());
       case ExecutionPoint.StateSync sync ->
-          "state-sync after exit %d, %d pages".formatted(sync.exits(), sync.pages().size());
+          "state-sync after exit %d, %d pages".formatted(sync.exits(), sync.pages());
     };
   }
 

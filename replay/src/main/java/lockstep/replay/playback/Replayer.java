@@ -1,6 +1,7 @@
 package lockstep.replay.playback;
 
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.OptionalLong;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockRequest;
@@ -219,6 +220,7 @@ public final class Replayer implements InputSource {
       case CLOCK, OUTPUT, EXIT_DIGEST, END -> run(position);
       case REGISTERS -> registers((LogEntry.Registers) next(), position);
       case MACHINE_DIGEST -> machineDigest((LogEntry.MachineDigest) next(), position);
+      case PAGES -> pages((LogEntry.Pages) next(), position);
       case POINT -> point(((LogEntry.Point) next()).at(), position);
       case INPUT -> input((LogEntry.Input) next());
       case DELIVERY -> delivery(position);
@@ -273,6 +275,15 @@ public final class Replayer implements InputSource {
         Divergence.Kind.POINT, describeNext(), "a guest that is past it, at exit " + exits);
   }
 
+  private @Nullable Action pages(LogEntry.Pages entry, VcpuPosition position) throws SysException {
+    Optional<String> wrong = StateSyncs.stage(entry, position.machine());
+    if (wrong.isPresent()) {
+      return diverge(Divergence.Kind.POINT, describeNext(), wrong.get());
+    }
+    log.take();
+    return null;
+  }
+
   private @Nullable Action point(ExecutionPoint at, VcpuPosition position) throws SysException {
     if (at instanceof ExecutionPoint.Counter counter && search.isFor(counter)) {
       return counterPoint(counter, position);
@@ -301,10 +312,10 @@ public final class Replayer implements InputSource {
         }
       }
       case ExecutionPoint.StateSync sync -> {
-        for (ExecutionPoint.Page page : sync.pages()) {
-          position.machine().replacePage(page.address(), page.content().toArray());
+        Optional<String> other = StateSyncs.apply(sync, position.machine());
+        if (other.isPresent()) {
+          return diverge(Divergence.Kind.POINT, describeNext(), other.get());
         }
-        position.machine().replaceCpuState(sync.cpuState().toArray());
         count = 0;
       }
       case ExecutionPoint.Counter counter -> {

@@ -353,14 +353,11 @@ public final class Recorder implements InputSource {
   }
 
   private void stateSync(VcpuPosition position) throws SysException {
-    List<ExecutionPoint.Page> pages = new ArrayList<>();
-    position
-        .machine()
-        .takeDirtyPages(
-            (address, content) ->
-                pages.add(new ExecutionPoint.Page(address, Bytes.copyOf(content))));
+    SyncPages pages = new SyncPages(log);
+    position.machine().takeDirtyPages(pages);
+    long count = pages.end();
     Bytes cpu = Bytes.copyOf(position.machine().cpuState());
-    log.append(new LogEntry.Point(new ExecutionPoint.StateSync(position.guestExits(), cpu, pages)));
+    log.append(new LogEntry.Point(new ExecutionPoint.StateSync(position.guestExits(), cpu, count)));
     atSync = true;
     pointLogged = true;
     pointExits = position.guestExits();

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -50,14 +51,15 @@ class LogFileTest {
         new LogEntry.Delivery(255),
         new LogEntry.Point(new ExecutionPoint.Step(1, ExecutionPoint.Step.MAX_STEPS)),
         new LogEntry.Point(new ExecutionPoint.Counter(300, 1L << 40, -1, Long.MIN_VALUE, 5)),
+        new LogEntry.Pages(
+            List.of(
+                new LogEntry.Page(0, Bytes.copyOf(page)),
+                new LogEntry.Page(1L << 36, Bytes.copyOf(new byte[4096])),
+                new LogEntry.Page(4096, Bytes.copyOf(page)))),
+        new LogEntry.Pages(List.of(new LogEntry.Page(8192, Bytes.copyOf(page)))),
         new LogEntry.Point(
-            new ExecutionPoint.StateSync(
-                300,
-                Bytes.copyOf(new byte[] {1, 2, 3}),
-                List.of(
-                    new ExecutionPoint.Page(0, Bytes.copyOf(page)),
-                    new ExecutionPoint.Page(1L << 36, Bytes.copyOf(new byte[4096])),
-                    new ExecutionPoint.Page(4096, Bytes.copyOf(page))))),
+            new ExecutionPoint.StateSync(300, Bytes.copyOf(new byte[] {1, 2, 3}), 4)),
+        new LogEntry.Point(new ExecutionPoint.StateSync(300, Bytes.empty(), Long.MAX_VALUE)),
         new LogEntry.Input(new ExternalInput.HostDecision(ExternalInput.Decision.RESET)),
         new LogEntry.Input(new ExternalInput.HostDecision(ExternalInput.Decision.STOP)),
         new LogEntry.ExitDigest(1L << 33, -1),
@@ -119,27 +121,87 @@ class LogFileTest {
 
   @Test
   void anEntryLargerThanAFrameComesBack() throws Exception {
-    Random random = new Random(1);
-    List<ExecutionPoint.Page> pages = new ArrayList<>();
-    for (int i = 0; i < 1000; i++) {
-      byte[] content = new byte[4096];
-      random.nextBytes(content);
-      pages.add(new ExecutionPoint.Page(4096L * i, Bytes.copyOf(content)));
-    }
+    byte[] noise = new byte[EntryEncoder.MAX_PACKED_BYTES];
+    new Random(1).nextBytes(noise);
     List<LogEntry> entries =
         List.of(
             new LogEntry.Clock(5),
-            new LogEntry.Point(new ExecutionPoint.StateSync(1, Bytes.empty(), pages)),
+            new LogEntry.MachineDigest(
+                1, new MachineDigest(Bytes.copyOf(noise), Bytes.empty(), 1 << 20, Bytes.empty())),
             new LogEntry.Clock(6),
             new LogEntry.End(1, LogEntry.Ending.STOPPED));
     assertEquals(new Read(entries, false), read(write(entries)));
+  }
+
+  /** It would end the log for whoever reads it, however much comes after it. */
+  @Test
+  void whatNoReaderTakesIsNotWritten() throws Exception {
+    Bytes tooMuch = Bytes.copyOf(new byte[EntryEncoder.MAX_PACKED_BYTES + 1]);
+    Path file = directory.resolve("log");
+    try (LogWriter writer = LogWriter.create(file, HEADER)) {
+      writer.clock(5);
+      LogEntry digest =
+          new LogEntry.MachineDigest(
+              1, new MachineDigest(tooMuch, Bytes.empty(), 1 << 20, Bytes.empty()));
+      String why =
+          assertThrows(IllegalArgumentException.class, () -> writer.append(digest)).getMessage();
+      assertEquals("a block of 16777217 bytes in a log entry, with 16777216 the most", why);
+      writer.append(new LogEntry.End(0, LogEntry.Ending.STOPPED));
+    }
+    assertEquals(
+        new Read(
+            List.of(new LogEntry.Clock(5), new LogEntry.End(0, LogEntry.Ending.STOPPED)), false),
+        read(file));
+    LogEntry.Page page = new LogEntry.Page(0, Bytes.copyOf(new byte[4096]));
+    List<LogEntry.Page> many = Collections.nCopies(LogEntry.Pages.MAX_PAGES + 1, page);
+    assertThrows(IllegalArgumentException.class, () -> new LogEntry.Pages(many));
+  }
+
+  /** Only the first of these loses nothing of what came in. */
+  @Test
+  void onlyTheEndOfTheStreamIsAnEndThatLosesNothing() throws Exception {
+    List<LogEntry> entries = List.of(new LogEntry.Clock(5), new LogEntry.Output(1));
+    byte[] whole = Files.readAllBytes(write(entries));
+    assertTrue(endsAtStreamEnd(whole));
+    assertFalse(endsAtStreamEnd(Arrays.copyOf(whole, whole.length - 1)));
+    assertFalse(endsAtStreamEnd(Arrays.copyOf(whole, whole.length + 1)));
+    // A body of one byte more than its entries, and one with a kind that does not exist.
+    assertFalse(endsAtStreamEnd(withEntries(whole, new byte[] {(byte) 0x85, 5, 1, 5}, 2)));
+    assertFalse(endsAtStreamEnd(withEntries(whole, new byte[] {(byte) 0x85, 99}, 2)));
+    assertTrue(endsAtStreamEnd(withEntries(whole, new byte[] {(byte) 0x85, 5, 1}, 2)));
+  }
+
+  private static byte[] withEntries(byte[] whole, byte[] body, int entries) {
+    int state = HEADER.encode().length + FrameHeader.BYTES + STATE.length;
+    byte[] header =
+        new FrameHeader(
+                FrameHeader.Type.ENTRIES,
+                body.length,
+                FrameHeader.checksum(body, body.length),
+                0,
+                entries)
+            .encode();
+    byte[] made = Arrays.copyOf(whole, state + header.length + body.length);
+    System.arraycopy(header, 0, made, state, header.length);
+    System.arraycopy(body, 0, made, state + header.length, body.length);
+    return made;
+  }
+
+  private static boolean endsAtStreamEnd(byte[] bytes) throws IOException {
+    try (LogReader reader = LogReader.read(new ByteArrayInputStream(bytes))) {
+      while (reader.peek() != null) {
+        reader.take();
+      }
+      assertTrue(reader.cut().isPresent());
+      return reader.isAtStreamEnd();
+    }
   }
 
   @Test
   void theFormatIsThatOfTheGoldenFile() throws Exception {
     // A change here is a change of the format: LogHeader.VERSION and the golden file go together.
     byte[] golden;
-    try (var in = LogFileTest.class.getResourceAsStream("golden-v1.hex")) {
+    try (var in = LogFileTest.class.getResourceAsStream("golden-v2.hex")) {
       golden =
           HexFormat.of()
               .parseHex(
@@ -172,10 +234,10 @@ class LogFileTest {
   void anotherVersionIsRefused() throws Exception {
     Path file = write(allKinds());
     byte[] bytes = Files.readAllBytes(file);
-    bytes[8] = 2;
+    bytes[8] = 1;
     Files.write(file, bytes);
     LogFormatException refused = assertThrows(LogFormatException.class, () -> LogReader.open(file));
-    assertEquals("is a log of version 2, and this Lockstep reads version 1", refused.getMessage());
+    assertEquals("is a log of version 1, and this Lockstep reads version 2", refused.getMessage());
     assertTrue(refused.remedy().orElseThrow().contains("Lockstep that wrote it"));
   }
 
