@@ -23,6 +23,7 @@ import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.PeerLink;
 import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.log.LogHeader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -32,6 +33,7 @@ class PairIdentityTest {
   private static final PeerMessage HELLO =
       new PeerMessage.Hello(
           PeerMessage.VERSION,
+          LogHeader.VERSION,
           "web",
           "00112233445566778899aabbccddeeff",
           1,

@@ -34,6 +34,7 @@ final class LiveSide implements AutoCloseable {
   private static final long END_SECONDS = 10;
 
   private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
+  private final BrokenChannel channel = new BrokenChannel(network);
   private final HeldMedium medium;
   private final FtNode node;
   private final FtVm vm;
@@ -80,7 +81,7 @@ final class LiveSide implements AutoCloseable {
       RecordOptions options) {
     this.medium = new HeldMedium(medium);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
-    this.node = new FtNode(Scheduler.HOST, network, arbiter, gate, session, times);
+    this.node = new FtNode(Scheduler.HOST, channel, arbiter, gate, session, times);
     this.vm =
         new FtVm(
             Scheduler.HOST,
@@ -97,6 +98,11 @@ final class LiveSide implements AutoCloseable {
 
   PeerNetwork network() {
     return network;
+  }
+
+  /** Breaks what this side says as primary. */
+  BrokenChannel channel() {
+    return channel;
   }
 
   FtNode node() {

@@ -1,6 +1,7 @@
 package lockstep.replay.ft;
 
 import java.util.Optional;
+import lockstep.replay.log.LogHeader;
 
 /** Which primaries a backup goes with. */
 final class Admission {
@@ -14,6 +15,12 @@ final class Admission {
    * @param times this side's
    */
   static Optional<String> objection(PeerMessage.Hello hello, String vm, long epoch, FtTimes times) {
+    if (hello.logVersion() != LogHeader.VERSION) {
+      return Optional.of(
+          ("VM %s has a log of version %d, and version %d is read here;"
+                  + " install the same Lockstep on both hosts")
+              .formatted(hello.name(), hello.logVersion(), LogHeader.VERSION));
+    }
     if (hello.vm().equals(vm) && hello.epoch() <= epoch) {
       return Optional.of(
           "epoch %d of VM %s is over; the last one here was %d"

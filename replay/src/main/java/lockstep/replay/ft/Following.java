@@ -13,6 +13,7 @@ import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.playback.Compared;
+import lockstep.replay.playback.Descriptions;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.playback.Replayer;
@@ -106,22 +107,45 @@ final class Following {
     return switch (outcome) {
       case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().toString());
       case ReplayOutcome.Equal _ -> new Came.GuestEnd(result);
-      case ReplayOutcome.Reached _, ReplayOutcome.LogEnded _ ->
-          result instanceof RunResult.Stopped && !endsInOrder()
-              ? new Came.LogEnd()
-              : new Came.GuestEnd(result);
+      case ReplayOutcome.Reached _, ReplayOutcome.LogEnded _ -> end(log(), result);
     };
   }
 
-  /** Whether what is left of the log says that the host stopped the guest for good. */
-  private boolean endsInOrder() {
+  private LogReader log() {
     LogReader log = reader;
-    while (log != null && log.peek() != null) {
-      if (log.take() instanceof LogEntry.End) {
-        return true;
+    if (log == null) {
+      throw new IllegalStateException("nothing restored");
+    }
+    return log;
+  }
+
+  /**
+   * The replay stopped where the log says nothing more, or that the host stopped the guest. What
+   * was acknowledged the world may have seen: this machine is the VM only after all of it.
+   */
+  private Came end(LogReader log, RunResult result) {
+    if (log.peekKind() == LogEntry.Kind.INPUT) {
+      LogEntry stop = log.take();
+      if (log.peekKind() == LogEntry.Kind.MACHINE_DIGEST) {
+        log.take();
+      }
+      if (log.peek() instanceof LogEntry.End) {
+        log.take();
+        return new Came.GuestEnd(result);
+      }
+      if (log.peekKind() != null) {
+        return new Came.Astray(
+            "divergence at log entry %d: after %s the log continues"
+                .formatted(log.position(), Descriptions.of(stop)));
       }
     }
-    return false;
+    long received = pipe.entries();
+    if (!log.isAtStreamEnd() || log.position() != received) {
+      return new Came.Astray(
+          "divergence at log entry %d of the %d received: the log cannot be read to its end: %s"
+              .formatted(log.position(), received, log.cut().orElse("no reason is known")));
+    }
+    return result instanceof RunResult.Stopped ? new Came.LogEnd() : new Came.GuestEnd(result);
   }
 
   /** The pipe ends or has ended. Any thread, once counts. */

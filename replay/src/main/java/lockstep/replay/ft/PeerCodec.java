@@ -41,8 +41,9 @@ public final class PeerCodec {
         byte[] vm = text(hello.vm());
         byte[] key = hello.heartbeatKey().toArray();
         int texts = 2 + name.length + 2 + vm.length + 2 + key.length;
-        ByteBuffer out = start(HELLO, 4 + texts + 8 + 4 + 4);
-        put(put(out.putInt(hello.version()), name), vm).putLong(hello.epoch());
+        ByteBuffer out = start(HELLO, 4 + 4 + texts + 8 + 4 + 4);
+        out.putInt(hello.version()).putInt(hello.logVersion());
+        put(put(out, name), vm).putLong(hello.epoch());
         yield put(out, key).putInt(hello.heartbeatPort()).putInt(hello.silenceMillis()).array();
       }
       case PeerMessage.Welcome welcome -> start(WELCOME, 4).putInt(welcome.heartbeatPort()).array();
@@ -136,6 +137,7 @@ public final class PeerCodec {
           "version %d of the protocol; this Lockstep speaks version %d"
               .formatted(version, PeerMessage.VERSION));
     }
+    int logVersion = in.getInt();
     String name = readText(in);
     String vm = readText(in);
     long epoch = in.getLong();
@@ -146,7 +148,8 @@ public final class PeerCodec {
       throw new IllegalArgumentException("a heartbeat key of " + key.length + " bytes");
     }
     int port = port(in.getInt());
-    return new PeerMessage.Hello(version, name, vm, epoch, Bytes.copyOf(key), port, in.getInt());
+    return new PeerMessage.Hello(
+        version, logVersion, name, vm, epoch, Bytes.copyOf(key), port, in.getInt());
   }
 
   private static long count(ByteBuffer in) {

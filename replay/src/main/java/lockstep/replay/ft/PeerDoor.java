@@ -7,6 +7,7 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.log.LogHeader;
 import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
@@ -111,6 +112,7 @@ final class PeerDoor {
     to.send(
         new PeerMessage.Hello(
             PeerMessage.VERSION,
+            LogHeader.VERSION,
             session.name(),
             session.vm(),
             session.epoch(),

@@ -6,12 +6,13 @@ import lockstep.monitor.state.Bytes;
 /** What the two sides of a pair say to each other on the logging channel (docs/protocol.md). */
 public sealed interface PeerMessage {
   /** The only version there is. */
-  int VERSION = 2;
+  int VERSION = 3;
 
   /**
    * Primary to backup, first of all.
    *
    * @param version of the protocol
+   * @param logVersion of the log's entries, see {@code LogHeader.VERSION}
    * @param name what the user calls the VM
    * @param vm the VM's identity, see {@link Claimant}
    * @param epoch of the pair that is to be formed
@@ -22,6 +23,7 @@ public sealed interface PeerMessage {
    */
   record Hello(
       int version,
+      int logVersion,
       String name,
       String vm,
       long epoch,

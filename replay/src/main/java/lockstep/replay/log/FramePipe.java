@@ -166,6 +166,11 @@ public final class FramePipe extends InputStream {
     }
   }
 
+  /** Entries that have come in: what was or may be acknowledged. */
+  public synchronized long entries() {
+    return entries;
+  }
+
   @Override
   public int read() throws InterruptedIOException {
     byte[] one = new byte[1];

@@ -40,6 +40,7 @@ import lockstep.replay.ft.PeerCodec;
 import lockstep.replay.ft.PeerMessage;
 import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
+import lockstep.replay.log.LogHeader;
 import lockstep.replay.log.LogReader;
 import lockstep.sys.Scheduler;
 import org.junit.jupiter.api.AfterEach;
@@ -216,7 +217,14 @@ class RefusalTest {
   private static byte[] hello(long epoch, byte[] key, int silenceMillis) {
     return PeerCodec.encode(
         new PeerMessage.Hello(
-            PeerMessage.VERSION, "web", VM, epoch, Bytes.copyOf(key), 7, silenceMillis));
+            PeerMessage.VERSION,
+            LogHeader.VERSION,
+            "web",
+            VM,
+            epoch,
+            Bytes.copyOf(key),
+            7,
+            silenceMillis));
   }
 
   private void refused(byte[] message, String why) throws IOException {
@@ -247,9 +255,20 @@ class RefusalTest {
     ByteBuffer.wrap(later)
         .order(ByteOrder.LITTLE_ENDIAN)
         .putInt(VERSION_AT, PeerMessage.VERSION + 1);
-    refused(later, "version 3 of the protocol");
+    refused(later, "version 4 of the protocol");
     String note = machine.notes.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
-    assertTrue(String.valueOf(note).matches("turned 127.0.0.1:.* away: .*version 3 of .*"), note);
+    assertTrue(String.valueOf(note).matches("turned 127.0.0.1:.* away: .*version 4 of .*"), note);
+    welcome(1);
+  }
+
+  /** Its first entry of a kind that is not known here would end the log in the middle. */
+  @Test
+  void anotherVersionOfTheLogIsRefusedByName() throws Exception {
+    byte[] later = hello(1);
+    ByteBuffer.wrap(later)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putInt(VERSION_AT + Integer.BYTES, LogHeader.VERSION + 1);
+    refused(later, "a log of version " + (LogHeader.VERSION + 1));
     welcome(1);
   }
 

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.LongSupplier;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.SimWorld.Plant;
+import lockstep.replay.log.LogHeader;
 import lockstep.sys.HostScheduler;
 import org.jspecify.annotations.Nullable;
 
@@ -140,6 +141,7 @@ final class SimHost {
     send(
         new PeerMessage.Hello(
             PeerMessage.VERSION,
+            LogHeader.VERSION,
             session.name(),
             session.vm(),
             session.epoch(),

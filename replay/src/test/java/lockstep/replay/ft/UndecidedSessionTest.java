@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.ft.Arbiter.Verdict;
+import lockstep.replay.log.LogHeader;
 import org.junit.jupiter.api.Test;
 
 /** A backup whose disk does not say who goes on. */
@@ -20,7 +21,14 @@ class UndecidedSessionTest {
     session.on(
         new FtEvent.Said(
             new PeerMessage.Hello(
-                PeerMessage.VERSION, "web", VM, 1, key, 7, TIMES.silenceMillis())),
+                PeerMessage.VERSION,
+                LogHeader.VERSION,
+                "web",
+                VM,
+                1,
+                key,
+                7,
+                TIMES.silenceMillis())),
         0);
     session.on(new FtEvent.Restored(), 1);
     session.on(new FtEvent.Said(new PeerMessage.Begin()), 2);

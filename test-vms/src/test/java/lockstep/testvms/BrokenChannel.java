@@ -1,0 +1,118 @@
+package lockstep.testvms;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.zip.CRC32C;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.channel.PeerNetwork;
+import lockstep.replay.ft.FtNode;
+import lockstep.replay.ft.PeerLink;
+import lockstep.replay.ft.PeerMessage;
+
+/**
+ * A primary's network that can make one frame of the log one that nobody understands, with all its
+ * checksums right: as if a newer primary had written it.
+ */
+final class BrokenChannel implements FtNode.Network {
+  /** Where things stand in a frame's header (docs/log-format.md). */
+  private static final int TYPE_AT = 4;
+
+  private static final int BODY_CHECKSUM_AT = 12;
+  private static final int ENTRIES_AT = 24;
+  private static final int HEADER_CHECKSUM_AT = 28;
+  private static final int ENTRIES = 2;
+  private static final byte NO_KIND = 99;
+
+  private final PeerNetwork network;
+  private final AtomicBoolean due = new AtomicBoolean();
+
+  BrokenChannel(PeerNetwork network) {
+    this.network = network;
+  }
+
+  /** The next frame with entries begins with one that does not exist. */
+  void breakNextEntry() {
+    due.set(true);
+  }
+
+  @Override
+  public ScheduledExecutorService loop() {
+    return network.loop();
+  }
+
+  @Override
+  public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
+      throws IOException, InterruptedException {
+    return new Link(network.connect(to, timeoutMillis, listener));
+  }
+
+  private final class Link implements PeerLink {
+    private final PeerLink link;
+
+    Link(PeerLink link) {
+      this.link = link;
+    }
+
+    @Override
+    public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
+      ByteBuffer fields = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
+      if (fields.getInt(TYPE_AT) == ENTRIES
+          && fields.getInt(ENTRIES_AT) > 0
+          && due.compareAndSet(true, false)) {
+        byte[] broken = new byte[body.remaining()];
+        body.get(body.position(), broken);
+        broken[0] = NO_KIND;
+        fields.putInt(BODY_CHECKSUM_AT, checksum(broken, broken.length));
+        fields.putInt(HEADER_CHECKSUM_AT, checksum(header, HEADER_CHECKSUM_AT));
+        link.sendFrame(header, ByteBuffer.wrap(broken));
+      } else {
+        link.sendFrame(header, body);
+      }
+    }
+
+    private static int checksum(byte[] bytes, int length) {
+      CRC32C crc = new CRC32C();
+      crc.update(bytes, 0, length);
+      return (int) crc.getValue();
+    }
+
+    @Override
+    public void send(PeerMessage message) {
+      link.send(message);
+    }
+
+    @Override
+    public void sendBeat(long sequence, long echo) {
+      link.sendBeat(sequence, echo);
+    }
+
+    @Override
+    public int heartbeatPort() {
+      return link.heartbeatPort();
+    }
+
+    @Override
+    public void startBeats(Bytes key, int peerPort) {
+      link.startBeats(key, peerPort);
+    }
+
+    @Override
+    public void reading(boolean on) {
+      link.reading(on);
+    }
+
+    @Override
+    public void close() {
+      link.close();
+    }
+
+    @Override
+    public String peer() {
+      return link.peer();
+    }
+  }
+}
