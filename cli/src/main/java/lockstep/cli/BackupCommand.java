@@ -66,6 +66,7 @@ final class BackupCommand implements Callable<Integer> {
                 pair.name("backup-" + listen.getPort()),
                 kvm,
                 pair.security(Optional.of(listen)),
+                pair.heartbeatPort(),
                 pair.insecure(),
                 FtSession.backup(pair.times()),
                 pair.times(),

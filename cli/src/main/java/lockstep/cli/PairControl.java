@@ -35,6 +35,9 @@ final class PairControl extends VmControl {
     fields.put("vm", status.vm());
     fields.put("epoch", status.epoch());
     fields.put("peer", status.peer());
+    if (status.state() == FtState.PROTECTED || status.state() == FtState.FOLLOWING) {
+      fields.put("udp_heartbeats", status.datagrams());
+    }
     fields.put("log_entries", transfer.entries());
     fields.put("acknowledged_entries", transfer.acknowledgedEntries());
     fields.put("replayed_entries", transfer.replayedEntries());

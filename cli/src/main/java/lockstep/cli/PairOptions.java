@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
 /** The options that both sides of a pair are given, with the same values. */
 final class PairOptions {
   private static final int LEAST_TIMEOUT_MILLIS = 20;
+  private static final int MOST_PORT = 65_535;
 
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec = CommandSpec.create();
@@ -48,6 +49,15 @@ final class PairOptions {
           "The other side counts as dead when nothing is heard of it for so long, in ms; the same"
               + " on both. Default: ${DEFAULT-VALUE}.")
   private int timeoutMillis = 500;
+
+  @Option(
+      names = "--heartbeat-port",
+      paramLabel = "PORT",
+      defaultValue = "0",
+      description =
+          "Where this side hears heartbeats by UDP. Default: a backup on the port that it listens"
+              + " on, a primary on any free one.")
+  private int heartbeatPort;
 
   @Option(
       names = "--spares",
@@ -121,6 +131,15 @@ final class PairOptions {
               .formatted(timeoutMillis, LEAST_TIMEOUT_MILLIS));
     }
     return FtTimes.of(timeoutMillis);
+  }
+
+  /** Where heartbeats are heard; 0 for the usual port. */
+  int heartbeatPort() {
+    if (heartbeatPort < 0 || heartbeatPort > MOST_PORT) {
+      throw new ParameterException(
+          spec.commandLine(), "--heartbeat-port %d: 1 to %d".formatted(heartbeatPort, MOST_PORT));
+    }
+    return heartbeatPort;
   }
 
   /** Opens the guest's disk, if it has one, and what settles who goes on. */

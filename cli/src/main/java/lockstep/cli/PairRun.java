@@ -91,6 +91,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /**
    * @param name what it is called here
+   * @param heartbeatPort see {@link PeerNetwork}
    * @param anywhere whether plain TCP may leave this host
    * @param storage closed after this
    * @param notes takes lines for the user
@@ -99,6 +100,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       String name,
       Kvm kvm,
       PeerSecurity security,
+      int heartbeatPort,
       boolean anywhere,
       FtSession session,
       FtTimes times,
@@ -110,7 +112,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.notes = notes;
     this.times = times;
     this.anywhere = anywhere || security.isTls();
-    this.network = new PeerNetwork(security);
+    this.network = new PeerNetwork(security, heartbeatPort);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.waits = gate.waits();
     this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
@@ -221,7 +223,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Listens for a primary. */
   InetSocketAddress listen(InetSocketAddress at) throws CommandFailure {
     try {
-      return network.listen(at, node::accept);
+      return network.listen(at, node::accept, node::turnedAway);
     } catch (IOException e) {
       throw new CommandFailure(
           String.valueOf(e.getMessage()), "give an address of this host and a free port", e);

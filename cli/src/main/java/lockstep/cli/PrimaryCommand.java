@@ -93,6 +93,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 name,
                 kvm,
                 pair.security(backup),
+                pair.heartbeatPort(),
                 pair.insecure(),
                 FtSession.primary(name, vm, pair.times()),
                 pair.times(),

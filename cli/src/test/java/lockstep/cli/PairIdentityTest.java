@@ -1,6 +1,7 @@
 package lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -11,16 +12,22 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiConsumer;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
+import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.PeerLink;
 import lockstep.replay.ft.PeerMessage;
 import lockstep.replay.log.LogHeader;
@@ -41,6 +48,9 @@ class PairIdentityTest {
           7,
           500);
 
+  private final BlockingQueue<String> rejected = new LinkedBlockingQueue<>();
+  private final BiConsumer<String, String> turnedAway = (who, why) -> rejected.add(why);
+
   @TempDir private Path directory = Path.of("");
 
   /** Keeps what comes in. */
@@ -50,6 +60,16 @@ class PairIdentityTest {
     @Override
     public void said(PeerMessage message) {
       messages.add(message);
+    }
+
+    @Override
+    public void beat(FtEvent.Beat beat) {
+      throw new AssertionError("a heartbeat, and nobody sends one");
+    }
+
+    @Override
+    public void bytes() {
+      // Parts of messages.
     }
 
     @Override
@@ -83,7 +103,7 @@ class PairIdentityTest {
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(ours.get(0)));
         PeerNetwork stranger = new PeerNetwork(PairIdentity.read(others.get(0)));
         PeerNetwork plain = new PeerNetwork(PeerSecurity.none())) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> backup);
+      InetSocketAddress at = listening.listen(anyPort(), link -> backup, turnedAway);
       PeerLink link = connecting.connect(at, LIMIT_MILLIS, new Inbox());
       link.send(HELLO);
       assertEquals(HELLO, backup.messages.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS));
@@ -98,6 +118,8 @@ class PairIdentityTest {
       assertEquals(
           new PeerMessage.Ready(), backup.messages.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS));
       assertTrue(backup.messages.isEmpty(), () -> "a stranger was heard: " + backup.messages);
+      String why = rejected.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
+      assertTrue(String.valueOf(why).contains("did not show that it is the other side"), why);
       link.close();
     }
   }
@@ -108,7 +130,7 @@ class PairIdentityTest {
     Path one = PairIdentity.make(directory.resolve("ours")).get(0);
     try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(one));
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
       IOException refused =
           assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
       assertTrue(
@@ -122,7 +144,7 @@ class PairIdentityTest {
     Path one = PairIdentity.make(directory.resolve("ours")).get(0);
     try (PeerNetwork listening = new PeerNetwork(PeerSecurity.none());
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
       IOException refused =
           assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
       assertTrue(
@@ -135,12 +157,57 @@ class PairIdentityTest {
   void oneWhoSaysNothingHearsNothing() throws Exception {
     List<Path> ours = PairIdentity.make(directory.resolve("ours"));
     try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(ours.get(1)))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox());
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
       try (Socket socket = new Socket(at.getAddress(), at.getPort())) {
         socket.setSoTimeout(300);
         InputStream in = socket.getInputStream();
         assertThrows(SocketTimeoutException.class, in::read);
       }
+    }
+  }
+
+  /** Somebody who may write there waits for the key with a link to a place of his own. */
+  @Test
+  void plantedLinkIsNotFollowedAndNothingIsLeftBehind() throws Exception {
+    Path place = Files.createDirectory(directory.resolve("open"));
+    Path victim = directory.resolve("elsewhere");
+    Files.createSymbolicLink(place.resolve("two.p12"), victim);
+    assertThrows(CommandFailure.class, () -> PairIdentity.make(place));
+    assertFalse(Files.exists(victim), "the key went where the link leads");
+    assertFalse(Files.exists(place.resolve("one.p12")));
+  }
+
+  /** A moment is enough to read a key, in a directory that others may enter. */
+  @Test
+  void keysAreNeverReadableByOthers() throws Exception {
+    Path place = Files.createDirectory(directory.resolve("open"));
+    Set<String> seen = new ConcurrentSkipListSet<>();
+    AtomicBoolean over = new AtomicBoolean();
+    Thread spy =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!over.get()) {
+                    look(place, seen);
+                  }
+                });
+    try {
+      PairIdentity.make(place);
+    } finally {
+      over.set(true);
+      spy.join();
+    }
+    look(place, seen);
+    assertEquals(Set.of("rw-------"), seen);
+  }
+
+  private static void look(Path place, Set<String> seen) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(place)) {
+      for (Path file : files) {
+        seen.add(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+      }
+    } catch (IOException e) {
+      seen.add(e.toString());
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.zip.CRC32C;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
+import lockstep.replay.ft.FtAction;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
 import lockstep.replay.ft.PeerMessage;
@@ -86,8 +87,8 @@ final class BrokenChannel implements FtNode.Network {
     }
 
     @Override
-    public void sendBeat(long sequence, long echo) {
-      link.sendBeat(sequence, echo);
+    public void sendBeat(FtAction.SendBeat beat) {
+      link.sendBeat(beat);
     }
 
     @Override

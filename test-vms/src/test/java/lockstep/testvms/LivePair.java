@@ -76,7 +76,9 @@ record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
         backup
             .network()
             .listen(
-                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup.node()::accept);
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                backup.node()::accept,
+                backup.node()::turnedAway);
     LiveSide primary =
         new LiveSide(kvm, FtSession.primary("bank", VM, times), times, arbiter, disk, options);
     Guest guest = Guests.find("bank").orElseThrow();

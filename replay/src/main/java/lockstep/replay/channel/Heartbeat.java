@@ -8,7 +8,8 @@ import java.util.Optional;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.FtAction;
+import lockstep.replay.ft.FtEvent;
 
 /**
  * Heartbeats as datagrams (docs/protocol.md), authenticated by the key of their connection, so that
@@ -16,11 +17,13 @@ import lockstep.replay.ft.PeerMessage;
  */
 final class Heartbeat {
   private static final int MAGIC = 0x4c4b4842; // "LKHB"
-  private static final int SIGNED_BYTES = 4 + 1 + 8 + 8;
+  private static final int SIGNED_BYTES = 4 + 1 + 1 + 8 + 8;
   private static final int MAC_BYTES = 16;
 
   /** Exactly so long is a heartbeat. */
   static final int BYTES = SIGNED_BYTES + MAC_BYTES;
+
+  private static final byte ASKS = 1;
 
   private final Mac mac;
   private final byte mine;
@@ -40,15 +43,16 @@ final class Heartbeat {
     mine = (byte) (connected ? 1 : 2);
   }
 
-  byte[] encode(long sequence, long echo) {
+  byte[] encode(FtAction.SendBeat beat) {
     ByteBuffer out = ByteBuffer.allocate(BYTES);
-    out.putInt(MAGIC).put(mine).putLong(sequence).putLong(echo);
+    out.putInt(MAGIC).put(mine).put(beat.asks() ? ASKS : 0);
+    out.putLong(beat.sequence()).putLong(beat.echo());
     out.put(sign(out.array()), 0, MAC_BYTES);
     return out.array();
   }
 
   /** The heartbeat in a datagram; empty when it is none of the other side's. */
-  Optional<PeerMessage.Beat> decode(byte[] datagram) {
+  Optional<FtEvent.Beat> decode(byte[] datagram) {
     if (datagram.length != BYTES) {
       return Optional.empty();
     }
@@ -58,7 +62,8 @@ final class Heartbeat {
     if (!MessageDigest.isEqual(theirs, right) || in.getInt() != MAGIC || in.get() == mine) {
       return Optional.empty();
     }
-    return Optional.of(new PeerMessage.Beat(in.getLong(), in.getLong()));
+    boolean asks = (in.get() & ASKS) != 0;
+    return Optional.of(new FtEvent.Beat(in.getLong(), in.getLong(), true, asks));
   }
 
   private byte[] sign(byte[] datagram) {

@@ -14,6 +14,8 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.FtAction;
+import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.PeerCodec;
 import lockstep.replay.ft.PeerLink;
 import lockstep.replay.ft.PeerMessage;
@@ -34,13 +36,16 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   private static final long CLOSE_MILLIS = 200;
 
   private final Channel channel;
-  private final Channel datagrams;
+  private final HeartbeatSocket datagrams;
   private final boolean connected;
-  private final int heartbeatPort;
+  private final Runnable firstWord;
   private Listener listener = new Unheard();
 
   /** Something came in that makes sense. Loop thread only. */
   private boolean introduced;
+
+  /** A message came in since this was last asked. Loop thread only. */
+  private boolean spoke;
 
   /** Loop thread only. */
   private @Nullable Heartbeat heartbeat;
@@ -53,13 +58,14 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   /**
    * @param connected whether this side opened the connection
    * @param datagrams bound
+   * @param firstWord told when something comes in that makes sense
    */
-  NettyLink(Channel channel, Channel datagrams, boolean connected) {
+  NettyLink(Channel channel, HeartbeatSocket datagrams, boolean connected, Runnable firstWord) {
     this.channel = channel;
     this.datagrams = datagrams;
-    // Asked for while it is open: not every channel knows it later.
-    this.heartbeatPort = ((InetSocketAddress) datagrams.localAddress()).getPort();
     this.connected = connected;
+    this.firstWord = firstWord;
+    datagrams.add(this);
   }
 
   /** Sets who hears; before the first message can come in. */
@@ -100,13 +106,25 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   }
 
   private void hear(ByteBuf message) {
-    introduced = true;
+    spoke = true;
     if (PeerFrames.isFrame(message)) {
       listener.frame(message.skipBytes(1).nioBuffer());
     } else {
       PeerMessage said = PeerCodec.decode(message.nioBuffer());
+      if (!introduced) {
+        introduced = true;
+        firstWord.run();
+      }
       listener.said(said);
     }
+  }
+
+  /** Bytes came in, and what messages they completed has been told. Loop thread only. */
+  void arrived() {
+    if (!spoke && !closing) {
+      listener.bytes();
+    }
+    spoke = false;
   }
 
   @Override
@@ -130,6 +148,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   /** A channel that was closed before it is told to nobody else. */
   @Override
   public void handlerAdded(ChannelHandlerContext context) {
+    PeerFrames.tellArrivals(context.pipeline(), this);
     if (!context.channel().isActive()) {
       channelInactive(context);
     }
@@ -137,24 +156,21 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void channelInactive(ChannelHandlerContext context) {
-    datagrams.close();
     if (!told && !closing) {
       told = true;
       // A reset is the other kernel's word as well; a time-out is only our own.
       boolean byPeer = why.isEmpty() || why.contains("reset") || why.contains("Broken pipe");
+      // Heartbeats by UDP are heard until this side has had enough.
       listener.closed(byPeer, why.isEmpty() ? "closed by " + peer() : why);
     }
   }
 
-  /** A datagram came in. Loop thread. */
-  void datagram(DatagramPacket packet) {
+  /** A datagram came in, perhaps for another connection. Loop thread. */
+  void datagram(byte[] bytes) {
     Heartbeat now = heartbeat;
-    if (now == null || closing) {
-      return;
+    if (now != null && !closing) {
+      now.decode(bytes).ifPresent(listener::beat);
     }
-    byte[] bytes = new byte[packet.content().readableBytes()];
-    packet.content().readBytes(bytes);
-    now.decode(bytes).ifPresent(listener::said);
   }
 
   @Override
@@ -174,23 +190,24 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   }
 
   @Override
-  public void sendBeat(long sequence, long echo) {
-    send(new PeerMessage.Beat(sequence, echo));
-    channel.eventLoop().execute(() -> beatByDatagram(sequence, echo));
+  public void sendBeat(FtAction.SendBeat beat) {
+    if (!beat.asks()) {
+      send(new PeerMessage.Beat(beat.sequence(), beat.echo()));
+    }
+    channel.eventLoop().execute(() -> beatByDatagram(beat));
   }
 
-  private void beatByDatagram(long sequence, long echo) {
+  private void beatByDatagram(FtAction.SendBeat beat) {
     Heartbeat now = heartbeat;
     InetSocketAddress to = beatsTo;
-    if (now != null && to != null && datagrams.isActive()) {
-      datagrams.writeAndFlush(
-          new DatagramPacket(Unpooled.wrappedBuffer(now.encode(sequence, echo)), to));
+    if (now != null && to != null && !closing) {
+      datagrams.send(new DatagramPacket(Unpooled.wrappedBuffer(now.encode(beat)), to));
     }
   }
 
   @Override
   public int heartbeatPort() {
-    return heartbeatPort;
+    return datagrams.port();
   }
 
   @Override
@@ -216,7 +233,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   @Override
   public void close() {
     closing = true;
-    datagrams.close();
+    channel.eventLoop().execute(() -> datagrams.remove(this));
     PeerFrames.lastWrite(channel).addListener(_ -> channel.close());
     channel.eventLoop().schedule(() -> channel.close(), CLOSE_MILLIS, TimeUnit.MILLISECONDS);
   }
@@ -231,6 +248,16 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     @Override
     public void said(PeerMessage message) {
       throw new IllegalStateException("a message before its listener");
+    }
+
+    @Override
+    public void beat(FtEvent.Beat beat) {
+      throw new IllegalStateException("a heartbeat before its listener");
+    }
+
+    @Override
+    public void bytes() {
+      // Of a channel without layers above: nothing that anything depends on.
     }
 
     @Override

@@ -16,6 +16,7 @@ import io.netty.handler.ssl.SslHandler;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import lockstep.replay.ft.PeerCodec;
+import org.jspecify.annotations.Nullable;
 
 /** The layers of a connection: TLS if wanted, then a length before each message. */
 final class PeerFrames {
@@ -27,6 +28,7 @@ final class PeerFrames {
   static void install(Channel channel, Optional<SslHandler> tls) {
     ChannelPipeline pipeline = channel.pipeline();
     tls.ifPresent(pipeline::addLast);
+    pipeline.addLast(new Arrivals());
     pipeline.addLast(new FlushConsolidationHandler());
     pipeline.addLast(
         new LengthFieldBasedFrameDecoder(
@@ -35,6 +37,36 @@ final class PeerFrames {
     pipeline.addLast(new FlowControlHandler());
     pipeline.addLast(new LengthFieldPrepender(LENGTH_BYTES));
     pipeline.addLast(new Strangers());
+  }
+
+  /** Has a link told of bytes, whole messages or not: a slow wire takes seconds for a long one. */
+  static void tellArrivals(ChannelPipeline pipeline, NettyLink link) {
+    Arrivals arrivals = pipeline.get(Arrivals.class);
+    if (arrivals != null) {
+      arrivals.link = link;
+    }
+  }
+
+  /** Above TLS, so that only the other side's bytes count. */
+  private static final class Arrivals extends ChannelInboundHandlerAdapter {
+    private @Nullable NettyLink link;
+    private boolean any;
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object received) {
+      any = true;
+      context.fireChannelRead(received);
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext context) {
+      NettyLink now = link;
+      if (any && now != null) {
+        now.arrived();
+      }
+      any = false;
+      context.fireChannelReadComplete();
+    }
   }
 
   /** A frame of the log as a message; a copy, where the socket or TLS takes it from. */

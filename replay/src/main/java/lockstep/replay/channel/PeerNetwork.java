@@ -5,7 +5,6 @@ import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.AdaptiveRecvByteBufAllocator;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
-import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.ConnectTimeoutException;
@@ -13,7 +12,6 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.RecvByteBufAllocator;
-import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollDatagramChannel;
@@ -21,7 +19,6 @@ import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.DatagramPacket;
 import io.netty.channel.socket.ServerSocketChannel;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioDatagramChannel;
@@ -37,9 +34,12 @@ import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
@@ -55,8 +55,8 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   private static final int HIGH_WATER_BYTES = 4 << 20;
   private static final long CLOSE_SECONDS = 2;
 
-  /** Connections to here at one time: the pair's, one that is turned away, and room for mishaps. */
-  private static final int MAX_CALLERS = 32;
+  /** How often a port is looked for that is free by TCP and UDP. */
+  private static final int CHOICES = 16;
 
   /** In which a caller that has shown who it is must say what it wants. */
   private static final long WORD_MILLIS = 10_000;
@@ -74,21 +74,38 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   private final EventLoop loop;
   private final PeerSecurity security;
   private final long wordMillis;
+  private final int heartbeatPort;
+
+  /** Thread {@code handshakes}: what takes long before it is known who has connected. */
+  private final ExecutorService handshakes =
+      Executors.newSingleThreadExecutor(new DefaultThreadFactory("handshakes", true));
+
   private @Nullable Channel server;
 
-  /** Loop thread only. */
-  private int callers;
+  /** The listening side's; null without one. */
+  private volatile @Nullable HeartbeatSocket beats;
 
-  /** Starts the loop. */
+  /** Starts the loop. Heartbeats are heard on any port, and by a listener on its own. */
   public PeerNetwork(PeerSecurity security) {
-    this(security, WORD_MILLIS);
+    this(security, 0);
+  }
+
+  /**
+   * Starts the loop.
+   *
+   * @param heartbeatPort where heartbeats are heard (UDP); 0 for any, and for the one that is
+   *     listened on
+   */
+  public PeerNetwork(PeerSecurity security, int heartbeatPort) {
+    this(security, heartbeatPort, WORD_MILLIS);
   }
 
   /**
    * @param wordMillis how long a caller may be silent before its first word
    */
-  PeerNetwork(PeerSecurity security, long wordMillis) {
+  PeerNetwork(PeerSecurity security, int heartbeatPort, long wordMillis) {
     this.wordMillis = wordMillis;
+    this.heartbeatPort = heartbeatPort;
     IoHandlerFactory factory = epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
     this.group =
         new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory("peer-loop", true), factory);
@@ -132,7 +149,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
-                    Optional<SslHandler> made = security.toBackup(channel.alloc(), to);
+                    Optional<SslHandler> made = security.toBackup(channel.alloc(), to, handshakes);
                     made.ifPresent(tls::set);
                     PeerFrames.install(channel, made);
                   }
@@ -140,25 +157,30 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     known(to, "connect to ");
     Channel channel = done(bootstrap.connect(to), "connect to " + show(to)).channel();
     security.await(channel, Optional.ofNullable(tls.get()), timeoutMillis);
-    Promise<NettyLink> link = link(channel, true, _ -> listener);
+    Promise<NettyLink> link = link(channel, Optional.empty(), _ -> listener);
     link.await();
     if (!link.isSuccess()) {
-      throw new IOException("heartbeat socket: " + link.cause().getMessage(), link.cause());
+      throw new IOException("heartbeat port (UDP): " + reason(link.cause()), link.cause());
     }
     return link.getNow();
   }
 
   /**
-   * Takes connections of primaries.
+   * Takes connections of primaries, and heartbeats on the same port by UDP unless another one was
+   * given.
    *
    * @param accept makes a listener for each connection, on the loop's thread; it says nothing until
    *     the other side has shown who it is
+   * @param turnedAway told who else has connected, and why that one had to go; on the loop's thread
    * @return where it listens
    * @throws IOException when the address cannot be had
    */
-  @SuppressWarnings("FutureReturnValueIgnored") // A link that cannot be made closes its connection.
   public InetSocketAddress listen(
-      InetSocketAddress at, Function<PeerLink, PeerLink.Listener> accept) throws IOException {
+      InetSocketAddress at,
+      Function<PeerLink, PeerLink.Listener> accept,
+      BiConsumer<String, String> turnedAway)
+      throws IOException {
+    Callers callers = new Callers(turnedAway);
     ServerBootstrap bootstrap =
         new ServerBootstrap()
             .group(loop)
@@ -171,35 +193,77 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
-                    if (callers == MAX_CALLERS) {
-                      channel.close();
-                      return;
+                    if (callers.admit(channel)) {
+                      admitted(channel, callers, accept, turnedAway);
                     }
-                    callers++;
-                    channel.closeFuture().addListener(_ -> callers--);
-                    PeerFrames.install(channel, security.toPrimary(channel.alloc()));
-                    security.whenKnown(channel, () -> link(channel, false, accept));
                   }
                 });
     known(at, "listen on ");
-    server = done(bootstrap.bind(at), "listen on " + show(at)).channel();
-    return ((ServerSocketChannel) server).localAddress();
+    for (int attempt = 1; ; attempt++) {
+      Channel bound = done(bootstrap.bind(at), "listen on " + show(at)).channel();
+      InetSocketAddress here = ((ServerSocketChannel) bound).localAddress();
+      int port = heartbeatPort == 0 ? here.getPort() : heartbeatPort;
+      try {
+        beats = hearOn(new InetSocketAddress(here.getAddress(), port));
+        server = bound;
+        return here;
+      } catch (IOException e) {
+        bound.close().awaitUninterruptibly();
+        // A port that was chosen for us may be taken by UDP: another one then.
+        if (at.getPort() != 0 || heartbeatPort != 0 || attempt == CHOICES) {
+          throw e;
+        }
+      }
+    }
   }
 
-  /** Binds the socket for heartbeats, and then lets the connection speak. */
+  @SuppressWarnings("FutureReturnValueIgnored") // A link that cannot be made closes its connection.
+  private void admitted(
+      SocketChannel channel,
+      Callers callers,
+      Function<PeerLink, PeerLink.Listener> accept,
+      BiConsumer<String, String> turnedAway) {
+    String who = show(channel.remoteAddress());
+    PeerFrames.install(channel, security.toPrimary(channel.alloc(), handshakes));
+    security.whenKnown(
+        channel,
+        handshakes,
+        () -> link(channel, Optional.of(callers), accept),
+        why -> turnedAway.accept(who, why));
+  }
+
+  private Bootstrap datagrams(HeartbeatSocket socket) {
+    return new Bootstrap()
+        .group(loop)
+        .channel(epoll ? EpollDatagramChannel.class : NioDatagramChannel.class)
+        .handler(socket.handler());
+  }
+
+  private HeartbeatSocket hearOn(InetSocketAddress at) throws IOException {
+    HeartbeatSocket socket = new HeartbeatSocket(true);
+    socket.bound(
+        done(datagrams(socket).bind(at), "hear heartbeats (UDP) on " + show(at)).channel());
+    return socket;
+  }
+
+  /**
+   * Binds a socket for heartbeats, if there is none, and then lets the connection speak.
+   *
+   * @param callers where a connection to here is one of; empty for one that this side has made
+   */
   @SuppressWarnings("FutureReturnValueIgnored") // A connection that closes says so itself.
   private Promise<NettyLink> link(
-      Channel channel, boolean connected, Function<PeerLink, PeerLink.Listener> accept) {
+      Channel channel, Optional<Callers> callers, Function<PeerLink, PeerLink.Listener> accept) {
     InetSocketAddress local = (InetSocketAddress) channel.localAddress();
     Promise<NettyLink> promise = loop.newPromise();
-    Relay relay = new Relay();
-    Bootstrap bootstrap =
-        new Bootstrap()
-            .group(loop)
-            .channel(epoll ? EpollDatagramChannel.class : NioDatagramChannel.class)
-            .handler(relay);
-    bootstrap
-        .bind(new InetSocketAddress(local.getAddress(), 0))
+    HeartbeatSocket common = beats;
+    if (common != null && common.serves(local)) {
+      loop.execute(() -> promise.setSuccess(speak(channel, common, callers, accept)));
+      return promise;
+    }
+    HeartbeatSocket own = new HeartbeatSocket(false);
+    datagrams(own)
+        .bind(new InetSocketAddress(local.getAddress(), heartbeatPort))
         .addListener(
             (ChannelFuture bound) -> {
               if (!bound.isSuccess()) {
@@ -207,17 +271,30 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 promise.setFailure(bound.cause());
                 return;
               }
-              NettyLink link = new NettyLink(channel, bound.channel(), connected);
-              relay.link = link;
-              link.listener(accept.apply(link));
-              channel.pipeline().addLast(link);
-              if (!connected) {
-                link.expectWord(wordMillis);
-              }
-              promise.setSuccess(link);
-              channel.config().setAutoRead(true);
+              own.bound(bound.channel());
+              promise.setSuccess(speak(channel, own, callers, accept));
             });
     return promise;
+  }
+
+  private NettyLink speak(
+      Channel channel,
+      HeartbeatSocket socket,
+      Optional<Callers> callers,
+      Function<PeerLink, PeerLink.Listener> accept) {
+    NettyLink link =
+        new NettyLink(
+            channel,
+            socket,
+            callers.isEmpty(),
+            () -> callers.ifPresent(present -> present.spoke(channel)));
+    link.listener(accept.apply(link));
+    channel.pipeline().addLast(link);
+    if (callers.isPresent()) {
+      link.expectWord(wordMillis);
+    }
+    channel.config().setAutoRead(true);
+    return link;
   }
 
   private static ChannelFuture done(ChannelFuture future, String what) throws IOException {
@@ -268,26 +345,9 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
 
   @Override
   public void close() {
+    handshakes.shutdownNow();
     group
         .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)
         .awaitUninterruptibly(CLOSE_SECONDS + 1, TimeUnit.SECONDS);
-  }
-
-  /** Passes datagrams to the link. */
-  private static final class Relay extends SimpleChannelInboundHandler<DatagramPacket> {
-    private @Nullable NettyLink link;
-
-    @Override
-    protected void channelRead0(ChannelHandlerContext context, DatagramPacket packet) {
-      NettyLink now = link;
-      if (now != null) {
-        now.datagram(packet);
-      }
-    }
-
-    @Override
-    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-      // A datagram may fail, for example because nobody hears it: then it is lost, as others are.
-    }
   }
 }

@@ -17,6 +17,9 @@ import java.security.KeyStore;
 import java.security.KeyStoreException;
 import java.util.Collections;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManagerFactory;
@@ -27,6 +30,7 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("FutureReturnValueIgnored")
 public final class PeerSecurity {
   private static final String PROTOCOL = "TLSv1.3";
+  private static final int ROOT = 0;
 
   private final Optional<SslContext> connecting;
   private final Optional<SslContext> listening;
@@ -101,12 +105,19 @@ public final class PeerSecurity {
     return connecting.isPresent();
   }
 
-  Optional<SslHandler> toBackup(ByteBufAllocator allocator, InetSocketAddress to) {
-    return connecting.map(c -> c.newHandler(allocator, to.getHostString(), to.getPort()));
+  /**
+   * @param handshakes does what takes long in a handshake: the loop has heartbeats to send
+   *     meanwhile
+   */
+  Optional<SslHandler> toBackup(
+      ByteBufAllocator allocator, InetSocketAddress to, Executor handshakes) {
+    return connecting.map(
+        c -> c.newHandler(allocator, to.getHostString(), to.getPort(), handshakes));
   }
 
-  Optional<SslHandler> toPrimary(ByteBufAllocator allocator) {
-    return listening.map(context -> context.newHandler(allocator));
+  /** See {@link #toBackup}. */
+  Optional<SslHandler> toPrimary(ByteBufAllocator allocator, Executor handshakes) {
+    return listening.map(context -> context.newHandler(allocator, handshakes));
   }
 
   /**
@@ -150,11 +161,16 @@ public final class PeerSecurity {
     };
   }
 
-  /** Calls back on the loop's thread when the other side is known; closes on strangers. */
-  void whenKnown(Channel channel, Runnable known) {
+  /**
+   * Calls back on the loop's thread when the other side is known; closes on strangers.
+   *
+   * @param handshakes see {@link #toBackup}
+   * @param stranger told why, on the loop's thread
+   */
+  void whenKnown(Channel channel, Executor handshakes, Runnable known, Consumer<String> stranger) {
     SslHandler tls = channel.pipeline().get(SslHandler.class);
     if (tls == null) {
-      channel.eventLoop().execute(known);
+      whenOwnUser(channel, handshakes, known, stranger);
       return;
     }
     tls.handshakeFuture()
@@ -164,8 +180,52 @@ public final class PeerSecurity {
                 channel.config().setAutoRead(false);
                 known.run();
               } else {
+                stranger.accept("it did not show that it is the other side: " + done.cause());
                 channel.close();
               }
             });
+  }
+
+  /** Plain TCP on the loopback interface is open to all users of a host; a pair is one user's. */
+  private static void whenOwnUser(
+      Channel channel, Executor handshakes, Runnable known, Consumer<String> stranger) {
+    InetSocketAddress theirs = remote(channel);
+    InetSocketAddress ours = (InetSocketAddress) channel.localAddress();
+    if (theirs == null || ours == null) {
+      channel.close();
+      return;
+    }
+    if (!theirs.getAddress().isLoopbackAddress()) {
+      channel.eventLoop().execute(known);
+      return;
+    }
+    handshakes.execute(
+        () -> {
+          Optional<String> objection = objection(theirs, ours);
+          channel
+              .eventLoop()
+              .execute(
+                  () -> {
+                    if (objection.isPresent()) {
+                      stranger.accept(objection.get());
+                      channel.close();
+                    } else {
+                      known.run();
+                    }
+                  });
+        });
+  }
+
+  private static Optional<String> objection(InetSocketAddress theirs, InetSocketAddress ours) {
+    try {
+      OptionalInt user = LoopbackUser.of(theirs, ours);
+      return user.isEmpty() || user.getAsInt() == ROOT || user.getAsInt() == LoopbackUser.self()
+          ? Optional.empty()
+          : Optional.of(
+              "it is of user %d, and this side of another; give both an --identity"
+                  .formatted(user.getAsInt()));
+    } catch (IOException | NumberFormatException e) {
+      return Optional.of("whose it is cannot be read: " + e.getMessage());
+    }
   }
 }

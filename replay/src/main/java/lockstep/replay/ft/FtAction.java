@@ -10,8 +10,12 @@ public sealed interface FtAction {
    *
    * @param sequence its number
    * @param echo number of the last one heard
+   * @param asks whether the other side is to answer at once
    */
-  record SendBeat(long sequence, long echo) implements FtAction {}
+  record SendBeat(long sequence, long echo, boolean asks) implements FtAction {}
+
+  /** Primary: say Begin, with the log's position as it is now. */
+  record SendBegin() implements FtAction {}
 
   /** Primary: copy the machine's state into the log, and let the log run from there. */
   record StartLog() implements FtAction {}
@@ -22,10 +26,13 @@ public sealed interface FtAction {
   /** Backup: take a machine's state and follow the log. */
   record Receive(PeerMessage.Hello hello) implements FtAction {}
 
+  /** Backup: no more entries come; replay what is here, and say {@link FtEvent.CaughtUp}. */
+  record SealLog() implements FtAction {}
+
   /**
-   * Backup: no more entries come.
+   * Backup: it is decided what becomes of the replay.
    *
-   * @param live replay what is here and go live; otherwise stop
+   * @param live go live; otherwise stop
    */
   record EndLog(boolean live) implements FtAction {}
 

@@ -13,8 +13,13 @@ public sealed interface FtEvent {
    *
    * @param sequence its number, from 1
    * @param echo number of the last heartbeat that the other side has heard from here; 0 for none
+   * @param datagram whether it came by UDP
+   * @param asks whether the other side, whose channel is closed, wants to hear one at once
    */
-  record Beat(long sequence, long echo) implements FtEvent {}
+  record Beat(long sequence, long echo, boolean datagram, boolean asks) implements FtEvent {}
+
+  /** Some bytes came by the logging channel, if only a part of a message: a sign of life. */
+  record Bytes() implements FtEvent {}
 
   /**
    * The logging channel is gone.
@@ -25,6 +30,18 @@ public sealed interface FtEvent {
 
   /** Time has passed; comes once per heartbeat interval. */
   record Tick() implements FtEvent {}
+
+  /** Primary: the state is whole, and entries follow. */
+  record LogBegan() implements FtEvent {}
+
+  /** Backup, while it forms a pair: so many entries of the log are here. */
+  record Received(long entries) implements FtEvent {}
+
+  /** Backup: the replay has taken all that came, compared it, and the log has ended. */
+  record CaughtUp() implements FtEvent {}
+
+  /** The other side said what cannot be so. */
+  record Violation(String reason) implements FtEvent {}
 
   /** Backup: the machine's state is here, and the disk knows this side. */
   record Restored() implements FtEvent {}

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
@@ -81,7 +82,7 @@ public final class FtNode implements AutoCloseable {
   private @Nullable LogIntake intake;
   private @Nullable LogStream stream;
 
-  /** The stream whose log the gate counts; see {@link #logBegins}. */
+  /** The stream whose log the gate counts, see {@link #logBegins}; null until that log begins. */
   private @Nullable LogStream counted;
 
   private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
@@ -170,6 +171,11 @@ public final class FtNode implements AutoCloseable {
     return door.accept(from);
   }
 
+  /** Backup: somebody has connected who was not let in. Loop thread. */
+  public void turnedAway(String who, String why) {
+    door.turnedAway(who, why);
+  }
+
   /** What the pair's connection brings. */
   private final class Heard implements PeerDoor.Hearer {
     @Override
@@ -192,6 +198,10 @@ public final class FtNode implements AutoCloseable {
     @Override
     public void saidAll() {
       acknowledge(false);
+      LogIntake from = intake;
+      if (from != null && session.state() == FtState.RECEIVING) {
+        perform(new FtEvent.Received(from.received()));
+      }
     }
 
     @Override
@@ -226,11 +236,20 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void perform(FtEvent event) {
+    Optional<String> complaint = complaint(event);
+    if (complaint.isPresent()) {
+      perform(new FtEvent.Violation(complaint.get()));
+      return;
+    }
     long now = host.nanoTime();
     if (event instanceof FtEvent.Ruled) {
       ruledNanos = now;
     }
     boolean takesOver = session.state() == FtState.TAKING_OVER;
+    if (event instanceof FtEvent.Connected && session.state() == FtState.ALONE) {
+      // What is shown until the new log begins is of an earlier one, or of none.
+      counted = null;
+    }
     List<FtAction> actions = session.on(event, now);
     for (FtAction action : actions) {
       perform(action);
@@ -245,6 +264,16 @@ public final class FtNode implements AutoCloseable {
       acknowledge(session.state() == FtState.FOLLOWING);
     }
     status = FtStatus.of(session, door.peer(), transfer);
+  }
+
+  /** What is wrong with the console bytes that the primary tells of, when it matters. */
+  private Optional<String> complaint(FtEvent event) {
+    boolean due =
+        event instanceof FtEvent.CaughtUp
+            || (event instanceof FtEvent.Tick
+                && session.state() == FtState.FOLLOWING
+                && gate.isOverfull());
+    return due ? gate.complaint() : Optional.empty();
   }
 
   private void noteTakeover(long now) {
@@ -263,10 +292,16 @@ public final class FtNode implements AutoCloseable {
     }
     switch (action) {
       case FtAction.Send send -> door.ifOpen(peer -> peer.send(send.message()));
-      case FtAction.SendBeat beat ->
-          door.ifOpen(peer -> peer.sendBeat(beat.sequence(), beat.echo()));
+      case FtAction.SendBeat beat -> door.ifOpen(peer -> peer.sendBeat(beat));
+      case FtAction.SendBegin _ -> door.ifOpen(this::sendBegin);
       case FtAction.StartLog _ -> door.ifOpen(peer -> startLog(peer, machine));
+      case FtAction.SealLog _ -> {
+        if (intake != null) {
+          intake.pipe().end();
+        }
+      }
       case FtAction.CutLog _ -> {
+        counted = null;
         if (stream != null) {
           stream.cut();
           machine.cutLog();
@@ -313,9 +348,25 @@ public final class FtNode implements AutoCloseable {
     resyncs.plan(network.loop(), () -> protect(to), machine::note);
   }
 
-  private void acknowledged(PeerMessage.Ack ack) {
-    gate.acknowledged(ack.received());
+  private void sendBegin(PeerLink peer) {
     LogStream now = stream;
+    if (now == null) {
+      throw new IllegalStateException("a backup that is ready, and no log");
+    }
+    peer.send(new PeerMessage.Begin(now.sentEntries()));
+  }
+
+  private void acknowledged(PeerMessage.Ack ack) {
+    LogStream now = stream;
+    long sent = now == null ? 0 : now.sentEntries();
+    if (ack.received() > sent || ack.replayed() > ack.received()) {
+      perform(
+          new FtEvent.Violation(
+              "the backup acknowledges %d entries and has replayed %d, of %d that were sent"
+                  .formatted(ack.received(), ack.replayed(), sent)));
+      return;
+    }
+    gate.acknowledged(ack.received());
     if (now != null) {
       now.acknowledged(ack.received());
       long lag = now.replayed(ack.replayed(), host.nanoTime());
@@ -326,7 +377,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void receive(PeerMessage.Hello hello, PeerLink from, Vm machine) {
-    LogIntake fresh = new LogIntake(from, this::onLoop, host);
+    LogIntake fresh = new LogIntake(from, this::onLoop, host, () -> acknowledge(true));
     intake = fresh;
     gate.follow();
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
@@ -366,6 +417,7 @@ public final class FtNode implements AutoCloseable {
         () -> {
           if (of == stream) {
             counted = of;
+            perform(new FtEvent.LogBegan());
           }
         });
   }
@@ -376,8 +428,8 @@ public final class FtNode implements AutoCloseable {
         () -> {
           FtState state = session.state();
           // While the state is on its way the count is still that of an earlier log, or of none.
-          if (counted == stream && (state == FtState.PAIRING || state == FtState.PROTECTED)) {
-            door.ifOpen(peer -> peer.send(new PeerMessage.Released(consoleBytes)));
+          if (counted != null && (state == FtState.PAIRING || state == FtState.PROTECTED)) {
+            door.ifOpen(peer -> peer.send(new PeerMessage.Released(session.epoch(), consoleBytes)));
           }
         });
   }

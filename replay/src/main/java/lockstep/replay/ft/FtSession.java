@@ -3,6 +3,7 @@ package lockstep.replay.ft;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import lockstep.replay.ft.Arbiter.Ruling;
 import lockstep.replay.ft.FtEvent.Said;
 import lockstep.replay.ft.PeerMessage.Bye;
@@ -37,11 +38,23 @@ public final class FtSession {
   /** Backup: its user wants it to end unless it wins. */
   private boolean stopping;
 
-  private boolean asked;
-  private long nextClaimNanos;
-  private SeldomNotes unknown = new SeldomNotes();
+  /** Primary: the log has begun, so that a backup can be ready for it. */
+  private boolean logBegan;
+
+  /** Backup: the log position from which on this side may claim; none before Begin. */
+  private OptionalLong begins = OptionalLong.empty();
+
+  /** Backup: entries received. */
+  private long received;
+
+  /** Backup: the replay has taken all that came. */
+  private boolean caughtUp;
+
+  /** Backup: the primary is lost or hands over, so that this side may claim once it can go live. */
+  private boolean entitled;
+
+  private ClaimTimer claims;
   private boolean handedOver;
-  private long handedOverNanos;
 
   private FtSession(FtState state, String name, String vm, long epoch, FtTimes times) {
     this.state = state;
@@ -50,6 +63,7 @@ public final class FtSession {
     this.epoch = epoch;
     this.times = times;
     this.peer = new PeerWatch(times, 0);
+    this.claims = new ClaimTimer(times);
     this.backup = state == FtState.WAITING;
   }
 
@@ -93,6 +107,11 @@ public final class FtSession {
     return backup ? Claimant.Side.BACKUP : Claimant.Side.PRIMARY;
   }
 
+  /** Whether heartbeats of the present or last peer come by UDP, as far as is known. */
+  public boolean hasDatagrams() {
+    return peer.hasDatagrams();
+  }
+
   /** Whether this side is the VM, as far as it knows. */
   public boolean isTheVm() {
     return state.isTheVm();
@@ -110,11 +129,16 @@ public final class FtSession {
       case FtEvent.Connected _ -> connected(nowNanos);
       case Said said -> said(said.message(), nowNanos);
       case FtEvent.Beat beat -> beat(beat, nowNanos);
-      case FtEvent.Closed gone -> {
-        peer.closed(gone.byPeer());
-        checkPeer(nowNanos);
-      }
+      case FtEvent.Bytes _ -> heard(nowNanos);
+      case FtEvent.Closed gone -> closed(gone.byPeer(), nowNanos);
       case FtEvent.Tick _ -> tick(nowNanos);
+      case FtEvent.LogBegan _ -> logBegan |= state == FtState.PAIRING;
+      case FtEvent.Received come -> {
+        received = come.entries();
+        followIfBegun();
+      }
+      case FtEvent.CaughtUp _ -> caughtUp();
+      case FtEvent.Violation violation -> violation(violation.reason());
       case FtEvent.Restored _ -> {
         if (state == FtState.RECEIVING) {
           ready = true;
@@ -131,8 +155,8 @@ public final class FtSession {
           halt(fenced.reason());
         }
       }
-      case FtEvent.Detach _ -> detach(nowNanos);
-      case FtEvent.HandOver _ -> handOver(nowNanos);
+      case FtEvent.Detach _ -> detach();
+      case FtEvent.HandOver _ -> handOver();
     }
     return List.copyOf(actions);
   }
@@ -150,33 +174,38 @@ public final class FtSession {
     peer = new PeerWatch(times, now);
     ready = false;
     stopping = false;
-    asked = false;
-    unknown = new SeldomNotes();
+    logBegan = false;
+    begins = OptionalLong.empty();
+    received = 0;
+    caughtUp = false;
+    entitled = false;
+    claims = new ClaimTimer(times);
     handedOver = false;
   }
 
-  private void said(PeerMessage message, long now) {
+  private void heard(long now) {
     if (hasPeer()) {
       peer.heard(now);
     }
+  }
+
+  private void said(PeerMessage message, long now) {
+    heard(now);
     switch (message) {
       case PeerMessage.Hello hello -> hello(hello, now);
       case PeerMessage.Welcome _ -> {
         if (state == FtState.PAIRING && !peer.isBeating()) {
-          peer.startBeating();
+          peer.startBeating(now);
           actions.add(new FtAction.StartLog());
         }
       }
       case PeerMessage.Refuse refuse -> pairingFailed("the backup refused: " + refuse.reason());
       case PeerMessage.Ready _ -> {
-        if (state == FtState.PAIRING && peer.isBeating()) {
-          become(FtState.PROTECTED);
-          // The gate first: nothing leaves between the two that the backup might not know of.
-          actions.add(new FtAction.Gate(OutputGate.Mode.GATED));
-          send(new PeerMessage.Begin());
+        if (state == FtState.PAIRING) {
+          ready();
         }
       }
-      case PeerMessage.Begin _ -> begin();
+      case PeerMessage.Begin begin -> begin(begin.position());
       case PeerMessage.Ack ack -> {
         if (state == FtState.PAIRING || state == FtState.PROTECTED) {
           actions.add(new FtAction.Acknowledged(ack));
@@ -184,26 +213,70 @@ public final class FtSession {
       }
       case PeerMessage.Released released -> {
         if (state == FtState.RECEIVING || state == FtState.FOLLOWING) {
-          actions.add(new FtAction.Forget(released.consoleBytes()));
+          if (released.epoch() == epoch) {
+            actions.add(new FtAction.Forget(released.consoleBytes()));
+          } else {
+            violation(
+                "the primary counts console bytes of epoch %d in epoch %d"
+                    .formatted(released.epoch(), epoch));
+          }
         }
       }
-      case PeerMessage.Beat beat -> beat(new FtEvent.Beat(beat.sequence(), beat.echo()), now);
-      case Bye bye -> bye(bye, now);
+      case PeerMessage.Beat beat ->
+          beat(new FtEvent.Beat(beat.sequence(), beat.echo(), false, false), now);
+      case Bye bye -> bye(bye);
       case PeerMessage.Frame _ -> {
         // The log's own way is shorter; here it only counts as a sign of life.
       }
     }
   }
 
-  private void begin() {
+  private void ready() {
+    if (!logBegan) {
+      violation("the backup said Ready before it had the state");
+      return;
+    }
+    become(FtState.PROTECTED);
+    // The gate first: nothing leaves between the two that the backup might not know of.
+    actions.add(new FtAction.Gate(OutputGate.Mode.GATED));
+    actions.add(new FtAction.SendBegin());
+  }
+
+  private void begin(long position) {
     if (state != FtState.RECEIVING) {
       return;
     }
     if (ready) {
-      become(FtState.FOLLOWING);
+      begins = OptionalLong.of(position);
+      followIfBegun();
     } else {
       // A backup that has no machine must never claim the disk.
-      pairingFailed("the primary said Begin before this side was ready");
+      violation("the primary said Begin before this side was ready");
+    }
+  }
+
+  /** What was shown before Begin was not waited for: this side is entitled when it has that too. */
+  private void followIfBegun() {
+    if (state == FtState.RECEIVING && begins.isPresent() && received >= begins.getAsLong()) {
+      become(FtState.FOLLOWING);
+    }
+  }
+
+  /**
+   * The other side said what cannot be so: no pair with it, and this side never goes live on it.
+   */
+  private void violation(String reason) {
+    switch (state) {
+      case PAIRING, RECEIVING -> pairingFailed(reason);
+      case PROTECTED -> {
+        note("the backup is given up: " + reason + "; claiming the disk");
+        actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
+        startClaim();
+      }
+      case FOLLOWING, CATCHING_UP -> giveUp(Leaving.FAILED, reason);
+      default -> {
+        // From a channel that no longer counts.
+      }
     }
   }
 
@@ -224,21 +297,29 @@ public final class FtSession {
     epoch = hello.epoch();
     backup = true;
     newPeer(now);
-    peer.startBeating();
+    peer.startBeating(now);
     become(FtState.RECEIVING);
     actions.add(new FtAction.Receive(hello));
   }
 
   private void beat(FtEvent.Beat beat, long now) {
-    if (hasPeer() && peer.heardBeat(beat.sequence(), now) && state == FtState.PROTECTED) {
+    if (!hasPeer()) {
+      return;
+    }
+    boolean fresh = peer.heardBeat(beat, now);
+    if (fresh && state == FtState.PROTECTED) {
       peer.leaseUntilNanos(beat.echo()).ifPresent(until -> actions.add(new FtAction.Lease(until)));
+    }
+    if (fresh && beat.asks()) {
+      actions.add(peer.nextBeat(false, now));
     }
   }
 
   private boolean hasPeer() {
     return switch (state) {
-      case RECEIVING, FOLLOWING, PAIRING, PROTECTED -> true;
-      default -> false;
+      case RECEIVING, FOLLOWING, PAIRING, PROTECTED, HANDING_OVER -> true;
+      case CATCHING_UP -> !peer.isGivenUp();
+      case WAITING, CLAIMING, TAKING_OVER, ALONE, HALTED, ENDED -> false;
     };
   }
 
@@ -250,14 +331,34 @@ public final class FtSession {
     peer.tick(now);
     checkPeer(now);
     if (hasPeer() && peer.isBeating() && !peer.isClosed()) {
-      actions.add(peer.nextBeat(now));
+      actions.add(peer.nextBeat(false, now));
+      peer.datagramNote(now).ifPresent(this::note);
     }
-    if (state == FtState.HANDING_OVER && now - handedOverNanos >= times.silenceNanos()) {
-      startClaim();
-    }
-    if (state == FtState.CLAIMING && !asked && now - nextClaimNanos >= 0) {
+    if (state == FtState.CLAIMING && claims.isDue(now)) {
       claim();
     }
+  }
+
+  private void closed(boolean byPeer, long now) {
+    boolean first = !peer.isClosed();
+    peer.closed(byPeer, now);
+    if (state == FtState.PROTECTED) {
+      // No acknowledgement can come any more, and a claim of the side that is the VM harms nothing.
+      lostBackup("its channel is closed");
+    } else if (state == FtState.FOLLOWING && first) {
+      catchUp();
+      if (peer.isBeating()) {
+        // Heartbeats come by datagram, too: a primary that lives answers, and a reset kills nobody.
+        actions.add(peer.nextBeat(true, now));
+      }
+    }
+    checkPeer(now);
+  }
+
+  private void lostBackup(String why) {
+    note("backup lost (" + why + "); claiming the disk");
+    actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
+    startClaim();
   }
 
   private void checkPeer(long now) {
@@ -276,16 +377,49 @@ public final class FtSession {
                   ? "the other side hung up without a word; its own lines may say why, and an"
                       + " --identity that differs is one reason"
                   : "the other side is lost: " + why);
-      case PROTECTED -> {
-        note("backup lost (" + why + "); claiming the disk");
-        actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
-        startClaim();
+      case PROTECTED -> lostBackup(why);
+      case FOLLOWING, CATCHING_UP -> lostPrimary(why);
+      case HANDING_OVER -> {
+        if (peer.isSilent(now)) {
+          startClaim();
+        }
       }
-      case FOLLOWING -> {
-        note("primary lost (" + why + "); claiming the disk");
-        startClaim();
-      }
-      default -> throw new IllegalStateException("no peer in " + state);
+      case WAITING, CLAIMING, TAKING_OVER, ALONE, HALTED, ENDED ->
+          throw new IllegalStateException("no peer in " + state);
+    }
+  }
+
+  private void lostPrimary(String why) {
+    if (!entitled) {
+      note("primary lost (" + why + "); claiming the disk");
+    }
+    entitled = true;
+    if (state == FtState.FOLLOWING) {
+      catchUp();
+    }
+    // At once, so that a primary that lives claims first: it is the VM already.
+    peer.giveUp();
+    actions.add(new FtAction.Disconnect());
+    claimIfReady();
+  }
+
+  /** Backup: no more entries come; what is here is replayed before the disk is asked. */
+  private void catchUp() {
+    become(FtState.CATCHING_UP);
+    actions.add(new FtAction.SealLog());
+  }
+
+  private void caughtUp() {
+    if (state == FtState.RECEIVING || state == FtState.FOLLOWING || state == FtState.CATCHING_UP) {
+      caughtUp = true;
+      claimIfReady();
+    }
+  }
+
+  /** What could still go wrong in the replay must not cost a primary that lives. */
+  private void claimIfReady() {
+    if (state == FtState.CATCHING_UP && entitled && caughtUp) {
+      startClaim();
     }
   }
 
@@ -296,7 +430,7 @@ public final class FtSession {
   }
 
   private void claim() {
-    asked = true;
+    claims.asked();
     actions.add(new FtAction.Claim());
   }
 
@@ -304,13 +438,12 @@ public final class FtSession {
     if (state != FtState.CLAIMING) {
       return;
     }
-    asked = false;
+    claims.answered(now);
     switch (ruling.verdict()) {
       case UNKNOWN -> {
-        nextClaimNanos = now + times.retryNanos();
         if (stopping) {
           stopUndecided();
-        } else if (unknown.isDue(ruling.reason(), now)) {
+        } else if (claims.isNews(ruling.reason(), now)) {
           note("no answer from the disk: " + ruling.reason() + "; asking again");
         }
       }
@@ -381,18 +514,25 @@ public final class FtSession {
 
   private void diverged(String reason) {
     switch (state) {
-      case RECEIVING, FOLLOWING -> {
-        send(new Bye(Leaving.DIVERGED, reason));
-        actions.add(new FtAction.Disconnect());
-        actions.add(new FtAction.EndLog(false));
-        become(FtState.WAITING);
-        note("diverged from the primary: " + reason);
-      }
+      case RECEIVING, FOLLOWING, CATCHING_UP ->
+          giveUp(Leaving.DIVERGED, "diverged from the primary: " + reason);
       case CLAIMING, TAKING_OVER -> halt("diverged before taking over: " + reason);
       default -> {
         // Nobody depends on this replay any more.
       }
     }
+  }
+
+  /** Backup: takes no part in this pair any more, and has claimed nothing: the primary goes on. */
+  private void giveUp(Leaving why, String reason) {
+    boolean asIs = state != FtState.CATCHING_UP || hasPeer();
+    if (asIs && !peer.isClosed()) {
+      send(new Bye(why, reason));
+    }
+    actions.add(new FtAction.Disconnect());
+    actions.add(new FtAction.EndLog(false));
+    become(FtState.WAITING);
+    note((asIs ? "" : "the VM is not taken over: ") + reason);
   }
 
   private void guestEnded(String how) {
@@ -403,13 +543,12 @@ public final class FtSession {
     become(FtState.ENDED);
   }
 
-  private void detach(long now) {
+  private void detach() {
     switch (state) {
       case PROTECTED -> {
         // The word may be lost on its way, so the disk must know too.
         send(new Bye(Leaving.DETACHED, "detached by the user"));
         actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
-        nextClaimNanos = now;
         startClaim();
       }
       case PAIRING -> {
@@ -426,10 +565,11 @@ public final class FtSession {
       case CLAIMING -> {
         // One that wins goes on: nobody else may.
         stopping = backup;
-        if (stopping && !asked) {
+        if (stopping && !claims.isAsked()) {
           stopUndecided();
         }
       }
+      case CATCHING_UP -> stopping = true;
       default -> {
         // Nobody to part from.
       }
@@ -440,17 +580,16 @@ public final class FtSession {
    * The backup may be dead already, or die before it goes on: so this side is not over before the
    * disk says that it has lost. It asks only after a while, so that the backup finds no rival.
    */
-  private void handOver(long now) {
+  private void handOver() {
     if (state == FtState.PROTECTED) {
       actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
       send(new Bye(Leaving.HANDOVER, "planned failover"));
       handedOver = true;
-      handedOverNanos = now;
       become(FtState.HANDING_OVER);
     }
   }
 
-  private void bye(Bye bye, long now) {
+  private void bye(Bye bye) {
     switch (state) {
       case PAIRING -> pairingFailed("the backup left: " + bye.reason());
       case PROTECTED, HANDING_OVER -> {
@@ -467,8 +606,9 @@ public final class FtSession {
       case FOLLOWING -> {
         if (bye.why() == Leaving.HANDOVER) {
           note("the primary hands over; claiming the disk");
-          nextClaimNanos = now;
-          startClaim();
+          entitled = true;
+          catchUp();
+          claimIfReady();
         } else {
           actions.add(new FtAction.Disconnect());
           actions.add(new FtAction.EndLog(false));

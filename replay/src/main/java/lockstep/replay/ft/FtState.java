@@ -8,9 +8,11 @@ public enum FtState {
   RECEIVING,
   /** Backup; replays. */
   FOLLOWING,
+  /** Backup; no more entries come, and it replays those that it has before it asks the disk. */
+  CATCHING_UP,
   /** Either; the other side is lost, and the disk is asked who goes on. */
   CLAIMING,
-  /** Backup; has won and replays the rest of the log. */
+  /** Backup; has won and becomes the VM. */
   TAKING_OVER,
   /** Is the VM, without a backup. */
   ALONE,

@@ -9,6 +9,7 @@ package lockstep.replay.ft;
  * @param epoch of the present or last pair
  * @param side which side of it this is or was
  * @param peer the other side's address; empty without one
+ * @param datagrams whether the other side's heartbeats come by UDP, as far as is known
  * @param transfer how far the log is
  */
 public record FtStatus(
@@ -18,6 +19,7 @@ public record FtStatus(
     long epoch,
     Claimant.Side side,
     String peer,
+    boolean datagrams,
     Transfer transfer) {
   /**
    * The log of the present or last pair, as this side sees it.
@@ -47,6 +49,7 @@ public record FtStatus(
         session.epoch(),
         session.side(),
         peer,
+        session.hasDatagrams(),
         transfer);
   }
 }

@@ -7,11 +7,14 @@ import java.util.concurrent.TimeUnit;
  *
  * @param beatNanos between two heartbeats
  * @param silenceNanos without a heartbeat or a message for so long, the other side is lost
- * @param closedNanos the same when the other side's kernel has closed the channel
+ * @param closedNanos the same when the other side's kernel has closed the channel; a heartbeat that
+ *     asks is to be answered within it
  * @param retryNanos between two claims of the disk that got no clear answer
  */
 public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
-  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+  /** Time enough for a question and its answer on a LAN. */
+  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+
   private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** Checks that a lost heartbeat is not a lost host. */
@@ -51,15 +54,15 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
    * A tick that comes later than this after the one before shows that this side stood still, which
    * says nothing of the other one: what that has sent meanwhile is to be heard first.
    */
-  public long stallNanos() {
+  public long lateTickNanos() {
     return 2 * beatNanos;
   }
 
   /**
-   * How long after a heartbeat that the backup has heard it surely claims nothing: its clock may
-   * run a little faster than the one here.
+   * How long after a heartbeat that the backup has heard it surely claims nothing. The two clocks
+   * ({@link HostClock}) may differ by an eighth, far more than crystals do.
    */
   public long leaseNanos() {
-    return silenceNanos - silenceNanos / 16;
+    return silenceNanos - silenceNanos / 8;
   }
 }

@@ -11,8 +11,14 @@ import lockstep.sys.Scheduler;
  * acknowledged. Loop thread only.
  */
 final class LogIntake {
-  /** What a backup holds of the log before it lets the primary wait. */
-  private static final long PIPE_BYTES = 16 << 20;
+  /** What a backup holds of the machine's state before it lets the primary wait. */
+  private static final long STATE_BYTES = 8 << 20;
+
+  /**
+   * The same of the log, for a primary that does not wait by itself as {@link LogStream} does:
+   * twice as much as that one sends. Heartbeats that come behind it are not heard.
+   */
+  private static final long LOG_BYTES = 32 << 20;
 
   private final PeerLink from;
   private final FramePipe pipe;
@@ -28,10 +34,16 @@ final class LogIntake {
    *
    * @param loop whose thread this is; the pipe's reader calls it when there is room again
    * @param host whose threads these are
+   * @param drained told then, on the loop: the primary may wait for it
    */
-  LogIntake(PeerLink from, Executor loop, Scheduler host) {
+  LogIntake(PeerLink from, Executor loop, Scheduler host, Runnable drained) {
     this.from = from;
-    this.pipe = new FramePipe(PIPE_BYTES, () -> loop.execute(() -> from.reading(true)), host);
+    Runnable room =
+        () -> {
+          from.reading(true);
+          drained.run();
+        };
+    this.pipe = new FramePipe(STATE_BYTES, () -> loop.execute(room), host);
   }
 
   /** Where the replay reads. */
@@ -51,9 +63,14 @@ final class LogIntake {
       received = now;
       due = true;
     }
-    if (pipe.isFull()) {
+    if (pipe.isFull() && (received <= 0 || pipe.available() > LOG_BYTES)) {
       from.reading(false);
     }
+  }
+
+  /** Entries that are here. */
+  long received() {
+    return Math.max(0, received);
   }
 
   /** Whether something was received that is not acknowledged. */
@@ -69,7 +86,7 @@ final class LogIntake {
    */
   FtStatus.Transfer acknowledge(long replayedEntries) {
     due = false;
-    long entries = Math.max(0, received);
+    long entries = received();
     from.send(new PeerMessage.Ack(entries, replayedEntries));
     return new FtStatus.Transfer(entries, entries, replayedEntries, receivedBytes, 0);
   }

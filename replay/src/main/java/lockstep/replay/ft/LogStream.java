@@ -12,7 +12,10 @@ import lockstep.sys.Scheduler;
  * much of the log is unacknowledged. Once cut, frames go nowhere.
  */
 public final class LogStream implements EntryFramer.Frames {
-  /** What a primary may be ahead of its backup's acknowledgements. */
+  /**
+   * What a primary may be ahead of its backup's acknowledgements, and of its replay: a backup never
+   * has to stop reading, and hears the heartbeats behind.
+   */
   private static final long WINDOW_BYTES = 16 << 20;
 
   /** What a primary's vCPU gives up at most, of its time. */
@@ -32,6 +35,7 @@ public final class LogStream implements EntryFramer.Frames {
   private final LagControl lag = new LagControl();
   private long lastFrameNanos;
   private long unacknowledgedBytes;
+  private long unreplayedBytes;
   private long sentBytes;
   private long sentEntries;
   private boolean cut;
@@ -88,7 +92,7 @@ public final class LogStream implements EntryFramer.Frames {
   private boolean room(Sent next) throws InterruptedException {
     lock.lock();
     try {
-      while (!cut && unacknowledgedBytes > WINDOW_BYTES) {
+      while (!cut && (unacknowledgedBytes > WINDOW_BYTES || unreplayedBytes > WINDOW_BYTES)) {
         room.await();
       }
       if (!cut) {
@@ -99,6 +103,7 @@ public final class LogStream implements EntryFramer.Frames {
           unacknowledged.add(next);
           unreplayed.add(next);
           unacknowledgedBytes += next.bytes();
+          unreplayedBytes += next.bytes();
         }
       }
       return !cut;
@@ -129,8 +134,9 @@ public final class LogStream implements EntryFramer.Frames {
     lock.lock();
     try {
       while (!unreplayed.isEmpty() && unreplayed.element().entries() <= entries) {
-        unreplayed.remove();
+        unreplayedBytes -= unreplayed.remove().bytes();
       }
+      room.signalAll();
       long behind = unreplayed.isEmpty() ? 0 : nowNanos - unreplayed.element().nanos();
       lag.report(behind, nowNanos);
       return behind;
@@ -147,6 +153,7 @@ public final class LogStream implements EntryFramer.Frames {
       unacknowledged.clear();
       unreplayed.clear();
       unacknowledgedBytes = 0;
+      unreplayedBytes = 0;
       room.signalAll();
     } finally {
       lock.unlock();

@@ -1,6 +1,7 @@
 package lockstep.replay.ft;
 
 import java.util.ArrayDeque;
+import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.Lock;
 import lockstep.sys.Scheduler;
@@ -31,6 +32,12 @@ public final class OutputGate {
     DEAD
   }
 
+  /**
+   * How many times a primary's capacity a side that follows holds: what waits at the primary, and
+   * as much again that it is about to write or to tell of.
+   */
+  private static final int HOLDING_FACTOR = 2;
+
   private record Held(Output output, long position, long sinceNanos) {}
 
   private final ArrayDeque<Held> held = new ArrayDeque<>();
@@ -48,6 +55,7 @@ public final class OutputGate {
   private long consoleReleased;
   private long releasedByOther;
   private long taken;
+  private boolean overfull;
 
   /**
    * @param capacity outputs that wait at most before {@link #put} does
@@ -100,10 +108,45 @@ public final class OutputGate {
    * that has just gone live, before this gate has heard of it: lost, the guest would wait for ever.
    */
   private void hold(Held output) {
-    if (output.output() instanceof Output.Console && consoleReleased < releasedByOther) {
+    boolean console = output.output() instanceof Output.Console;
+    if (console && consoleReleased < releasedByOther) {
       consoleReleased++;
+    } else if (console && held.size() >= HOLDING_FACTOR * capacity) {
+      overfull = true;
     } else {
       held.add(output);
+    }
+  }
+
+  /**
+   * Why this side, which follows, must not go live on what the other side has told it of console
+   * bytes; empty when all is well. To be asked when the replay has taken all that came.
+   */
+  public Optional<String> complaint() {
+    lock.lock();
+    try {
+      if (overfull) {
+        return Optional.of(
+            "the primary has not shown %d console bytes of its guest, more than can wait there"
+                .formatted(HOLDING_FACTOR * capacity));
+      }
+      return mode == Mode.HOLDING && releasedByOther > consoleReleased
+          ? Optional.of(
+              "the primary has shown %d console bytes, and its log makes %d"
+                  .formatted(releasedByOther, consoleReleased))
+          : Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether console bytes had to be dropped while following: more than a primary holds back. */
+  public boolean isOverfull() {
+    lock.lock();
+    try {
+      return overfull;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -159,6 +202,7 @@ public final class OutputGate {
       acknowledged = 0;
       consoleReleased = 0;
       releasedByOther = 0;
+      overfull = false;
     } finally {
       lock.unlock();
     }

@@ -58,11 +58,11 @@ public final class PeerCodec {
         yield out;
       }
       case PeerMessage.Ready _ -> start(READY, 0).array();
-      case PeerMessage.Begin _ -> start(BEGIN, 0).array();
+      case PeerMessage.Begin begin -> start(BEGIN, 8).putLong(begin.position()).array();
       case PeerMessage.Ack ack ->
           start(ACK, 16).putLong(ack.received()).putLong(ack.replayed()).array();
       case PeerMessage.Released released ->
-          start(RELEASED, 8).putLong(released.consoleBytes()).array();
+          start(RELEASED, 16).putLong(released.epoch()).putLong(released.consoleBytes()).array();
       case PeerMessage.Beat beat ->
           start(BEAT, 16).putLong(beat.sequence()).putLong(beat.echo()).array();
       case PeerMessage.Bye bye -> {
@@ -121,9 +121,9 @@ public final class PeerCodec {
         yield new PeerMessage.Frame(Bytes.filledBy(in.remaining(), in::get));
       }
       case READY -> new PeerMessage.Ready();
-      case BEGIN -> new PeerMessage.Begin();
+      case BEGIN -> new PeerMessage.Begin(count(in));
       case ACK -> new PeerMessage.Ack(count(in), count(in));
-      case RELEASED -> new PeerMessage.Released(count(in));
+      case RELEASED -> new PeerMessage.Released(count(in), count(in));
       case BEAT -> new PeerMessage.Beat(count(in), count(in));
       case BYE -> new PeerMessage.Bye(leaving(in.get()), readText(in));
       default -> throw new IllegalArgumentException("no kind of message " + kind);

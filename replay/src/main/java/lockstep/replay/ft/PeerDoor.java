@@ -25,6 +25,8 @@ final class PeerDoor {
   /** What the session is told of a frame, whose bytes go another way. */
   private static final PeerMessage A_FRAME = new PeerMessage.Frame(Bytes.empty());
 
+  private static final FtEvent SOME_BYTES = new FtEvent.Bytes();
+
   private final Scheduler host;
   private final ScheduledExecutorService loop;
   private final FtSession session;
@@ -164,6 +166,20 @@ final class PeerDoor {
     }
 
     @Override
+    public void beat(FtEvent.Beat beat) {
+      if (from == link && from != null) {
+        hearer.event(beat);
+      }
+    }
+
+    @Override
+    public void bytes() {
+      if (from == link && from != null) {
+        hearer.event(SOME_BYTES);
+      }
+    }
+
+    @Override
     public void frame(ByteBuffer frame) {
       if (from == link && from != null) {
         hearer.frame(frame);
@@ -189,8 +205,12 @@ final class PeerDoor {
         for (int look = 1; look <= LOOKS; look++) {
           lookAgain(from, byPeer, times.closedNanos() * look / LOOKS);
         }
-      } else if (!byPeer) {
-        turnedAway(from, reason);
+      } else {
+        if (!byPeer) {
+          turnedAway(from.peer(), reason);
+        }
+        // With the socket of its heartbeats.
+        from.close();
       }
     }
 
@@ -218,15 +238,16 @@ final class PeerDoor {
             ? "a pair begins with hello"
             : "this side is busy: " + session.state() + " with VM " + session.name();
     from.send(new PeerMessage.Refuse(reason));
-    turnedAway(from, reason);
+    turnedAway(from.peer(), reason);
     from.close();
   }
 
-  private void turnedAway(PeerLink who, String reason) {
+  /** Tells of somebody who had to go; rarely. */
+  void turnedAway(String who, String reason) {
     long now = host.nanoTime();
     if (now - notedNanos >= NOTE_NANOS) {
       notedNanos = now;
-      hearer.note("turned %s away: %s".formatted(who.peer(), reason));
+      hearer.note("turned %s away: %s".formatted(who, reason));
     }
   }
 }

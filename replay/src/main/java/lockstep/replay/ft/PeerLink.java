@@ -7,8 +7,14 @@ import lockstep.monitor.state.Bytes;
 public interface PeerLink {
   /** Who hears what comes in; called on the link's loop, one call at a time. */
   interface Listener {
-    /** A message, also a heartbeat that came by UDP; but a frame of the log. */
+    /** A message that is no frame of the log. */
     void said(PeerMessage message);
+
+    /** A heartbeat by UDP; also when the connection is gone, until it is closed here. */
+    void beat(FtEvent.Beat beat);
+
+    /** Something came in, and be it a part of a message; before what it brings is told. */
+    void bytes();
 
     /**
      * A frame of the log.
@@ -40,8 +46,8 @@ public interface PeerLink {
    */
   void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException;
 
-  /** Sends a heartbeat, on the channel and by UDP. */
-  void sendBeat(long sequence, long echo);
+  /** Sends a heartbeat, on the channel and by UDP; one that asks for an answer by UDP alone. */
+  void sendBeat(FtAction.SendBeat beat);
 
   /** Where this side hears heartbeats. */
   int heartbeatPort();

@@ -62,8 +62,13 @@ public sealed interface PeerMessage {
   /** Backup to primary: the state is restored; this side can follow. */
   record Ready() implements PeerMessage {}
 
-  /** Primary to backup: from here on outputs wait for you, and you may claim the disk. */
-  record Begin() implements PeerMessage {}
+  /**
+   * Primary to backup: from here on outputs wait for you, and you may claim the disk.
+   *
+   * @param position entries of the log that outputs did not wait for: only a backup that has them
+   *     all may claim
+   */
+  record Begin(long position) implements PeerMessage {}
 
   /**
    * Backup to primary.
@@ -76,12 +81,14 @@ public sealed interface PeerMessage {
   /**
    * Primary to backup: the world has seen so many bytes of the guest's console.
    *
+   * @param epoch of the pair whose log counts them
    * @param consoleBytes since the machine's state was copied
    */
-  record Released(long consoleBytes) implements PeerMessage {}
+  record Released(long epoch, long consoleBytes) implements PeerMessage {}
 
   /**
-   * Either way: a heartbeat, which also travels by UDP; see {@link FtEvent.Beat}.
+   * Either way: a heartbeat on the channel; those by UDP have a form of their own. See {@link
+   * FtEvent.Beat}.
    *
    * @param sequence from 1
    * @param echo of the other side's heartbeats

@@ -91,9 +91,11 @@ final class Standby {
   private Optional<FtVm.End> toTheEnd(Following now, VirtualMachine on) throws Exception {
     Following.Came came = now.run(on);
     if (came instanceof Following.Came.Astray astray) {
-      node.tell(new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));
+      node.tell(now.self(), new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));
       notes.accept(astray.report());
       node.settle();
+    } else {
+      node.tell(now.self(), new FtEvent.CaughtUp());
     }
     boolean live = now.awaitDecision();
     return switch (came) {

@@ -160,7 +160,11 @@ class RefusalTest {
   @BeforeEach
   void listen() throws IOException {
     backup.attach(machine);
-    at = network.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup::accept);
+    at =
+        network.listen(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            backup::accept,
+            backup::turnedAway);
   }
 
   @AfterEach
@@ -293,7 +297,7 @@ class RefusalTest {
     try (Caller caller = new Caller()) {
       caller.say(hello(1));
       assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
-      caller.say(PeerCodec.encode(new PeerMessage.Begin()));
+      caller.say(PeerCodec.encode(new PeerMessage.Begin(0)));
       PeerMessage answer = caller.hear();
       while (answer instanceof PeerMessage.Beat) {
         answer = caller.hear();
@@ -306,36 +310,69 @@ class RefusalTest {
     assertEquals(0, disk.claims.get());
   }
 
+  /** Twice as many as there is room for; none of them ever says anything. */
   @Test
-  void strangersAreFewAtATimeAndMakeRoomAgain() throws IOException {
+  void silentStrangersKeepNoPrimaryOutAndAreTold() throws Exception {
     List<Caller> silent = new ArrayList<>();
     try {
-      for (int i = 0; i < 32; i++) {
+      for (int i = 0; i < 64; i++) {
         silent.add(new Caller());
+        if (i == 40) {
+          welcome(1);
+        }
       }
-      try (Caller tooMany = new Caller()) {
-        tooMany.hearsTheEnd();
-      }
+      welcome(2);
+      silent.getFirst().hearsTheEnd();
     } finally {
       for (Caller caller : silent) {
         caller.close();
       }
     }
-    // Turned away until this side has noticed that the others are gone.
-    for (int i = 0; backup.status().epoch() == 0; i++) {
-      assertTrue(i < LIMIT_MILLIS, "no room");
-      try {
-        welcome(1);
-      } catch (EOFException | SocketException e) {
-        // Again.
+    String note = machine.notes.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
+    assertTrue(
+        String.valueOf(note).matches("turned 127.0.0.1:.* away: it said nothing, and others .*"),
+        note);
+  }
+
+  /** A pair that stands is none of those who give way. */
+  @Test
+  void primaryThatHasSpokenStaysWhenStrangersCome() throws Exception {
+    List<Caller> silent = new ArrayList<>();
+    try (Caller primary = new Caller()) {
+      primary.say(hello(1));
+      assertInstanceOf(PeerMessage.Welcome.class, primary.hear());
+      for (int i = 0; i < 40; i++) {
+        silent.add(new Caller());
       }
+      for (int i = 0; i < 20; i++) {
+        silent.get(i).hearsTheEnd();
+      }
+      assertInstanceOf(PeerMessage.Beat.class, primary.hear());
+    } finally {
+      for (Caller caller : silent) {
+        caller.close();
+      }
+    }
+  }
+
+  /** A rule of a firewall can name it. */
+  @Test
+  void heartbeatsAreHeardOnThePortThatIsListenedOn() throws IOException {
+    try (Caller caller = new Caller()) {
+      caller.say(hello(1));
+      PeerMessage.Welcome welcome = assertInstanceOf(PeerMessage.Welcome.class, caller.hear());
+      assertEquals(at.getPort(), welcome.heartbeatPort());
     }
   }
 
   @Test
   void strangerThatSaysNothingIsNotWaitedForForEver() throws IOException {
-    try (PeerNetwork brief = new PeerNetwork(PeerSecurity.none(), 100)) {
-      at = brief.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), backup::accept);
+    try (PeerNetwork brief = new PeerNetwork(PeerSecurity.none(), 0, 100)) {
+      at =
+          brief.listen(
+              new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+              backup::accept,
+              backup::turnedAway);
       try (Caller silent = new Caller()) {
         silent.out.writeInt(100);
         silent.hearsTheEnd();
@@ -350,10 +387,14 @@ class RefusalTest {
             IOException.class,
             () ->
                 network.listen(
-                    InetSocketAddress.createUnresolved("nowhere.invalid", 7), backup::accept));
+                    InetSocketAddress.createUnresolved("nowhere.invalid", 7),
+                    backup::accept,
+                    backup::turnedAway));
     assertEquals(
         "listen on nowhere.invalid:7: no host of that name is known", unknown.getMessage());
-    IOException taken = assertThrows(IOException.class, () -> network.listen(at, backup::accept));
+    IOException taken =
+        assertThrows(
+            IOException.class, () -> network.listen(at, backup::accept, backup::turnedAway));
     assertEquals(
         "listen on 127.0.0.1:%d: the address is taken or not of this host".formatted(at.getPort()),
         taken.getMessage());
@@ -369,7 +410,7 @@ class RefusalTest {
 
   @Test
   void strangerWhoDoesNotBeginWithHelloIsRefused() throws IOException {
-    refused(PeerCodec.encode(new PeerMessage.Begin()), "a pair begins with hello");
+    refused(PeerCodec.encode(new PeerMessage.Begin(0)), "a pair begins with hello");
     refused(new byte[] {99}, "no kind of message 99");
     welcome(1);
   }

@@ -32,7 +32,7 @@ class FtSimulationTest {
   private static final long SETTLED = 25_000 * SimWorld.MS;
   private static final int SEEDS = 2_000;
   private static final int MANY_SEEDS = 100_000;
-  private static final int SEEDS_FOR_EVERY_TRANSITION = 500;
+  private static final int SEEDS_FOR_EVERY_TRANSITION = 1_000;
   private static final int ENTRIES = 120;
   private static final int SEEDS_PER_ENTRY = 1;
 

@@ -18,6 +18,7 @@ class HandedOverSessionTest {
     FtSession session = FtSession.primary("vm", VM, TIMES);
     session.on(new FtEvent.Connected(), 0);
     session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
+    session.on(new FtEvent.LogBegan(), 1);
     session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
     List<FtAction> actions = session.on(new FtEvent.HandOver(), 3);
     assertEquals(FtState.HANDING_OVER, session.state());

@@ -27,9 +27,9 @@ class PeerCodecTest {
           new PeerMessage.Welcome(7001),
           new PeerMessage.Refuse("no"),
           new PeerMessage.Ready(),
-          new PeerMessage.Begin(),
+          new PeerMessage.Begin(3),
           new PeerMessage.Ack(5, 4),
-          new PeerMessage.Released(6),
+          new PeerMessage.Released(2, 6),
           new PeerMessage.Bye(PeerMessage.Leaving.HANDOVER, "planned"),
           new PeerMessage.Beat(9, 8));
 
@@ -49,9 +49,9 @@ class PeerCodecTest {
           "02591b0000",
           "0302006e6f",
           "05",
-          "06",
+          "060300000000000000",
           "0705000000000000000400000000000000",
-          "080600000000000000",
+          "0802000000000000000600000000000000",
           "09050700706c616e6e6564",
           "0a09000000000000000800000000000000");
 

@@ -39,6 +39,8 @@ final class SimGuest {
   private @Nullable LogReader reader;
   private long received;
   private boolean stateCame;
+  private boolean sealed;
+  private boolean toldThatCaughtUp;
   private boolean logOver;
   private boolean live;
 
@@ -167,6 +169,8 @@ final class SimGuest {
     reader = null;
     received = 0;
     stateCame = false;
+    sealed = false;
+    toldThatCaughtUp = false;
     logOver = false;
     live = false;
     running = false;
@@ -189,6 +193,14 @@ final class SimGuest {
 
   boolean follows() {
     return pipe != null && !running;
+  }
+
+  void sealLog() {
+    sealed = true;
+    FramePipe to = pipe;
+    if (to != null) {
+      to.end();
+    }
   }
 
   void endLog(boolean goesLive) {
@@ -229,6 +241,10 @@ final class SimGuest {
             && input.input() instanceof ExternalInput.ConsoleBytes console) {
           take((byte) console.content().at(0));
         }
+      }
+      if (sealed && !toldThatCaughtUp && log.position() >= received) {
+        toldThatCaughtUp = true;
+        host.tell(new FtEvent.CaughtUp());
       }
       if (logOver && !ended) {
         running = true;

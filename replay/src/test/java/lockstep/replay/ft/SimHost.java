@@ -212,8 +212,10 @@ final class SimHost {
   }
 
   /** By datagram: lost, late, twice and in any order. */
-  private void sendBeat(long sequence, long echo) {
-    send(new PeerMessage.Beat(sequence, echo));
+  private void sendBeat(FtAction.SendBeat beat) {
+    if (!beat.asks()) {
+      send(new PeerMessage.Beat(beat.sequence(), beat.echo()));
+    }
     SimWire on = wire;
     if (on == null || world.chance(0.1) || world.now() < networkBackNanos()) {
       return;
@@ -228,7 +230,7 @@ final class SimHost {
               to.whenAwake(
                   () -> {
                     if (to.wire == on) {
-                      to.tell(new FtEvent.Beat(sequence, echo));
+                      to.tell(new FtEvent.Beat(beat.sequence(), beat.echo(), true, beat.asks()));
                     }
                   }));
     }
@@ -256,6 +258,9 @@ final class SimHost {
       }
     }
     tell(new FtEvent.Said(message));
+    if (session.state() == FtState.RECEIVING) {
+      tell(new FtEvent.Received(guest.received()));
+    }
   }
 
   private void refused(SimWire on) {
@@ -342,7 +347,12 @@ final class SimHost {
   private void perform(FtAction action) {
     switch (action) {
       case FtAction.Send send -> send(send.message());
-      case FtAction.SendBeat beat -> sendBeat(beat.sequence(), beat.echo());
+      case FtAction.SendBeat beat -> sendBeat(beat);
+      case FtAction.SendBegin _ -> send(new PeerMessage.Begin(guest.position()));
+      case FtAction.SealLog _ -> {
+        guest.sealLog();
+        world.after(world.between(0, 5 * SimWorld.MS), () -> whenAwake(guest::follow));
+      }
       case FtAction.StartLog _ -> startLog(session.epoch());
       case FtAction.CutLog _ -> guest.cutLog();
       case FtAction.Receive _ -> {
@@ -406,6 +416,7 @@ final class SimHost {
                           });
                   if (begun) {
                     counted = on;
+                    tell(new FtEvent.LogBegan());
                   } else {
                     startLog(epoch);
                   }
@@ -437,7 +448,7 @@ final class SimHost {
     if (guest.pump()
         && (counted == wire || world.plant == Plant.RELEASED_COUNTED_FROM_ANOTHER_LOG)
         && (session.state() == FtState.PAIRING || session.state() == FtState.PROTECTED)) {
-      send(new PeerMessage.Released(gate.consoleReleased()));
+      send(new PeerMessage.Released(session.epoch(), gate.consoleReleased()));
     }
   }
 

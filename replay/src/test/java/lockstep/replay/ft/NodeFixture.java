@@ -1,0 +1,220 @@
+package lockstep.replay.ft;
+
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import lockstep.monitor.state.Bytes;
+import lockstep.replay.log.FramePipe;
+import lockstep.sys.Scheduler;
+import org.jspecify.annotations.Nullable;
+
+/** A node between a network, a disk and a machine that only take down what they are told. */
+final class NodeFixture implements FtNode.Network, AutoCloseable {
+  private static final long LIMIT_SECONDS = 60;
+
+  /** A time-out that nothing here reaches. */
+  static final FtTimes TIMES = FtTimes.of(600_000);
+
+  private final ScheduledExecutorService loop = Executors.newSingleThreadScheduledExecutor();
+  private final List<PeerMessage> sent = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+  private final List<LogStream> streams = new ArrayList<>();
+  private final List<FramePipe> pipes = new ArrayList<>();
+  private PeerLink.@Nullable Listener listener;
+  final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, Scheduler.HOST);
+  final FtNode node;
+
+  NodeFixture(FtSession session) {
+    node = new FtNode(Scheduler.HOST, this, new NoDisk(), gate, session, TIMES);
+    node.attach(new Machine());
+  }
+
+  @Override
+  public ScheduledExecutorService loop() {
+    return loop;
+  }
+
+  @Override
+  public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener newListener) {
+    listener = newListener;
+    return new Link();
+  }
+
+  /** A primary has connected. */
+  void accept() throws Exception {
+    onLoop(() -> listener = node.accept(new Link()));
+  }
+
+  void onLoop(Runnable work) throws Exception {
+    loop.submit(work).get(LIMIT_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** The other side says something. */
+  void hear(PeerMessage message) throws Exception {
+    onLoop(
+        () -> {
+          PeerLink.Listener now = listener;
+          if (now == null) {
+            throw new IllegalStateException("no connection");
+          }
+          now.said(message);
+          now.saidAll();
+        });
+  }
+
+  /** What was sent by now, without heartbeats. */
+  List<PeerMessage> sent() throws Exception {
+    node.settle();
+    List<PeerMessage> all = new ArrayList<>();
+    onLoop(() -> all.addAll(sent));
+    return all;
+  }
+
+  List<String> notes() throws Exception {
+    node.settle();
+    List<String> all = new ArrayList<>();
+    onLoop(() -> all.addAll(notes));
+    return all;
+  }
+
+  /** The stream of the log that was begun last. */
+  LogStream stream() throws Exception {
+    node.settle();
+    List<LogStream> all = new ArrayList<>();
+    onLoop(() -> all.addAll(streams));
+    return all.getLast();
+  }
+
+  void await(FtState state) throws Exception {
+    long start = System.nanoTime();
+    while (node.status().state() != state) {
+      if (System.nanoTime() - start > TimeUnit.SECONDS.toNanos(LIMIT_SECONDS)) {
+        throw new TimeoutException("it is " + node.status().state() + ", not " + state);
+      }
+      Thread.sleep(1);
+    }
+  }
+
+  @Override
+  public void close() {
+    node.close();
+    loop.shutdownNow();
+  }
+
+  private final class Link implements PeerLink {
+    @Override
+    public void send(PeerMessage message) {
+      sent.add(message);
+    }
+
+    @Override
+    public void sendFrame(byte[] header, ByteBuffer body) {
+      // Counted by the stream.
+    }
+
+    @Override
+    public void sendBeat(FtAction.SendBeat beat) {
+      // None is wanted.
+    }
+
+    @Override
+    public int heartbeatPort() {
+      return 7;
+    }
+
+    @Override
+    public void startBeats(Bytes key, int peerPort) {
+      // None is wanted.
+    }
+
+    @Override
+    public void reading(boolean on) {
+      // Everything is told here.
+    }
+
+    @Override
+    public void close() {
+      // Nothing is open.
+    }
+
+    @Override
+    public String peer() {
+      return "there";
+    }
+  }
+
+  private final class Machine implements FtNode.Vm {
+    @Override
+    public void startLog(LogStream stream) {
+      streams.add(stream);
+    }
+
+    @Override
+    public void cutLog() {
+      // There is no machine.
+    }
+
+    @Override
+    public void follow(Claimant self, FramePipe pipe) {
+      pipes.add(pipe);
+    }
+
+    @Override
+    public void endLog(boolean live) {
+      // There is no machine.
+    }
+
+    @Override
+    public void halt(String reason) {
+      notes.add(reason);
+    }
+
+    @Override
+    public long replayed() {
+      return 0;
+    }
+
+    @Override
+    public void note(String text) {
+      notes.add(text);
+    }
+  }
+
+  /** Answers nothing: whoever asks it goes on asking. */
+  private static final class NoDisk implements Arbiter {
+    @Override
+    public void enter(Claimant self) {
+      // Welcome.
+    }
+
+    @Override
+    public Ruling claim(Claimant self) {
+      return new Ruling(Verdict.UNKNOWN, "no disk");
+    }
+
+    @Override
+    public void part(Claimant self) {
+      // As it likes.
+    }
+
+    @Override
+    public void leave(Claimant self) {
+      // As it likes.
+    }
+
+    @Override
+    public boolean fences() {
+      return false;
+    }
+
+    @Override
+    public void close() {
+      // Nothing is open.
+    }
+  }
+}

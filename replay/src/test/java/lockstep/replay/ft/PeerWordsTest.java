@@ -1,0 +1,135 @@
+package lockstep.replay.ft;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** What a node tells its peer, and does not believe of it: counts belong to one log only. */
+class PeerWordsTest {
+  private static final InetSocketAddress THERE = InetSocketAddress.createUnresolved("there", 7);
+
+  private static NodeFixture primary() {
+    return new NodeFixture(FtSession.primary("web", SessionFixture.VM, NodeFixture.TIMES));
+  }
+
+  private static List<PeerMessage> released(NodeFixture side) throws Exception {
+    return side.sent().stream().filter(PeerMessage.Released.class::isInstance).toList();
+  }
+
+  /** A log begins, of so many entries. */
+  private static void begin(NodeFixture side, long entries) throws Exception {
+    side.hear(new PeerMessage.Welcome(7));
+    LogStream stream = side.stream();
+    side.node.logBegins(stream);
+    stream.frame(new byte[0], ByteBuffer.allocate(1), entries);
+  }
+
+  /** The survivor would leave out as many bytes of the new log. */
+  @Test
+  void bytesOfAnEarlierLogAreNotToldToTheNextBackup() throws Exception {
+    try (NodeFixture side = primary()) {
+      side.node.protect(THERE);
+      side.await(FtState.PAIRING);
+      side.node.released(5);
+      assertEquals(List.of(), released(side), "before Welcome");
+      side.hear(new PeerMessage.Welcome(7));
+      side.node.released(6);
+      assertEquals(List.of(), released(side), "before the log");
+      side.node.logBegins(side.stream());
+      side.node.released(7);
+      assertEquals(List.of(new PeerMessage.Released(1, 7)), released(side));
+
+      side.node.tell(new FtEvent.PairingFailed("test"));
+      side.await(FtState.ALONE);
+      side.node.protect(THERE);
+      side.await(FtState.PAIRING);
+      side.node.released(8);
+      assertEquals(1, released(side).size(), "of the first log, to the second backup");
+      begin(side, 1);
+      side.node.released(9);
+      assertEquals(new PeerMessage.Released(2, 9), released(side).getLast());
+    }
+  }
+
+  @Test
+  void beginTellsHowFarTheLogIs() throws Exception {
+    try (NodeFixture side = primary()) {
+      side.node.protect(THERE);
+      side.await(FtState.PAIRING);
+      begin(side, 42);
+      side.hear(new PeerMessage.Ready());
+      assertTrue(side.sent().contains(new PeerMessage.Begin(42)), side.sent().toString());
+    }
+  }
+
+  @Test
+  void acknowledgementOfWhatWasNeverSentOpensNoGate() throws Exception {
+    try (NodeFixture side = primary()) {
+      side.node.protect(THERE);
+      side.await(FtState.PAIRING);
+      begin(side, 42);
+      side.hear(new PeerMessage.Ready());
+      side.hear(new PeerMessage.Ack(42, 41));
+      assertEquals(OutputGate.Mode.GATED, side.gate.mode());
+      side.hear(new PeerMessage.Ack(43, 0));
+      assertEquals(OutputGate.Mode.CLOSED, side.gate.mode());
+      assertTrue(
+          side.notes().toString().contains("acknowledges 43 entries and has replayed 0, of 42"),
+          side.notes().toString());
+    }
+  }
+
+  private static NodeFixture backup() throws Exception {
+    NodeFixture side = new NodeFixture(FtSession.backup(NodeFixture.TIMES));
+    side.accept();
+    PeerMessage.Hello hello = SessionFixture.hello(1);
+    side.hear(
+        new PeerMessage.Hello(
+            hello.version(),
+            hello.logVersion(),
+            hello.name(),
+            hello.vm(),
+            1,
+            hello.heartbeatKey(),
+            7,
+            NodeFixture.TIMES.silenceMillis()));
+    side.node.tell(new FtEvent.Restored());
+    side.hear(new PeerMessage.Begin(0));
+    side.await(FtState.FOLLOWING);
+    return side;
+  }
+
+  /** It would leave out bytes that nobody has seen. */
+  @Test
+  void primaryThatHasShownMoreThanItsLogMakesIsNotTakenOver() throws Exception {
+    try (NodeFixture side = backup()) {
+      side.gate.put(new Output.Console('a'), 0);
+      side.hear(new PeerMessage.Released(1, 2));
+      side.node.tell(new FtEvent.CaughtUp());
+      side.await(FtState.WAITING);
+      assertTrue(
+          side.notes().toString().contains("has shown 2 console bytes, and its log makes 1"),
+          side.notes().toString());
+    }
+  }
+
+  @Test
+  void primaryThatNeverSaysWhatItHasShownFillsNoMemory() throws Exception {
+    try (NodeFixture side = backup()) {
+      for (int i = 0; i < 9; i++) {
+        side.gate.put(new Output.Console('a'), 0);
+      }
+      assertEquals(8, side.gate.waiting());
+      side.node.tell(new FtEvent.Tick());
+      side.await(FtState.WAITING);
+      assertTrue(
+          side.sent().getLast() instanceof PeerMessage.Bye bye
+              && bye.why() == PeerMessage.Leaving.FAILED,
+          side.sent().toString());
+    }
+  }
+}
