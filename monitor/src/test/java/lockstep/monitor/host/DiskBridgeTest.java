@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
@@ -195,7 +196,8 @@ class DiskBridgeTest {
     Medium medium = new Medium();
     List<ExternalInput> inbox = new ArrayList<>();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
-    try (DiskBridge bridge = new DiskBridge(medium, inbox::add, answer::get)) {
+    try (DiskBridge bridge =
+        new DiskBridge(medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
       bridge.request(write(1));
       bridge.request(new BlockRequest.Flush(2));
       bridge.request(new BlockRequest.Read(3, 0, 512));
@@ -210,7 +212,8 @@ class DiskBridgeTest {
   void whatALoserHasNotSubmittedIsDropped() {
     Medium medium = new Medium();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
-    try (DiskBridge bridge = new DiskBridge(medium, _ -> true, answer::get)) {
+    try (DiskBridge bridge =
+        new DiskBridge(medium, _ -> true, () -> Objects.requireNonNull(answer.get()))) {
       bridge.request(write(1));
       answer.set(WritePermit.Answer.DROP);
       bridge.permitChanged();
@@ -224,7 +227,8 @@ class DiskBridgeTest {
     Medium medium = new Medium();
     List<ExternalInput> inbox = new ArrayList<>();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.START);
-    try (DiskBridge bridge = new DiskBridge(medium, inbox::add, answer::get)) {
+    try (DiskBridge bridge =
+        new DiskBridge(medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
       assertEquals(WritePermit.Answer.START, medium.permit.now(), "the medium asks the same one");
       bridge.request(write(1));
       answer.set(WritePermit.Answer.HOLD);
