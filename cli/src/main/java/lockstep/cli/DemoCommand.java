@@ -2,6 +2,7 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -53,10 +54,13 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--failure-timeout",
       paramLabel = "MS",
-      defaultValue = "1000",
-      description =
-          "As for lockstep backup, with room for a machine that is busy. Default: ${DEFAULT-VALUE}.")
-  private int timeoutMillis = 1_000;
+      defaultValue = "5000",
+      description = {
+        "As for lockstep backup. Long, so that a busy machine is not taken for a dead one; the",
+        "takeover need not wait for it, since a killed process closes its connections.",
+        "Default: ${DEFAULT-VALUE}."
+      })
+  private int timeoutMillis = 5_000;
 
   private long startNanos;
 
@@ -117,7 +121,7 @@ final class DemoCommand implements Callable<Integer> {
             "--digest-interval",
             "200",
             timeout);
-    say("guest %s starts at the primary", name);
+    say("guest %s starts at the primary; failure time-out %d ms", name, timeoutMillis);
     return kill(name, primary, backup, image);
   }
 
@@ -136,23 +140,14 @@ final class DemoCommand implements Callable<Integer> {
 
   private int kill(String name, PairSide primary, PairSide backup, Path image) throws Exception {
     boolean linux = name.equals("linux");
-    if (linux) {
-      if (!primary.awaitConsole("lockstep# ", 0, START_SECONDS)) {
-        throw failed("the guest did not come to its prompt");
-      }
-      primary.type("bank /dev/vda\n");
-    }
-    if (!primary.awaitConsole("bank: " + transactions + "\r\n", 0, START_SECONDS)) {
-      throw failed("the guest did not come to transaction " + transactions);
-    }
-    say("%d transactions seen; the primary is killed now", transactions);
+    awaitTransactions(linux, primary, backup);
     long killed = System.nanoTime();
     primary.kill();
     // Killed, it could not take it along.
     ControlClient.forgetIfDead(primaryName());
     Optional<java.util.regex.MatchResult> goesOn = backup.awaitNote(GOES_ON, END_SECONDS);
     if (goesOn.isEmpty()) {
-      throw failed("the backup did not take over");
+      throw failed("the backup did not take over within " + END_SECONDS + " s");
     }
     BankRecord early = check(primary, backup, goesOn.get().group(2));
     long goal = early.lastBefore() + transactions;
@@ -172,6 +167,39 @@ final class DemoCommand implements Callable<Integer> {
     }
     timeline(backup, killed);
     return verdict(check(primary, backup, goesOn.get().group(2)), goesOn.get().group(1), image);
+  }
+
+  /** Returns when the world has seen them and the VM is protected, at that very moment. */
+  private void awaitTransactions(boolean linux, PairSide primary, PairSide backup)
+      throws Exception {
+    ProtectionWatch watch =
+        new ProtectionWatch(primaryName(), primary, backup, line -> say("%s", line));
+    watch.awaitProtection(START_SECONDS);
+    say("the VM is protected");
+    if (linux) {
+      watch.await(
+          "the guest did not come to its prompt within " + START_SECONDS + " s",
+          START_SECONDS,
+          () -> shows(primary, "lockstep# "),
+          () -> "the guest has shown " + primary.consoleBytes() + " bytes");
+      primary.type("bank /dev/vda\n");
+    }
+    watch.await(
+        "the guest did not come to transaction %d within %d s"
+            .formatted(transactions, START_SECONDS),
+        START_SECONDS,
+        () -> shows(primary, "bank: " + transactions + "\r\n"),
+        () -> "%d of %d transactions seen".formatted(seen(primary), transactions));
+    watch.check();
+    say("%d transactions seen; the primary is killed now", transactions);
+  }
+
+  private static boolean shows(PairSide side, String text) {
+    return new String(side.console(), StandardCharsets.ISO_8859_1).contains(text);
+  }
+
+  private static long seen(PairSide side) {
+    return new BankRecord(side.console(), new byte[0], side.consoleBytes()).last();
   }
 
   private static BankRecord check(PairSide primary, PairSide backup, String goesOnAt) {
