@@ -53,6 +53,25 @@ public final class HostLab {
   }
 
   /**
+   * Why there can be no lab on this machine: no QEMU, or no kernel and no way to bring one. Empty
+   * when there can be one; whatever then is wrong with it is an error and no reason to leave it
+   * out.
+   *
+   * @param testVms the source directory of the test-vms module, where the kernel's recipe is
+   */
+  public static Optional<String> complaint(Path testVms) throws IOException, InterruptedException {
+    if (!hasQemu()) {
+      return Optional.of("no lab: " + QEMU + " is missing, install qemu-system-x86");
+    }
+    try {
+      LabKernel.find(testVms);
+      return Optional.empty();
+    } catch (LabException e) {
+      return Optional.of("no lab: " + String.valueOf(e.getMessage()).strip());
+    }
+  }
+
+  /**
    * Gets kernel and runtime, from the cache if it has them.
    *
    * @param testVms the source directory of the test-vms module, where the kernel's recipe is
