@@ -51,6 +51,15 @@ final class PairOptions {
   private int timeoutMillis = 500;
 
   @Option(
+      names = "--stall-timeout",
+      paramLabel = "MS",
+      description =
+          "A side that answers and does not get on is given up after so long, in ms: a vCPU or"
+              + " output thread here that stands, or a backup that neither acknowledges nor"
+              + " replays; twice the failure time-out or more. Default: 10000.")
+  private Optional<Integer> stallMillis = Optional.empty();
+
+  @Option(
       names = "--heartbeat-port",
       paramLabel = "PORT",
       defaultValue = "0",
@@ -130,7 +139,16 @@ final class PairOptions {
           "--failure-timeout %d is too short: %d ms or more"
               .formatted(timeoutMillis, LEAST_TIMEOUT_MILLIS));
     }
-    return FtTimes.of(timeoutMillis);
+    if (stallMillis.isEmpty()) {
+      return FtTimes.of(timeoutMillis);
+    }
+    if (stallMillis.get() < 2 * timeoutMillis) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--stall-timeout %d is too short: twice --failure-timeout, %d ms, or more"
+              .formatted(stallMillis.get(), 2 * timeoutMillis));
+    }
+    return FtTimes.of(timeoutMillis, stallMillis.get());
   }
 
   /** Where heartbeats are heard; 0 for the usual port. */

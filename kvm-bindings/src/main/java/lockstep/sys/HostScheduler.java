@@ -9,6 +9,9 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /** The host's clock and threads. Tests may give it another clock. */
 public class HostScheduler implements Scheduler {
+  /** What the process then ends with. */
+  private static final int FAILED = 1;
+
   @Override
   public long nanoTime() {
     return System.nanoTime();
@@ -47,6 +50,14 @@ public class HostScheduler implements Scheduler {
   @Override
   public void randomBytes(byte[] into) {
     new SecureRandom().nextBytes(into);
+  }
+
+  /** Without shutdown hooks: one of them might wait for what has failed. */
+  @Override
+  public void failStop(String line) {
+    System.err.print("lockstep: " + line + "\r\n");
+    System.err.flush();
+    Runtime.getRuntime().halt(FAILED);
   }
 
   @Override

@@ -47,6 +47,13 @@ public interface Scheduler {
   /** Unpredictable bytes, for keys. */
   void randomBytes(byte[] into);
 
+  /**
+   * Ends the process at once: a part of it has failed that the rest must not survive.
+   *
+   * @param line for the user
+   */
+  void failStop(String line);
+
   /** See {@link Posix#nice()}. */
   int nice();
 

@@ -57,6 +57,9 @@ public sealed interface FtAction {
   /** Stop the guest here, for good and without a word to the world. */
   record Halt(String reason) implements FtAction {}
 
+  /** End this process at once: a part of it has failed, and the other side can go on. */
+  record FailStop(String reason) implements FtAction {}
+
   /** The backup is sound but its machine went astray: copy the state to it anew. */
   record Resync() implements FtAction {}
 

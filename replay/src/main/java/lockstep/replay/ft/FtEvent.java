@@ -40,6 +40,12 @@ public sealed interface FtEvent {
   /** Backup: the replay has taken all that came, compared it, and the log has ended. */
   record CaughtUp() implements FtEvent {}
 
+  /** A thread that this side cannot do without stands still. */
+  record Stalled(String what) implements FtEvent {}
+
+  /** Primary: the backup is heard of, and does not get on. */
+  record PeerStalled(String what) implements FtEvent {}
+
   /** The other side said what cannot be so. */
   record Violation(String reason) implements FtEvent {}
 

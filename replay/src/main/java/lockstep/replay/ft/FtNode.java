@@ -53,6 +53,12 @@ public final class FtNode implements AutoCloseable {
 
     /** Something for the user to know. */
     void note(String text);
+
+    /** The threads that this side cannot do without. */
+    List<VitalSign> vitalSigns();
+
+    /** Ends the process at once, with a line for the user. */
+    void failStop(String reason);
   }
 
   /** How connections are made; {@code lockstep.replay.channel} implements it. */
@@ -74,6 +80,7 @@ public final class FtNode implements AutoCloseable {
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
   private final Resyncs resyncs;
+  private final PairProgress progress;
   private volatile @Nullable InetSocketAddress backup;
   private volatile FtStatus status;
 
@@ -99,6 +106,7 @@ public final class FtNode implements AutoCloseable {
       FtTimes times) {
     this.host = host;
     this.resyncs = new Resyncs(host);
+    this.progress = new PairProgress(times, host.nanoTime());
     this.network = network;
     this.gate = gate;
     this.session = session;
@@ -118,7 +126,11 @@ public final class FtNode implements AutoCloseable {
 
   /** Connects it with its machine; before anything else. */
   public void attach(Vm newVm) {
-    onLoop(() -> vm = newVm);
+    onLoop(
+        () -> {
+          vm = newVm;
+          progress.watch(newVm.vitalSigns());
+        });
   }
 
   /** How things stand. Any thread. */
@@ -261,9 +273,33 @@ public final class FtNode implements AutoCloseable {
     }
     if (event instanceof FtEvent.Tick) {
       // So that a silent log still shows how far the backup is.
-      acknowledge(session.state() == FtState.FOLLOWING);
+      acknowledge(session.state() == FtState.FOLLOWING || session.state() == FtState.CATCHING_UP);
+      checkProgress(now);
     }
     status = FtStatus.of(session, door.peer(), transfer);
+  }
+
+  /** Beside heartbeats, which a side sends that does nothing else any more. */
+  private void checkProgress(long now) {
+    FtState state = session.state();
+    LogStream log = stream;
+    LogIntake from = intake;
+    boolean primary = log != null && (state == FtState.PROTECTED || state == FtState.HANDING_OVER);
+    boolean follows = state == FtState.FOLLOWING || state == FtState.RECEIVING;
+    // The replay waits for entries, and the recorded guest for room.
+    boolean excused =
+        follows ? from == null || from.pipe().available() == 0 : log != null && log.isWaiting();
+    Optional<FtStatus.Transfer> sent =
+        primary && log != null
+            ? Optional.of(
+                new FtStatus.Transfer(
+                    log.sentEntries(),
+                    transfer.acknowledgedEntries(),
+                    transfer.replayedEntries(),
+                    0,
+                    0))
+            : Optional.empty();
+    progress.tick(sent, excused, now).forEach(this::perform);
   }
 
   /** What is wrong with the console bytes that the primary tells of, when it matters. */
@@ -321,6 +357,7 @@ public final class FtNode implements AutoCloseable {
       case FtAction.Claim _ -> claim();
       case FtAction.Disconnect _ -> door.close();
       case FtAction.Halt halt -> machine.halt(halt.reason());
+      case FtAction.FailStop stop -> machine.failStop(stop.reason());
       case FtAction.Resync _ -> resync(machine);
       case FtAction.Note note -> machine.note(note.text());
     }
@@ -417,6 +454,8 @@ public final class FtNode implements AutoCloseable {
         () -> {
           if (of == stream) {
             counted = of;
+            progress.logBegins();
+            transfer = FtStatus.Transfer.NONE;
             perform(new FtEvent.LogBegan());
           }
         });

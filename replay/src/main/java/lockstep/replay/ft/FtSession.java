@@ -139,6 +139,8 @@ public final class FtSession {
       }
       case FtEvent.CaughtUp _ -> caughtUp();
       case FtEvent.Violation violation -> violation(violation.reason());
+      case FtEvent.Stalled stalled -> stalled(stalled.what());
+      case FtEvent.PeerStalled stalled -> peerStalled(stalled.what());
       case FtEvent.Restored _ -> {
         if (state == FtState.RECEIVING) {
           ready = true;
@@ -268,15 +270,49 @@ public final class FtSession {
   private void violation(String reason) {
     switch (state) {
       case PAIRING, RECEIVING -> pairingFailed(reason);
-      case PROTECTED -> {
-        note("the backup is given up: " + reason + "; claiming the disk");
-        actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
-        startClaim();
-      }
+      case PROTECTED -> giveUpBackup(reason);
       case FOLLOWING, CATCHING_UP -> giveUp(Leaving.FAILED, reason);
       default -> {
         // From a channel that no longer counts.
       }
+    }
+  }
+
+  private void giveUpBackup(String reason) {
+    note("the backup is given up: " + reason + "; claiming the disk");
+    send(new Bye(Leaving.FAILED, reason));
+    actions.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
+    startClaim();
+  }
+
+  /** It answers, so no silence will ever tell, and nothing that it is to do gets done. */
+  private void peerStalled(String what) {
+    switch (state) {
+      case PROTECTED -> giveUpBackup(what);
+      case HANDING_OVER -> {
+        note("the backup does not take over: " + what + "; claiming the disk");
+        startClaim();
+      }
+      default -> {
+        // Nobody waits for it.
+      }
+    }
+  }
+
+  /** Heartbeats of a side that cannot do its work must not keep the other one from doing it. */
+  private void stalled(String what) {
+    switch (state) {
+      case PROTECTED, FOLLOWING -> {
+        become(FtState.HALTED);
+        actions.add(new FtAction.Gate(OutputGate.Mode.DEAD));
+        actions.add(
+            new FtAction.FailStop(what + "; this side ends so that the other one can go on"));
+      }
+      case RECEIVING -> pairingFailed(what);
+      case HALTED, ENDED -> {
+        // Over.
+      }
+      default -> note(what + "; no other side could go on");
     }
   }
 

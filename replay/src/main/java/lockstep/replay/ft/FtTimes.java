@@ -10,8 +10,14 @@ import java.util.concurrent.TimeUnit;
  * @param closedNanos the same when the other side's kernel has closed the channel; a heartbeat that
  *     asks is to be answered within it
  * @param retryNanos between two claims of the disk that got no clear answer
+ * @param stallNanos what a side that is heard of may stand still: its vital threads, and the
+ *     backup's acknowledgements and replay while there is something to do. Each side has its own.
  */
-public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long retryNanos) {
+public record FtTimes(
+    long beatNanos, long silenceNanos, long closedNanos, long retryNanos, long stallNanos) {
+  /** Far longer than a full collection, a slow disk or a busy host makes a thread wait. */
+  public static final long STALL_MILLIS = 10_000;
+
   /** Time enough for a question and its answer on a LAN. */
   private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
@@ -24,6 +30,11 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
           "a time-out of %d ns for heartbeats every %d ns: three times as long or more"
               .formatted(silenceNanos, beatNanos));
     }
+    if (stallNanos < 2 * silenceNanos) {
+      throw new IllegalArgumentException(
+          "a stall time-out of %d ns for a failure time-out of %d ns: twice as long or more"
+              .formatted(stallNanos, silenceNanos));
+    }
   }
 
   /**
@@ -32,12 +43,22 @@ public record FtTimes(long beatNanos, long silenceNanos, long closedNanos, long 
    * @param silenceMillis 10 or more
    */
   public static FtTimes of(long silenceMillis) {
+    return of(silenceMillis, Math.max(STALL_MILLIS, 2 * silenceMillis));
+  }
+
+  /**
+   * The same.
+   *
+   * @param stallMillis twice the time-out or more
+   */
+  public static FtTimes of(long silenceMillis, long stallMillis) {
     long silence = TimeUnit.MILLISECONDS.toNanos(silenceMillis);
     return new FtTimes(
         silence / 8,
         silence,
         Math.min(silence / 8, MAX_CLOSED_NANOS),
-        TimeUnit.MILLISECONDS.toNanos(200));
+        TimeUnit.MILLISECONDS.toNanos(200),
+        TimeUnit.MILLISECONDS.toNanos(stallMillis));
   }
 
   /** {@code silenceNanos} in ms, as users give it and the two sides compare it. */

@@ -340,6 +340,16 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   @Override
+  public List<VitalSign> vitalSigns() {
+    return List.of();
+  }
+
+  @Override
+  public void failStop(String reason) {
+    host.failStop(reason);
+  }
+
+  @Override
   public void note(String text) {
     notes.accept(text);
   }

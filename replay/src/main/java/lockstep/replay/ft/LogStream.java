@@ -40,6 +40,9 @@ public final class LogStream implements EntryFramer.Frames {
   private long sentEntries;
   private boolean cut;
 
+  /** A frame waits for room, or for the wire. */
+  private volatile boolean waiting;
+
   /**
    * A stream into a connection.
    *
@@ -56,6 +59,7 @@ public final class LogStream implements EntryFramer.Frames {
   @Override
   public void frame(byte[] header, ByteBuffer body, long entries)
       throws java.io.InterruptedIOException {
+    waiting = true;
     try {
       long now = host.nanoTime();
       if (room(new Sent(entries, header.length + body.remaining(), now))) {
@@ -65,6 +69,8 @@ public final class LogStream implements EntryFramer.Frames {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new java.io.InterruptedIOException("told to end while the backup had no room");
+    } finally {
+      waiting = false;
     }
   }
 
@@ -158,6 +164,11 @@ public final class LogStream implements EntryFramer.Frames {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether the recorded guest waits for the backup, or for the wire. Any thread. */
+  boolean isWaiting() {
+    return waiting;
   }
 
   /** Whether nothing is sent any more. */

@@ -8,8 +8,12 @@ public interface VitalSign {
   /** A count that changes whenever the thread moves on. */
   long moves();
 
-  /**
-   * Whether it rightly stands: there is nothing to do, or it waits for another side or the user.
-   */
+  /** Whether it rightly stands: there is nothing to do, or it waits for what the user reads. */
   boolean mayStand();
+
+  /** Whether it may have to wait for the other side of the pair. */
+  boolean waitsForPeer();
+
+  /** Has it move on if it can. */
+  void nudge();
 }

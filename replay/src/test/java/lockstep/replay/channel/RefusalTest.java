@@ -38,6 +38,7 @@ import lockstep.replay.ft.LogStream;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.PeerCodec;
 import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.VitalSign;
 import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogHeader;
@@ -147,6 +148,16 @@ class RefusalTest {
     @Override
     public long replayed() {
       return 0;
+    }
+
+    @Override
+    public List<VitalSign> vitalSigns() {
+      return List.of();
+    }
+
+    @Override
+    public void failStop(String reason) {
+      throw new AssertionError(reason);
     }
 
     @Override

@@ -21,6 +21,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   static final FtTimes TIMES = FtTimes.of(600_000);
 
   private final ScheduledExecutorService loop = Executors.newSingleThreadScheduledExecutor();
+  private final List<VitalSign> signs;
   private final List<PeerMessage> sent = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
   private final List<LogStream> streams = new ArrayList<>();
@@ -29,7 +30,8 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, Scheduler.HOST);
   final FtNode node;
 
-  NodeFixture(FtSession session) {
+  NodeFixture(FtSession session, VitalSign... signs) {
+    this.signs = List.of(signs);
     node = new FtNode(Scheduler.HOST, this, new NoDisk(), gate, session, TIMES);
     node.attach(new Machine());
   }
@@ -177,6 +179,16 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     @Override
     public long replayed() {
       return 0;
+    }
+
+    @Override
+    public List<VitalSign> vitalSigns() {
+      return signs;
+    }
+
+    @Override
+    public void failStop(String reason) {
+      notes.add("fail-stop: " + reason);
     }
 
     @Override

@@ -375,6 +375,7 @@ final class SimHost {
       case FtAction.Claim _ -> claim();
       case FtAction.Disconnect _ -> disconnect();
       case FtAction.Halt _ -> guest.run(false);
+      case FtAction.FailStop _ -> die(false);
       case FtAction.Resync _, FtAction.Note _ -> {
         // For people; and no replay goes astray here.
       }

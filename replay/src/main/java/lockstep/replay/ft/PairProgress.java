@@ -1,0 +1,82 @@
+package lockstep.replay.ft;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Whether the two sides of a pair get on, beside being heard of: the vital threads here and, at the
+ * primary, what the backup acknowledges and replays. Loop thread only; it knows no clock.
+ */
+final class PairProgress {
+  private final FtTimes times;
+  private final List<Watched> own = new ArrayList<>();
+  private StallWatch received;
+  private StallWatch replayed;
+  private long tickNanos;
+
+  private record Watched(VitalSign sign, StallWatch watch) {}
+
+  /** Nothing to watch yet. */
+  PairProgress(FtTimes times, long nowNanos) {
+    this.times = times;
+    this.received = watch();
+    this.replayed = watch();
+    this.tickNanos = nowNanos;
+  }
+
+  private StallWatch watch() {
+    return new StallWatch(times.stallNanos(), times.lateTickNanos());
+  }
+
+  /** Watches these from now on. */
+  void watch(List<VitalSign> signs) {
+    own.clear();
+    signs.forEach(sign -> own.add(new Watched(sign, watch())));
+  }
+
+  /** A log begins: what an earlier backup did is of no account. */
+  void logBegins() {
+    received = watch();
+    replayed = watch();
+  }
+
+  /**
+   * Time has passed.
+   *
+   * @param primary how far the log is, at a primary whose log a backup has; empty elsewhere
+   * @param excused whether the vCPU waits for the other side
+   * @return what the session is to be told, if anything
+   */
+  List<FtEvent> tick(Optional<FtStatus.Transfer> primary, boolean excused, long nowNanos) {
+    long nanos = nowNanos - tickNanos;
+    tickNanos = nowNanos;
+    List<FtEvent> events = new ArrayList<>();
+    for (Watched each : own) {
+      VitalSign sign = each.sign();
+      boolean mayStand = sign.mayStand() || (excused && sign.waitsForPeer());
+      each.watch()
+          .tick(sign.moves(), mayStand, nanos)
+          .ifPresent(stood -> events.add(new FtEvent.Stalled(stands(sign.name() + " has", stood))));
+      if (each.watch().isSuspicious()) {
+        sign.nudge();
+      }
+    }
+    primary.ifPresent(log -> peer(log, nanos, events));
+    return events;
+  }
+
+  private void peer(FtStatus.Transfer log, long nanos, List<FtEvent> events) {
+    received
+        .tick(log.acknowledgedEntries(), log.acknowledgedEntries() >= log.entries(), nanos)
+        .ifPresent(
+            stood -> events.add(new FtEvent.PeerStalled(stands("its receipts have", stood))));
+    replayed
+        .tick(log.replayedEntries(), log.replayedEntries() >= log.acknowledgedEntries(), nanos)
+        .ifPresent(stood -> events.add(new FtEvent.PeerStalled(stands("its replay has", stood))));
+  }
+
+  private static String stands(String who, long nanos) {
+    return "%s not advanced for %d ms".formatted(who, nanos / 1_000_000);
+  }
+}
