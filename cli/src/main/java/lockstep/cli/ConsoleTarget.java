@@ -7,8 +7,8 @@ interface ConsoleTarget {
   /** Where typed bytes go. */
   InputQueue queue();
 
-  /** Ends the guest as if the power were cut; false if the queue is full. */
-  boolean stop();
+  /** Ends the guest as if the power were cut. */
+  void stop();
 
   /** The user asks for a snapshot. */
   void snapshot();

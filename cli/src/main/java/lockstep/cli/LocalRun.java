@@ -13,14 +13,14 @@ import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
-import lockstep.monitor.input.ExternalInput.Decision;
-import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.RoleSwitch;
+import lockstep.replay.ft.VcpuCommands;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 
 /**
@@ -38,9 +38,7 @@ final class LocalRun implements ConsoleTarget {
   private final OrderlyEnd end = new OrderlyEnd();
   private MachineCounters counters = MachineCounters.ZERO;
 
-  /** Set before the input that stops the machine: it is not to go on. */
-  private volatile boolean leaving;
-
+  private final VcpuCommands commands = new VcpuCommands(queue);
   private final VcpuThread vcpu = new VcpuThread();
 
   /** A machine with its door and what comes in by it. */
@@ -91,41 +89,31 @@ final class LocalRun implements ConsoleTarget {
     return counters;
   }
 
-  /** Ends the guest as if the power were cut; false if the queue is full. Any thread. */
+  /** Ends the guest as if the power were cut. Any thread. */
   @Override
-  public boolean stop() {
-    leaving = true;
-    resume();
-    return queue.offer(new HostDecision(Decision.STOP));
+  public void stop() {
+    commands.stop();
   }
 
-  /** Holds the guest until {@link #resume}; its clock goes on. Any thread. */
+  /** Holds the guest until {@link #resume}; its clock continues. Any thread. */
   void pause() {
-    running.ifPresent(now -> now.door().pause(true));
-    vcpu.kick();
+    commands.pause();
   }
 
-  /** Lets a paused guest go on. Any thread. */
+  /** Lets a paused guest continue. Any thread. */
   void resume() {
-    running.ifPresent(now -> now.door().pause(false));
-    vcpu.kick();
+    commands.resume();
   }
 
   /** Whether the guest is held. Any thread. */
   boolean isPaused() {
-    return running.map(now -> now.door().isPaused()).orElse(false);
+    return commands.isPaused();
   }
 
   /** Writes a snapshot; the guest stands meanwhile. Any thread; returns when it is written. */
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
     Running now = running.orElseThrow(() -> new IOException("the VM does not run yet"));
-    file.write(
-        work -> {
-          Future<Optional<RunResult>> done =
-              now.door().look(() -> work.at(now.machine(), saved(now)));
-          vcpu.kick();
-          return done;
-        });
+    file.write(work -> commands.look(() -> work.at(now.machine(), saved(now))));
   }
 
   private static SavedInputs saved(Running now) {
@@ -135,10 +123,13 @@ final class LocalRun implements ConsoleTarget {
   /** Has a snapshot written, after which the guest goes on. Any thread. */
   @Override
   public void snapshot() {
+    Optional<Running> now = running;
     if (snapshotFile.isEmpty()) {
       notes.accept("no snapshot; start with --snapshot FILE to have them");
-    } else if (!queue.offer(new HostDecision(Decision.STOP))) {
-      notes.accept("no snapshot: the guest takes no input; try again");
+    } else if (now.isEmpty()) {
+      notes.accept("no snapshot: the VM does not run yet; try again");
+    } else {
+      Future<?> unused = commands.look(() -> saveNow(snapshotFile.get(), now.get()));
     }
   }
 
@@ -175,53 +166,48 @@ final class LocalRun implements ConsoleTarget {
         LocalDisk disk = new LocalDisk(medium, queue)) {
       HostInputs host =
           new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer, slowdown);
-      RoleSwitch door = new RoleSwitch(new RoleSwitch.Role(new LiveInputs(host), sink, disk));
+      RoleSwitch door =
+          new RoleSwitch(
+              Scheduler.HOST, commands, new RoleSwitch.Role(new LiveInputs(host), sink, disk));
       try (Machine machine =
           Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
         host.giveBack(start.pending());
         start.into(machine);
         disk.resume(machine, start.pending());
         Running now = new Running(machine, door, host);
-        door.lookable(true);
         running = Optional.of(now);
         RunResult result = vcpu.run(machine, queue, () -> toTheEnd(now));
         counters = machine.counters();
         return result;
       } finally {
-        door.lookable(false);
+        commands.leave();
       }
     } finally {
       end.finished();
     }
   }
 
-  /** On {@code vcpu-0}: runs, and between two runs writes a snapshot if one is wanted. */
+  /**
+   * On {@code vcpu-0}: runs to the end, and writes the snapshot of a guest that the host stopped.
+   */
   private RunResult toTheEnd(Running now) throws Exception {
-    while (true) {
-      RunResult result = vcpu.timed(() -> now.door().run(now.machine()));
-      if (snapshotFile.isEmpty()) {
-        return result;
-      }
-      if (!(result instanceof RunResult.Stopped)) {
-        notes.accept(snapshotFile.get() + ": not written at the end, the guest ended itself");
-        return result;
-      }
-      boolean last = leaving;
-      Optional<RunResult> ended = save(snapshotFile.get(), now, last);
-      if (ended.isPresent() || last) {
-        return ended.orElse(result);
-      }
+    commands.run();
+    RunResult result = vcpu.timed(() -> now.door().run(now.machine()));
+    if (snapshotFile.isEmpty()) {
+      return result;
     }
+    if (!(result instanceof RunResult.Stopped)) {
+      notes.accept(snapshotFile.get() + ": not written at the end, the guest ended itself");
+      return result;
+    }
+    return snapshotFile.get().write(now.machine(), saved(now)).orElse(result);
   }
 
-  private Optional<RunResult> save(SnapshotFile file, Running now, boolean last)
-      throws CommandFailure, SysException {
+  /** A guest that its user looks at does not end because a file cannot be written. */
+  private Optional<RunResult> saveNow(SnapshotFile file, Running now) throws SysException {
     try {
       return file.write(now.machine(), saved(now));
     } catch (CommandFailure e) {
-      if (last) {
-        throw e;
-      }
       notes.accept(e.getMessage() + "; the guest goes on");
       return Optional.empty();
     }

@@ -2,7 +2,6 @@ package lockstep.cli;
 
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 
 /**
  * The end of a run when the process is told to end: the guest is stopped, and what must not be lost
@@ -28,19 +27,17 @@ final class OrderlyEnd {
   /**
    * Ends the run.
    *
-   * @param stop asks the guest to stop; false when it must be asked again
+   * @param stop asks the guest to stop
    * @param unblock called when it takes long: a console that nobody reads may hold the guest
    * @param limitNanos how long to wait
    * @return false when it was not over in time
    */
-  boolean await(BooleanSupplier stop, Runnable unblock, long limitNanos) {
+  boolean await(Runnable stop, Runnable unblock, long limitNanos) {
     long start = System.nanoTime();
-    boolean stopping = stop.getAsBoolean();
+    stop.run();
     boolean unblocked = false;
     try {
       while (!finished.await(RETRY_MILLIS, TimeUnit.MILLISECONDS)) {
-        // A full queue takes it once the guest has taken something.
-        stopping = stopping || stop.getAsBoolean();
         long waited = System.nanoTime() - start;
         if (waited > CONSOLE_NANOS && !unblocked) {
           unblocked = true;

@@ -86,11 +86,18 @@ final class PairControl extends VmControl {
       case HANDING_OVER ->
           throw new IOException("the VM is being handed over; stop it where it goes on");
       case TAKING_OVER -> throw new IOException("this side takes over; stop it when it is ALONE");
-      default -> {
+      case CLAIMING -> {
+        if (run.node().status().side() == Claimant.Side.PRIMARY) {
+          throw new IOException(
+              "the disk has not said yet which side continues; lockstep status shows it, then try"
+                  + " again");
+        }
+      }
+      case WAITING, RECEIVING, FOLLOWING, ALONE, PAIRING, PROTECTED, HALTED, ENDED -> {
         // Not between two sides.
       }
     }
-    boolean unused = run.stop();
+    run.stopAndWait();
   }
 
   @Override

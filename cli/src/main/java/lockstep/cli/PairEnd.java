@@ -11,7 +11,17 @@ final class PairEnd {
   static int exitCode(FtVm.End end, CommandLine command) {
     String name = command.getCommandSpec().qualifiedName();
     return switch (end) {
-      case FtVm.End.Guest guest -> RunEnd.exitCode(guest.result(), command);
+      case FtVm.End.Guest guest -> {
+        int code = RunEnd.exitCode(guest.result(), command);
+        if (guest.lostOutputs() > 0) {
+          command
+              .getErr()
+              .println(
+                  "%s: %d outputs of the guest are lost: the console or the disk took none for 30 s"
+                      .formatted(name, guest.lostOutputs()));
+        }
+        yield guest.lostOutputs() > 0 ? Main.FAILED : code;
+      }
       case FtVm.End.Elsewhere elsewhere -> {
         command.getErr().println(name + ": " + elsewhere.reason());
         yield Main.DONE;

@@ -53,6 +53,11 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** For the last outputs and disk requests of a planned failover; as long again to decide it. */
   private static final long HAND_OVER_NANOS = TimeUnit.SECONDS.toNanos(30);
 
+  /** How long a user who stops the VM waits for its end. */
+  private static final long STOP_SECONDS = 60;
+
+  private static final long STOP_POLL_MILLIS = 2;
+
   /** A signal's grace for ending the guest in order. */
   private static final long SIGNAL_SECONDS = 10;
 
@@ -142,7 +147,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   @Override
-  public boolean stop() {
+  public void stop() {
     if (node.status().state() == FtState.WAITING) {
       node.tell(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
@@ -151,7 +156,40 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     } else {
       vm.stop();
     }
-    return true;
+  }
+
+  /**
+   * The same for somebody who waits for it; returns when the VM has ended for both sides, or this
+   * side has left a VM that continues at the primary.
+   *
+   * @throws IOException when it has not; one line
+   */
+  void stopAndWait() throws IOException {
+    boolean primary = node.status().side() == lockstep.replay.ft.Claimant.Side.PRIMARY;
+    stop();
+    try {
+      long start = System.nanoTime();
+      while (!vm.over().isDone()) {
+        if (!primary && node.status().state().isTheVm()) {
+          throw new IOException("this side has taken over, the VM runs here; stop it again");
+        }
+        if (System.nanoTime() - start > TimeUnit.SECONDS.toNanos(STOP_SECONDS)) {
+          throw new IOException(
+              "the VM has not ended after %d s; it will when the other side or the disk answers"
+                  .formatted(STOP_SECONDS));
+        }
+        Thread.sleep(STOP_POLL_MILLIS);
+      }
+      FtVm.End end = vm.over().get();
+      if (end instanceof FtVm.End.Halted halted) {
+        throw new IOException("the VM was not stopped, this side has halted: " + halted.reason());
+      }
+    } catch (ExecutionException e) {
+      throw new IOException("the VM has failed: " + e.getCause(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("this process ends", e);
+    }
   }
 
   @Override
@@ -167,7 +205,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void endBySignal(Runnable unblock) {
     try {
-      if (stop() && !closed.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
+      stop();
+      if (!closed.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
         System.err.println("lockstep: the guest did not stop in time");
       }
     } catch (InterruptedException e) {

@@ -10,21 +10,23 @@ import lockstep.monitor.SavedInputs;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
-import lockstep.monitor.input.ExternalInput.Decision;
-import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.RoleSwitch;
+import lockstep.replay.ft.VcpuCommands;
 import lockstep.replay.log.LogWriter;
 import lockstep.replay.placement.InstructionCounter;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
+import lockstep.sys.Scheduler;
 
 /** A machine that runs here and is recorded. */
 final class RecordedRun implements ConsoleTarget {
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
+  private final VcpuCommands commands = new VcpuCommands(queue);
   private final VcpuThread vcpu = new VcpuThread();
   private final OrderlyEnd end = new OrderlyEnd();
   private final Optional<BlockDevice> medium;
@@ -48,8 +50,8 @@ final class RecordedRun implements ConsoleTarget {
   }
 
   @Override
-  public boolean stop() {
-    return queue.offer(new HostDecision(Decision.STOP));
+  public void stop() {
+    commands.stop();
   }
 
   @Override
@@ -94,13 +96,13 @@ final class RecordedRun implements ConsoleTarget {
       long startNanos = start.clockNanos();
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
       Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
+      RoleSwitch door =
+          new RoleSwitch(
+              Scheduler.HOST,
+              commands,
+              new RoleSwitch.Role(recorder, recorder.outputs(sink), recorder.disk(disk)));
       try (Machine machine =
-          Machine.create(
-              kvm,
-              disk.origin(start, kvm.supportedCpuid()),
-              recorder,
-              recorder.outputs(sink),
-              recorder.disk(disk))) {
+          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
         start.into(machine);
         try (OutputStream state = log.stateStream()) {
           // Inputs that were pending in a snapshot are inputs of the recording.
@@ -113,7 +115,8 @@ final class RecordedRun implements ConsoleTarget {
                 machine,
                 queue,
                 () -> {
-                  RunResult how = vcpu.timed(machine::run);
+                  commands.run();
+                  RunResult how = vcpu.timed(() -> door.run(machine));
                   recorder.finish(machine.position(), how);
                   return how;
                 });
@@ -122,6 +125,7 @@ final class RecordedRun implements ConsoleTarget {
         return result;
       }
     } finally {
+      commands.leave();
       end.finished();
     }
   }

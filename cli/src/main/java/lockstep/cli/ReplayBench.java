@@ -233,8 +233,8 @@ final class ReplayBench {
   /** Records a guest that nobody asks for anything; for how many seconds it ran. */
   private double recordIdle(Start start, Path log) throws Exception {
     RecordedRun run = new RecordedRun();
-    CompletableFuture<Boolean> stop =
-        CompletableFuture.supplyAsync(
+    CompletableFuture<Void> stop =
+        CompletableFuture.runAsync(
             run::stop, CompletableFuture.delayedExecutor(IDLE_SECONDS, TimeUnit.SECONDS));
     record(start, log, run);
     stop.join();

@@ -40,6 +40,9 @@ import picocli.CommandLine.Spec;
       "N:with --go-live, what the guest wrote to its exit port (0xf4)"
     })
 final class ReplayCommand implements Callable<Integer> {
+  /** How long a reader of the console may take nothing at the end. */
+  private static final long REPLAY_FINISH_MILLIS = 30_000;
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(paramLabel = "FILE", description = "A log that lockstep record wrote.")
@@ -118,7 +121,10 @@ final class ReplayCommand implements Callable<Integer> {
     try (ConsoleOutput console =
         new ConsoleOutput(new FileOutputStream(FileDescriptor.out), cause -> {})) {
       OutputSink sink = console;
-      return run.replay(log, options, sink);
+      ReplayOutcome outcome = run.replay(log, options, sink);
+      // What nobody reads is in the log, and comes again with the next replay.
+      long unused = console.finish(REPLAY_FINISH_MILLIS);
+      return outcome;
     }
   }
 

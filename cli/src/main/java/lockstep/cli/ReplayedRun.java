@@ -13,8 +13,6 @@ import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedMachine;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
-import lockstep.monitor.input.ExternalInput.Decision;
-import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
@@ -63,8 +61,8 @@ final class ReplayedRun implements ConsoleTarget {
   }
 
   @Override
-  public boolean stop() {
-    return queue.offer(new HostDecision(Decision.STOP));
+  public void stop() {
+    queue.stop();
   }
 
   @Override

@@ -27,7 +27,7 @@ import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.RoleSwitch;
+import lockstep.replay.ft.VcpuCommands;
 import lockstep.sys.SysException;
 
 /**
@@ -90,7 +90,7 @@ final class SnapshotFile {
   /** A machine that runs, and can be stopped for something that is done with it. */
   @FunctionalInterface
   interface Stander {
-    /** See {@link RoleSwitch#look}. */
+    /** See {@link VcpuCommands#look}. */
     Future<Optional<RunResult>> stand(FtVm.Look work) throws IOException;
   }
 

@@ -22,6 +22,9 @@ import lockstep.sys.Terminal;
 final class TerminalConsole implements AutoCloseable {
   private static final int STANDARD_INPUT = 0;
 
+  /** How long a reader may take nothing at the guest's end; a pipe's reader may be busy. */
+  private static final long FINISH_MILLIS = 30_000;
+
   private final ConsoleOutput output;
   private final ConsoleInput input;
   private final Optional<Terminal> terminal;
@@ -109,6 +112,7 @@ final class TerminalConsole implements AutoCloseable {
    */
   @Override
   public void close() throws CommandFailure {
+    long lost = output.finish(FINISH_MILLIS);
     release();
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
@@ -122,6 +126,12 @@ final class TerminalConsole implements AutoCloseable {
           "standard output: " + cause.getMessage(),
           "the guest was stopped because its console goes nowhere",
           cause);
+    }
+    if (lost > 0) {
+      throw new CommandFailure(
+          "standard output: %d bytes of the guest's output are lost, nothing was read for %d s"
+              .formatted(lost, FINISH_MILLIS / 1_000),
+          "read all of it, or send it to a file");
     }
   }
 }

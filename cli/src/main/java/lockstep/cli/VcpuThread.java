@@ -10,7 +10,6 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
-import lockstep.sys.SysException;
 
 /** The thread {@code vcpu-0} of one machine, and what kicks it. */
 final class VcpuThread {
@@ -27,19 +26,14 @@ final class VcpuThread {
     return new KickTimer(() -> kick.run());
   }
 
-  /** Brings the machine out of the guest, or out of waiting, for a moment. Any thread. */
-  void kick() {
-    kick.run();
-  }
-
   /** Something that runs a machine, such as {@link Machine#run}. */
   @FunctionalInterface
   interface Runner {
-    RunResult run() throws SysException, InterruptedException;
+    RunResult run() throws Exception;
   }
 
   /** Runs a machine on this thread, and measures it. On {@code vcpu-0}. */
-  RunResult timed(Runner machine) throws SysException, InterruptedException {
+  RunResult timed(Runner machine) throws Exception {
     long start = System.nanoTime();
     try {
       return machine.run();

@@ -30,9 +30,15 @@ final class BrokenChannel implements FtNode.Network {
 
   private final PeerNetwork network;
   private final AtomicBoolean due = new AtomicBoolean();
+  private volatile boolean muted;
 
   BrokenChannel(PeerNetwork network) {
     this.network = network;
+  }
+
+  /** Nothing that this side says arrives any more; what the other side says does. */
+  void mute() {
+    muted = true;
   }
 
   /** The next frame with entries begins with one that does not exist. */
@@ -60,6 +66,9 @@ final class BrokenChannel implements FtNode.Network {
 
     @Override
     public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
+      if (muted) {
+        return;
+      }
       ByteBuffer fields = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
       if (fields.getInt(TYPE_AT) == ENTRIES
           && fields.getInt(ENTRIES_AT) > 0
@@ -83,12 +92,16 @@ final class BrokenChannel implements FtNode.Network {
 
     @Override
     public void send(PeerMessage message) {
-      link.send(message);
+      if (!muted) {
+        link.send(message);
+      }
     }
 
     @Override
     public void sendBeat(FtAction.SendBeat beat) {
-      link.sendBeat(beat);
+      if (!muted) {
+        link.sendBeat(beat);
+      }
     }
 
     @Override

@@ -119,7 +119,49 @@ class HandOverTest {
           outcome(primary.vm().handOver(TimeUnit.SECONDS.toNanos(LIMIT_SECONDS))));
       more(pair.backup());
       end(pair.backup());
+      isWhole(pair, primary.console().length(), path);
     }
+  }
+
+  /** The attempt must not be in the log: the backup would go live from there, and undo the rest. */
+  @Test
+  void theBackupLosesNothingWhenThePrimaryDiesAfterAnAttemptThatWasGivenUp() throws Exception {
+    Path path = directory.resolve("given-up.img");
+    try (Kvm kvm = Kvm.open();
+        ImageFile image = new ImageFile(path, IMAGE_BYTES);
+        LivePair pair = LivePair.form(kvm, image)) {
+      LiveSide primary = pair.primary();
+      LiveSide backup = pair.backup();
+      hasPrinted(primary, "bank: 2\r\n");
+      primary.medium().hold();
+      primary.medium().awaitHeld(LIMIT_SECONDS);
+      assertTrue(
+          outcome(primary.vm().handOver(TimeUnit.MILLISECONDS.toNanos(100)))
+              instanceof HandOver.Outcome.NotDone);
+      CompletableFuture<HandOver.Outcome> cancelled = new CompletableFuture<>();
+      assertTrue(cancelled.cancel(false));
+      primary.medium().release();
+      more(primary);
+      more(primary);
+      primary.die();
+      more(backup);
+      end(backup);
+      int shown = backup.goesLiveAt();
+      assertTrue(
+          shown <= primary.console().length(),
+          () -> "a hole: " + backup.notes() + " after " + primary.console());
+      isWhole(pair, shown, path);
+    }
+  }
+
+  private static void isWhole(LivePair pair, int goesOnAt, Path path) throws Exception {
+    BankRecord record =
+        new BankRecord(
+            pair.primary().console().getBytes(ISO_8859_1),
+            pair.backup().console().getBytes(ISO_8859_1),
+            goesOnAt);
+    assertEquals(Optional.empty(), record.consoleComplaint());
+    assertEquals(Optional.empty(), record.diskComplaint(path));
   }
 
   /** A backup that was told to go on would go on with a guest that the user has ended. */

@@ -21,8 +21,8 @@ import lockstep.replay.ft.FtTimes;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 
-/** The bank guest, protected: both sides in this process, over the loopback interface. */
-record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
+/** A guest, protected: both sides in this process, over the loopback interface. */
+record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) implements AutoCloseable {
   private static final String VM = "00112233445566778899aabbccddeeff";
 
   /** More than two sides and a guest on one busy CPU are ever silent for. */
@@ -65,8 +65,30 @@ record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
     }
   }
 
-  /** Starts the guest when the pair stands. */
+  /** The bank; starts it when the pair stands. */
   static LivePair form(Kvm kvm, BlockDevice disk) throws Exception {
+    return form(kvm, "bank", disk);
+  }
+
+  /** Starts a guest when the pair stands. */
+  static LivePair form(Kvm kvm, String guest, BlockDevice disk) throws Exception {
+    LivePair pair = start(kvm, guest, disk, true);
+    pair.protect();
+    return pair;
+  }
+
+  /** Gives the VM its backup. */
+  void protect() throws Exception {
+    primary.node().protect(at);
+  }
+
+  /** A guest that runs, and a side that could be its backup. */
+  static LivePair alone(Kvm kvm, String guest, BlockDevice disk) throws Exception {
+    return start(kvm, guest, disk, false);
+  }
+
+  private static LivePair start(Kvm kvm, String name, BlockDevice disk, boolean protectedFirst)
+      throws Exception {
     FtTimes times = FtTimes.of(SILENCE_MILLIS);
     Arbiter arbiter = new FirstWins();
     QuirkSet quirks = QuirkProbe.probe(kvm);
@@ -80,8 +102,8 @@ record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
                 backup.node()::accept,
                 backup.node()::turnedAway);
     LiveSide primary =
-        new LiveSide(kvm, FtSession.primary("bank", VM, times), times, arbiter, disk, options);
-    Guest guest = Guests.find("bank").orElseThrow();
+        new LiveSide(kvm, FtSession.primary(name, VM, times), times, arbiter, disk, options);
+    Guest guest = Guests.find(name).orElseThrow();
     long memoryBytes = (long) guest.memoryMib() << 20;
     MachineConfig config =
         new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0).withDisk(disk.geometry());
@@ -96,9 +118,8 @@ record LivePair(LiveSide primary, LiveSide backup) implements AutoCloseable {
               return machine;
             },
             0,
-            true);
-    primary.node().protect(at);
-    return new LivePair(primary, backup);
+            protectedFirst);
+    return new LivePair(primary, backup, at);
   }
 
   @Override

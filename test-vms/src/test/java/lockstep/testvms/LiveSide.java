@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
@@ -32,6 +34,8 @@ import org.jspecify.annotations.Nullable;
 final class LiveSide implements AutoCloseable {
   private static final int GATE_OUTPUTS = 1 << 10;
   private static final long END_SECONDS = 10;
+  private static final long POLL_MILLIS = 5;
+  private static final Pattern GOES_LIVE_AT = Pattern.compile("goes on at byte (\\d+)");
 
   private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
   private final BrokenChannel channel = new BrokenChannel(network);
@@ -39,6 +43,11 @@ final class LiveSide implements AutoCloseable {
   private final FtNode node;
   private final FtVm vm;
   private final Bridge disk = new Bridge();
+  private boolean closed;
+
+  /** Guarded by {@code shown}. */
+  private boolean held;
+
   private final StringBuilder shown = new StringBuilder();
   private final List<String> notes = new CopyOnWriteArrayList<>();
 
@@ -65,9 +74,28 @@ final class LiveSide implements AutoCloseable {
     @Override
     public void write(byte[] from, int offset, int count) {
       synchronized (shown) {
+        while (held) {
+          awaitRelease();
+        }
         shown.append(new String(from, offset, count, ISO_8859_1));
         shown.notifyAll();
       }
+    }
+  }
+
+  private void awaitRelease() {
+    try {
+      shown.wait();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Whether the console takes nothing. */
+  void holdConsole(boolean on) {
+    synchronized (shown) {
+      held = on;
+      shown.notifyAll();
     }
   }
 
@@ -148,13 +176,42 @@ final class LiveSide implements AutoCloseable {
     return notes;
   }
 
+  /** Waits for a line for the user that begins so. */
+  void awaitNote(String beginning, long limitSeconds) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
+    while (notes(beginning).isEmpty()) {
+      assertTrue(System.nanoTime() < deadline, () -> "no '" + beginning + "': " + notes);
+      Thread.sleep(POLL_MILLIS);
+    }
+  }
+
   /** Those that begin so. */
   List<String> notes(String beginning) {
     return notes.stream().filter(note -> note.startsWith(beginning)).toList();
   }
 
+  /** At which byte of the guest's console this side has gone live. */
+  int goesLiveAt() {
+    return notes.stream()
+        .map(GOES_LIVE_AT::matcher)
+        .filter(Matcher::find)
+        .map(found -> Integer.parseInt(found.group(1)))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError("it did not go live: " + notes));
+  }
+
+  /** This side is gone from one instruction to the next, and says nothing. */
+  void die() {
+    close();
+  }
+
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    holdConsole(false);
     medium.release();
     vm.halt("the test is over");
     FtVm.End unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();

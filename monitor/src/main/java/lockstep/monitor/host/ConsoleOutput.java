@@ -2,6 +2,7 @@ package lockstep.monitor.host;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.output.OutputSink;
@@ -27,6 +28,11 @@ public final class ConsoleOutput implements OutputSink, AutoCloseable {
 
   /** How long closing waits for a reader that takes nothing. */
   private static final long CLOSE_MILLIS = 2_000;
+
+  /** What is written at a time: a pipe's smallest atomic write, of which it has room for many. */
+  private static final int PIECE_BYTES = 1 << 12;
+
+  private static final long LOOK_MILLIS = 20;
 
   /** Told once when the stream broke; called on {@code console-out}. */
   @FunctionalInterface
@@ -85,11 +91,13 @@ public final class ConsoleOutput implements OutputSink, AutoCloseable {
         }
         continue;
       }
+      // In pieces, so that a reader that is slow but reads shows.
+      until = Math.min(until, from + PIECE_BYTES);
       if (writing) {
         writing = write(from, until);
       }
       taken = until;
-      if (!last) {
+      if (!last && until == put) {
         LockSupport.parkNanos(this, GATHER_NANOS);
       }
     }
@@ -112,15 +120,38 @@ public final class ConsoleOutput implements OutputSink, AutoCloseable {
     }
   }
 
-  /** Writes what is in the buffer and ends the thread; gives up after two seconds. Any thread. */
-  @Override
-  public void close() {
+  /**
+   * Writes what is in the buffer and ends the thread. Waits for as long as the reader reads. Any
+   * thread, once the guest prints nothing more.
+   *
+   * @param silentMillis gives up when the reader has taken nothing for so long
+   * @return how many bytes it has not taken: they are lost
+   */
+  public long finish(long silentMillis) {
     closed = true;
     LockSupport.unpark(thread);
+    long before = taken;
+    long since = System.nanoTime();
     try {
-      thread.join(CLOSE_MILLIS);
+      while (!thread.join(Duration.ofMillis(LOOK_MILLIS))) {
+        long now = System.nanoTime();
+        if (taken != before) {
+          before = taken;
+          since = now;
+        }
+        if (now - since > TimeUnit.MILLISECONDS.toNanos(silentMillis)) {
+          break;
+        }
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    return put - taken;
+  }
+
+  /** The same, and gives up after two seconds: for those who cannot wait. */
+  @Override
+  public void close() {
+    long unused = finish(CLOSE_MILLIS);
   }
 }

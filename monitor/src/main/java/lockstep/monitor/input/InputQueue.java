@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import lockstep.monitor.input.ExternalInput.ConsoleBytes;
+import lockstep.monitor.input.ExternalInput.Decision;
 import lockstep.monitor.input.ExternalInput.HostDecision;
 import org.jspecify.annotations.Nullable;
 
@@ -15,9 +16,12 @@ public final class InputQueue {
   /** Enough for a burst of packets and completions between two exits; 1,024 inputs at most. */
   public static final int CAPACITY = 1024;
 
+  private static final ExternalInput STOP = new HostDecision(Decision.STOP);
+
   private final ConcurrentLinkedQueue<ExternalInput> inputs = new ConcurrentLinkedQueue<>();
   private final AtomicInteger size = new AtomicInteger();
   private volatile Runnable waker = () -> {};
+  private volatile boolean stopAsked;
   private ConsoleLine console;
 
   /** What {@link ConsoleLine#appliedBytes} will be when no console input is on its way. */
@@ -84,6 +88,20 @@ public final class InputQueue {
   }
 
   /**
+   * The host's decision to stop the guest: the next input, ahead of all that wait. A full queue
+   * takes it, too. Any thread.
+   */
+  public void stop() {
+    stopAsked = true;
+    wake();
+  }
+
+  /** Has the vCPU thread look at what is asked of it. Any thread. */
+  public void wake() {
+    waker.run();
+  }
+
+  /**
    * The inputs that wait, oldest first; they stay. Decisions of the host are left out: they are
    * about this run, not the machine. vCPU thread only.
    */
@@ -93,6 +111,10 @@ public final class InputQueue {
 
   /** Takes the oldest input, or null when there is none. vCPU thread only; does not allocate. */
   @Nullable ExternalInput poll() {
+    if (stopAsked) {
+      stopAsked = false;
+      return STOP;
+    }
     ExternalInput input = inputs.poll();
     if (input != null) {
       size.decrementAndGet();

@@ -15,8 +15,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.input.ExternalInput;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -77,6 +79,48 @@ class ConsoleTest {
       }
     }
     assertEquals(1, told.get());
+  }
+
+  /** A reader that is slow loses nothing, and one that reads nothing is told of. */
+  @Test
+  void theEndWaitsForAReaderThatReadsAndTellsWhatIsLost() throws Exception {
+    Semaphore reads = new Semaphore(0);
+    AtomicInteger written = new AtomicInteger();
+    OutputStream stream =
+        new OutputStream() {
+          @Override
+          public void write(int value) {
+            throw new IllegalStateException("byte by byte");
+          }
+
+          @Override
+          public void write(byte[] from, int offset, int count) {
+            reads.acquireUninterruptibly();
+            written.addAndGet(count);
+          }
+        };
+    int pieces = 8;
+    int bytes = pieces << 12;
+    ConsoleOutput output = new ConsoleOutput(stream, NEVER);
+    for (int i = 0; i < bytes; i++) {
+      output.consoleByte('x');
+    }
+    Thread reader =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (written.get() < bytes / 2) {
+                    reads.release();
+                    LockSupport.parkNanos(1_000_000);
+                  }
+                });
+    long lost = output.finish(500);
+    reader.join();
+    assertTrue(lost > 0, "all of it was read");
+    assertEquals(bytes, written.get() + lost);
+    reads.release(bytes);
+    assertEquals(0, output.finish(60_000));
+    assertEquals(bytes, written.get());
   }
 
   @Test

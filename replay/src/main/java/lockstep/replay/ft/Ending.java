@@ -19,18 +19,21 @@ final class Ending {
     this.protecting = protecting;
   }
 
-  /** The guest has ended; what it showed leaves first. */
+  /**
+   * The guest has ended; what it showed leaves first. While it is open which side continues,
+   * nothing has ended: a side that loses then halts.
+   */
   FtVm.End guestEnded(VirtualMachine on, RunResult result)
       throws SysException, InterruptedException {
-    protecting.guestEnded(on, result);
-    draining.drain();
+    long end = protecting.guestEnded(on, result);
+    int lost = draining.drainToTheEnd(end);
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
       return new FtVm.End.Halted(halted.get());
     }
     node.tell(new FtEvent.GuestEnded(inWords(result)));
     node.settle();
-    return new FtVm.End.Guest(result);
+    return new FtVm.End.Guest(result, lost);
   }
 
   private static String inWords(RunResult result) {

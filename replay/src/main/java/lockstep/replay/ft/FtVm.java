@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.List;
@@ -31,8 +32,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** How it ended at this host. */
   public sealed interface End {
-    /** The guest ended, here. */
-    record Guest(RunResult result) implements End {}
+    /**
+     * The guest ended, here.
+     *
+     * @param lostOutputs what it showed and the console or the disk did not take
+     */
+    record Guest(RunResult result, int lostOutputs) implements End {}
 
     /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
     record Elsewhere(String reason) implements End {}
@@ -51,7 +56,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** Something that is done with a machine that stands, on its thread. */
   @FunctionalInterface
   public interface Look {
-    /** See {@link RoleSwitch.Look}; the inputs are what a copy of the machine goes on with. */
+    /** See {@link VcpuCommands.Look}; the inputs are what a copy of the machine goes on with. */
     Optional<RunResult> at(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }
 
@@ -103,11 +108,29 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     this.notes = notes;
     this.roles = new Roles(gate, medium);
     this.doors =
-        new RoleSwitch(host, roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
+        new RoleSwitch(
+            host,
+            vcpu.commands(),
+            roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
     this.pump = new OutputPump(host, gate, console, medium, node::released, notes);
-    this.draining = new Draining(host, gate, pump, vcpu, notes);
+    this.draining = new Draining(host, node, gate, pump, vcpu);
+    Protecting.Standing standing =
+        new Protecting.Standing() {
+          @Override
+          public void mayStand() throws IOException, InterruptedException {
+            draining.needOutputsToLeave();
+          }
+
+          @Override
+          public void run(LogStream stream) throws IOException, InterruptedException {
+            draining.drainBeforeLog();
+            // What was shown so far is counted from before the log that begins now.
+            gate.restart();
+            node.logBegins(stream);
+          }
+        };
     this.protecting =
-        new Protecting(host, options, doors, roles, this::standing, vcpu::ask, this::copied);
+        new Protecting(host, options, doors, roles, standing, vcpu::ask, this::copied);
     this.ending = new Ending(node, vcpu, draining, protecting);
     this.standby =
         new Standby(
@@ -137,9 +160,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     doors.become(roles.live(inputs));
     VirtualMachine made = maker.make(doors);
     LiveMachine now = live(made, inputs);
-    if (protectedFirst) {
-      vcpu.standsAtFirst();
-    }
     vcpu.launch(
         () -> Optional.of(protectedFirst && !isProtected() ? unprotected(made) : now.toTheEnd()),
         made);
@@ -154,9 +174,9 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** Waits, before the first instruction, until the VM has a backup or there will be none. */
   private boolean isProtected() throws Exception {
     while (vcpu.mayGoOn()) {
-      vcpu.runTask();
+      Optional<RunResult> unused = vcpu.commands().runTasks();
       FtStatus now = node.status();
-      if (now.state() == FtState.PROTECTED && vcpu.goesOn()) {
+      if (now.state() == FtState.PROTECTED) {
         return true;
       }
       if (now.epoch() > 0 && now.state() == FtState.ALONE) {
@@ -177,25 +197,22 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** A machine is about to be closed: nobody may look at it or read its memory any more. */
   private void putAway() throws Exception {
-    doors.lookable(false);
     protecting.abandon();
   }
 
   /** Lets a paused machine go on. Any thread. */
   public void resume() {
-    doors.pause(false);
-    vcpu.kick();
+    vcpu.commands().resume();
   }
 
   /** Holds the guest until {@link #resume}; its clock goes on. Any thread. */
   public void pause() {
-    doors.pause(true);
-    vcpu.kick();
+    vcpu.commands().pause();
   }
 
   /** Whether the guest is held. Any thread. */
   public boolean isPaused() {
-    return doors.isPaused();
+    return vcpu.commands().isPaused();
   }
 
   /** When this side took over; empty if it did not. Any thread. */
@@ -222,13 +239,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * Has something done with the machine while it stands; the guest and its log know nothing of it.
    * Any thread.
    *
-   * @return see {@link RoleSwitch#look}
+   * @return see {@link VcpuCommands#look}
    */
   public Future<Optional<RunResult>> look(Look work) {
-    Future<Optional<RunResult>> done =
-        doors.look(() -> work.at(live().machine(), live().savedInputs()));
-    vcpu.kick();
-    return done;
+    return vcpu.commands().look(() -> work.at(live().machine(), live().savedInputs()));
   }
 
   private LiveMachine live() {
@@ -246,7 +260,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** Ends the guest as if the power were cut. Any thread. */
   public void stop() {
-    doors.pause(false);
     vcpu.stop();
   }
 
@@ -278,13 +291,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   @Override
   public void cutLog() {
     vcpu.ask(() -> protecting.end(live().machine()));
-  }
-
-  /** What was shown so far is counted from before the log that begins now. */
-  private void standing(LogStream stream) throws InterruptedException {
-    draining.drain();
-    gate.restart();
-    node.logBegins(stream);
   }
 
   private void copied(StateTransfer.Outcome outcome) {
@@ -335,7 +341,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public void halt(String reason) {
-    doors.pause(false);
     vcpu.halt(reason);
   }
 

@@ -48,21 +48,16 @@ final class LiveMachine {
 
   /** Runs it to the end of the VM here, and in between does what others ask for. */
   FtVm.End toTheEnd() throws Exception {
-    doors.lookable(true);
-    while (true) {
-      RunResult result = doors.run(machine);
-      Optional<String> halted = vcpu.halted();
-      if (halted.isPresent()) {
-        return new FtVm.End.Halted(halted.get());
-      }
-      if (result instanceof RunResult.Fenced fenced) {
-        return ending.fenced(fenced.reason());
-      }
-      if (!(result instanceof RunResult.Stopped) || vcpu.isStopping()) {
-        return ending.guestEnded(machine, result);
-      }
-      vcpu.runTask();
+    vcpu.commands().run();
+    RunResult result = doors.run(machine);
+    Optional<String> halted = vcpu.halted();
+    if (halted.isPresent()) {
+      return new FtVm.End.Halted(halted.get());
     }
+    if (result instanceof RunResult.Fenced fenced) {
+      return ending.fenced(fenced.reason());
+    }
+    return ending.guestEnded(machine, result);
   }
 
   /** What a copy of the machine goes on with. */

@@ -235,7 +235,7 @@ public final class OutputGate {
     lock.lock();
     try {
       Held first = held.peek();
-      if (first == null || !mayLeave(first)) {
+      if (first == null || !mayLeave(first.position())) {
         return null;
       }
       held.remove();
@@ -253,12 +253,22 @@ public final class OutputGate {
     }
   }
 
-  private boolean mayLeave(Held output) {
+  private boolean mayLeave(long position) {
     return switch (mode) {
       case FREE -> true;
-      case GATED -> output.position() <= acknowledged && host.nanoTime() - leaseUntilNanos < 0;
+      case GATED -> position <= acknowledged && host.nanoTime() - leaseUntilNanos < 0;
       case CLOSED, HOLDING, DEAD -> false;
     };
+  }
+
+  /** Whether an output at this position of the log might leave now, were it alone. */
+  public boolean lets(long position) {
+    lock.lock();
+    try {
+      return mayLeave(position);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**

@@ -109,6 +109,11 @@ final class OutputPump implements AutoCloseable {
     released.accept(gate.consoleReleased());
   }
 
+  /** How many outputs have left, in all. */
+  long done() {
+    return done;
+  }
+
   /** Whether all that the guest showed has left, or never will. */
   boolean isDrained() {
     return gate.waiting() == 0 && done == gate.taken();

@@ -1,5 +1,6 @@
 package lockstep.replay.ft;
 
+import java.io.IOException;
 import java.util.List;
 import java.util.function.Consumer;
 import lockstep.monitor.VirtualMachine;
@@ -16,7 +17,19 @@ import org.jspecify.annotations.Nullable;
 final class Protecting {
   /** What is to be done when the guest stands, before a log begins. */
   interface Standing {
-    void run(LogStream stream) throws InterruptedException;
+    /**
+     * Before the guest stands. Any thread.
+     *
+     * @throws IOException when it would stand for long; one line
+     */
+    void mayStand() throws IOException, InterruptedException;
+
+    /**
+     * The guest stands. vCPU thread.
+     *
+     * @throws IOException when no log can begin now; one line
+     */
+    void run(LogStream stream) throws IOException, InterruptedException;
   }
 
   private final Scheduler host;
@@ -65,8 +78,13 @@ final class Protecting {
     next.start();
   }
 
+  /** The guest is about to stand for the state's last part. Any thread. */
+  void mayStand() throws IOException, InterruptedException {
+    standing.mayStand();
+  }
+
   /** The guest stands and the state is whole but for its last part. */
-  void stands(LogStream stream) throws InterruptedException {
+  void stands(LogStream stream) throws IOException, InterruptedException {
     standing.run(stream);
   }
 
@@ -106,13 +124,15 @@ final class Protecting {
     }
   }
 
-  /** The log's last entries. */
-  void guestEnded(VirtualMachine machine, RunResult result) throws SysException {
+  /** The log's last entries; returns their position, 0 without a log. */
+  long guestEnded(VirtualMachine machine, RunResult result) throws SysException {
     Recorder from = recorder;
-    if (from != null) {
-      from.finish(machine.position(), result);
-      sendAll();
+    PrimaryLog to = log;
+    if (from == null || to == null) {
+      return 0;
     }
+    from.finish(machine.position(), result);
+    return to.sendAll();
   }
 
   /** No log any more: the machine lives on as one that never had a backup. */

@@ -1,10 +1,6 @@
 package lockstep.replay.ft;
 
 import java.util.Optional;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.Future;
-import java.util.concurrent.FutureTask;
-import lockstep.monitor.Machine;
 import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
@@ -17,9 +13,8 @@ import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 
 /**
- * The one door of a machine whose role changes: what stands behind it is exchanged between two runs
- * or, where it stays the same, the machine is paused, or looked at while it stands. Owned by the
- * vCPU thread, but for pausing and asking for a look.
+ * The one door of a machine whose role changes: what stands behind it is exchanged between two
+ * runs. At every stop it asks first for what others want ({@link VcpuCommands}). vCPU thread.
  */
 public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   private static final long PAUSE_SLICE_NANOS = 100_000_000L;
@@ -28,26 +23,20 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   public record Role(InputSource inputs, OutputSink console, DiskSink disk) {}
 
   private final Scheduler host;
+  private final VcpuCommands commands;
   private Role role;
-  private volatile boolean paused;
 
-  /** Looks that nobody has had yet. */
-  private final ConcurrentLinkedQueue<FutureTask<Optional<RunResult>>> looks =
-      new ConcurrentLinkedQueue<>();
+  /** Whether the machine left its run for what was asked of it, and for nothing else. */
+  private boolean left;
 
-  private volatile boolean lookable;
-
-  /** Whether the machine was stopped for looks, and by nothing else. vCPU thread. */
-  private boolean stopped;
-
-  /** A switch in its first role. */
-  public RoleSwitch(Role first) {
-    this(Scheduler.HOST, first);
-  }
-
-  /** The same by another host's clock. */
-  public RoleSwitch(Scheduler host, Role first) {
+  /**
+   * A switch in its first role.
+   *
+   * @param commands what others ask of the machine
+   */
+  public RoleSwitch(Scheduler host, VcpuCommands commands, Role first) {
     this.host = host;
+    this.commands = commands;
     this.role = first;
   }
 
@@ -56,104 +45,45 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
     role = next;
   }
 
-  /** Holds the machine at its next stop, or lets it go on. Any thread; kick the machine after. */
-  public void pause(boolean on) {
-    paused = on;
-  }
-
-  /** Whether the machine is to stand still. */
-  public boolean isPaused() {
-    return paused;
-  }
-
-  /** Something that is done with a machine while it stands, on its thread. */
-  @FunctionalInterface
-  public interface Look {
-    /**
-     * Must leave the machine as it is.
-     *
-     * @return how the guest ended itself in finishing its last instruction, as {@link Machine#save}
-     */
-    Optional<RunResult> look() throws Exception;
-  }
-
   /**
-   * Asks for something to be done while the machine stands between two instructions; also when it
-   * is paused. It is no input, so no log has it. Any thread; kick the machine after.
+   * Runs a machine with this door to its end, and does in between what others ask for.
    *
-   * @return the result to come; cancelled when the machine may not be looked at, or is over before
+   * @return why it ended; of no account when it was halted
+   * @throws Exception what the machine or a task threw
    */
-  public Future<Optional<RunResult>> look(Look work) {
-    FutureTask<Optional<RunResult>> task = new FutureTask<>(work::look);
-    looks.add(task);
-    if (!lookable) {
-      cancelLooks();
-    }
-    return task;
-  }
-
-  /**
-   * Runs a machine with this door, and stops in between to let it be looked at. vCPU thread.
-   *
-   * @return why it ended or stopped
-   */
-  public RunResult run(VirtualMachine machine) throws SysException, InterruptedException {
+  public RunResult run(VirtualMachine machine) throws Exception {
     while (true) {
       RunResult result = machine.run();
-      if (!stopped) {
+      if (!left) {
         return result;
       }
-      stopped = false;
-      Optional<RunResult> ended = lookAll();
-      if (ended.isPresent()) {
-        return ended.get();
+      left = false;
+      Optional<RunResult> ended = commands.runTasks();
+      if (ended.isPresent() || commands.state() == VcpuCommands.State.HALTS) {
+        return ended.orElse(result);
       }
-    }
-  }
-
-  private Optional<RunResult> lookAll() {
-    Optional<RunResult> ended = Optional.empty();
-    FutureTask<Optional<RunResult>> task = looks.poll();
-    while (task != null && ended.isEmpty()) {
-      task.run();
-      // One that failed is its asker's matter, and one that was cancelled nobody's.
-      ended = task.state() == Future.State.SUCCESS ? task.resultNow() : ended;
-      task = ended.isEmpty() ? looks.poll() : task;
-    }
-    return ended;
-  }
-
-  /**
-   * Says whether the machine runs as the VM and may be looked at: no when it is over, or follows.
-   */
-  public void lookable(boolean now) {
-    lookable = now;
-    if (!now) {
-      cancelLooks();
-    }
-  }
-
-  private void cancelLooks() {
-    FutureTask<Optional<RunResult>> task = looks.poll();
-    while (task != null) {
-      boolean unused = task.cancel(false);
-      task = looks.poll();
     }
   }
 
   @Override
   public Action next(VcpuPosition position) throws InterruptedException, SysException {
-    while (paused && looks.isEmpty()) {
-      host.park(this, PAUSE_SLICE_NANOS);
-      if (Thread.interrupted()) {
-        throw new InterruptedException("vCPU thread told to end");
+    while (true) {
+      switch (commands.order()) {
+        case RUN -> {
+          return role.inputs().next(position);
+        }
+        case LEAVE -> {
+          left = true;
+          return Action.STOP;
+        }
+        case WAIT -> {
+          host.park(this, PAUSE_SLICE_NANOS);
+          if (Thread.interrupted()) {
+            throw new InterruptedException("vCPU thread told to end");
+          }
+        }
       }
     }
-    if (!looks.isEmpty()) {
-      stopped = true;
-      return Action.STOP;
-    }
-    return role.inputs().next(position);
   }
 
   @Override

@@ -2,10 +2,7 @@ package lockstep.replay.ft;
 
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import lockstep.monitor.VirtualMachine;
-import lockstep.monitor.input.ExternalInput.Decision;
-import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.InputQueue;
 import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
@@ -16,8 +13,6 @@ import org.jspecify.annotations.Nullable;
  * does belongs to the thread itself.
  */
 final class RoleThread {
-  private static final long POLL_NANOS = 1_000_000L;
-
   /** What the thread does with its machine. */
   @FunctionalInterface
   interface Work {
@@ -33,17 +28,12 @@ final class RoleThread {
   private final int nice;
 
   private final CompletableFuture<FtVm.End> over = new CompletableFuture<>();
-  private final ConcurrentLinkedQueue<VcpuTask> tasks = new ConcurrentLinkedQueue<>();
+  private final VcpuCommands commands;
 
   /** The present machine's; null while there is none, so that nobody kicks one that is closed. */
   private volatile @Nullable Runnable kick;
 
   private volatile @Nullable Thread thread;
-  private volatile Optional<String> halted = Optional.empty();
-  private volatile boolean stopping;
-
-  /** Whether a task must stop the machine first. Guarded by this. */
-  private boolean runs = true;
 
   /**
    * No thread yet.
@@ -55,6 +45,7 @@ final class RoleThread {
     this.host = host;
     this.nice = host.nice();
     this.queue = queue;
+    this.commands = new VcpuCommands(queue);
     this.putAway = putAway;
   }
 
@@ -94,6 +85,7 @@ final class RoleThread {
       work.run().ifPresent(over::complete);
     } finally {
       try {
+        commands.leave();
         putAway.run();
       } finally {
         // The vCPU is about to go: nobody may kick it any more.
@@ -124,65 +116,29 @@ final class RoleThread {
     }
   }
 
+  /** What others may ask of the machine. */
+  VcpuCommands commands() {
+    return commands;
+  }
+
   /** Has something done between two runs of the machine; never, when it is over. Any thread. */
-  synchronized void ask(VcpuTask task) {
-    tasks.add(task);
-    if (runs) {
-      interruptRun();
-    }
-  }
-
-  /** Says, before the machine's first run, that tasks need not stop it. */
-  synchronized void standsAtFirst() {
-    runs = false;
-  }
-
-  /** From now on tasks stop the machine; false, and nothing changes, when one waits already. */
-  synchronized boolean goesOn() {
-    runs = tasks.isEmpty();
-    return runs;
-  }
-
-  /**
-   * Does one task, if there is one. One for each stop of the machine: one more stop than tasks
-   * would stand in the log, as the VM's end. On the thread itself.
-   */
-  void runTask() throws Exception {
-    VcpuTask task = tasks.poll();
-    if (task != null) {
-      task.run();
-    }
-  }
-
-  /** Makes the machine's run return. A full queue takes it when the guest has taken something. */
-  private void interruptRun() {
-    host.spawn(
-        () -> {
-          try {
-            while (!queue.offer(new HostDecision(Decision.STOP)) && !over.isDone()) {
-              host.sleep(POLL_NANOS);
-            }
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-        });
+  void ask(VcpuTask task) {
+    commands.ask(task);
   }
 
   /** Ends the guest as if the power were cut. Any thread. */
   void stop() {
-    stopping = true;
-    interruptRun();
+    commands.stop();
   }
 
   /** Whether the user has ended the guest. */
   boolean isStopping() {
-    return stopping;
+    return commands.isStopping();
   }
 
   /** Stops the guest here for good, and without a word to the world. Any thread. */
   void halt(String reason) {
-    halted = Optional.of(reason);
-    interruptRun();
+    commands.halt(reason);
     if (kick == null) {
       over.complete(new FtVm.End.Halted(reason));
     }
@@ -190,11 +146,11 @@ final class RoleThread {
 
   /** Why this side stops for good, if it does. */
   Optional<String> halted() {
-    return halted;
+    return commands.halted();
   }
 
   /** Whether the machine is to go on: neither {@link #halt} nor {@link #stop}. */
   boolean mayGoOn() {
-    return halted.isEmpty() && !stopping;
+    return commands.halted().isEmpty() && !commands.isStopping();
   }
 }

@@ -142,6 +142,7 @@ public final class StateTransfer {
       before = left;
       left = onVcpu(from::collect);
     }
+    owner.mayStand();
     long stood = onVcpu(() -> finish(from));
     long sent = stream.sentBytes();
     return new Report(
