@@ -187,10 +187,12 @@ gdt_tss:
     .quad 0x0000890000000067            /* TSS_SELECTOR; tables_init fills in the base */
     .quad 0
 gdt_end:
+    .globl gdt_register
 gdt_register:
     .word gdt_end - gdt - 1
     .quad gdt
     .balign 16
+    .globl idt_register
 idt_register:
     .word 256 * 16 - 1
     .quad idt

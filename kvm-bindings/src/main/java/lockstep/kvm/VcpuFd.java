@@ -337,9 +337,18 @@ public final class VcpuFd implements AutoCloseable {
 
   /** Writes one MSR as the host, past the filter. */
   public void setMsr(int index, long value) throws SysException {
-    if (!Msrs.set(this, index, value)) {
+    if (!trySetMsr(index, value)) {
       throw new SysException("KVM_SET_MSRS", Msrs.name(index), posix_h.EINVAL);
     }
+  }
+
+  /**
+   * Writes a guest's value to one MSR, past the filter.
+   *
+   * @return false where this KVM refuses the value, as a CPU does with #GP; nothing is changed then
+   */
+  public boolean trySetMsr(int index, long value) throws SysException {
+    return Msrs.set(this, index, value);
   }
 
   /** Reads one MSR as the host, past the filter. */

@@ -27,6 +27,7 @@ import lockstep.uapi.posix_h;
 public final class VcpuStateAccess {
   private static final int LEAF_FEATURES = 1;
   private static final int ECX_XSAVE = 1 << 26;
+  private static final long EFER_LMA = 1 << 10;
 
   /**
    * The MSRs that are state: those that a machine lets its guest reach and that are not in {@code
@@ -79,6 +80,7 @@ public final class VcpuStateAccess {
             forgetPastEvents(struct);
           } else if (section == Section.SREGS) {
             markUnusable(struct);
+            forgetMeaninglessLongBit(struct);
           }
           sections.put(section, struct.toArray(JAVA_BYTE));
         }
@@ -96,6 +98,17 @@ public final class VcpuStateAccess {
     for (SystemRegisters.SegmentName name : SystemRegisters.SegmentName.values()) {
       MemorySegment segment = sregs.asSlice(name.offset(), kvm_segment.sizeof());
       kvm_segment.unusable(segment, (byte) (kvm_segment.present(segment) == 0 ? 1 : 0));
+    }
+  }
+
+  /**
+   * Outside long mode the L bit of a code segment means nothing. KVM shows what the guest loaded
+   * and refuses to take it back (Linux, arch/x86/kvm/x86.c, kvm_is_valid_sregs).
+   */
+  private static void forgetMeaninglessLongBit(MemorySegment sregs) {
+    if ((kvm_sregs.efer(sregs) & EFER_LMA) == 0) {
+      kvm_segment.l(
+          sregs.asSlice(SystemRegisters.SegmentName.CS.offset(), kvm_segment.sizeof()), (byte) 0);
     }
   }
 

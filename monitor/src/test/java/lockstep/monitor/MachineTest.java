@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
@@ -37,6 +38,7 @@ class MachineTest {
   private static final long GUEST_LIMIT_MILLIS = 60_000;
 
   private final InputQueue queue = new InputQueue();
+  private QuirkSet quirks = QuirkSet.NONE;
   private final ByteArrayOutputStream console = new ByteArrayOutputStream();
 
   @Test
@@ -130,6 +132,79 @@ class MachineTest {
     assertTrue(crashed.report().contains("code at RIP:"), crashed.report());
   }
 
+  /** Where the SYSCALL shim is on, the guest's LSTAR goes through the monitor. */
+  @Test
+  void anLstarThatIsNotCanonicalIsAFaultInTheGuest() throws Exception {
+    quirks = new QuirkSet(false, true);
+    RunResult result =
+        run(
+            "31c0 8ed8", // xor ax, ax; mov ds, ax
+            "c7063400 407c", // mov word [4 * 13], 0x7c40: the handler's offset
+            "c7063600 0000", // mov word [4 * 13 + 2], 0: its segment
+            "66b9820000c0", // mov ecx, LSTAR
+            "66b8aaaaaaaa 66baaaaaaaaa 0f30", // edx:eax = not canonical; wrmsr
+            "b001 e6f4", // out 0xf4, 1
+            "000000000000000000000000000000", // up to 0x7c40
+            "000000000000000000",
+            "b00d e6f4"); // 0x7c40: out 0xf4, 13
+    assertEquals(new RunResult.ExitPort(13), result);
+  }
+
+  /** A string instruction at a port that stands in for RDTSC: no exit of it is lost. */
+  @Test
+  void aStringInstructionAtTheClockPortEndsWithItsCount() throws Exception {
+    RunResult result =
+        run(
+            "31c0 8ec0 bf0080", // xor ax, ax; mov es, ax; mov di, 0x8000
+            "ba e400 b9 0900", // mov dx, CLOCK_PORT; mov cx, 9
+            "f3666d", // rep insd
+            "89c8 01f8 29d0 e6f4"); // al = cx + di - dx; out 0xf4, al
+    assertEquals(new RunResult.ExitPort(9 * 4 - 0xe4 & 0xff), result);
+  }
+
+  /**
+   * Outside long mode the L bit of a code segment means nothing to a CPU, but KVM does not take it
+   * back (Linux, arch/x86/kvm/x86.c, kvm_is_valid_sregs): a guest that loads one can still be
+   * saved.
+   */
+  @Test
+  void aMachineWithALongModeSegmentOutsideLongModeGoesOnFromItsSnapshot() throws Exception {
+    ByteArrayOutputStream saved = new ByteArrayOutputStream();
+    Thread stopper =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  LockSupport.parkNanos(200_000_000);
+                  queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+                });
+    Use<RunResult> save =
+        machine -> {
+          RunResult how = machine.run();
+          machine.save(saved, new SavedInputs(0, List.of()), Progress.NONE);
+          return how;
+        };
+    String[] guest = {
+      "fa 0f0116207c", // cli; lgdt [gdtr]
+      "0f20c0 0c01 0f22c0", // cr0 |= PE
+      "ea 137c 0800", // ljmp 8:next
+      "b05a e680 e480", // next: mov al, 0x5a; out 0x80, al; in al, 0x80
+      "ebfa", // jmp back to the out
+      "0000000000", // up to 0x7c20
+      "0f00 307c0000 00000000000000000000", // gdtr: 16 bytes at 0x7c30
+      "0000000000000000 ffff0000009baf00" // null; code with L set
+    };
+    assertEquals(new RunResult.Stopped(), with(save, guest));
+    stopper.join();
+    Use<RunResult> restore =
+        machine -> {
+          machine.restore(
+              SavedMachine.open(new ByteArrayInputStream(saved.toByteArray())), Progress.NONE);
+          queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+          return machine.run();
+        };
+    assertEquals(new RunResult.Stopped(), with(restore, guest));
+  }
+
   @Test
   void aMachineLeavesNoDescriptorsBehind() throws Exception {
     run("b000 e6f4");
@@ -209,7 +284,7 @@ class MachineTest {
         KickTimer timer = new KickTimer(kick)) {
       LiveInputs inputs = new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer));
       MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
-      try (Machine machine = Machine.create(kvm, config, QuirkSet.NONE, inputs, console::write)) {
+      try (Machine machine = Machine.create(kvm, config, quirks, inputs, console::write)) {
         machine.boot(
             BootImages.load(BootFile.of("guest", sector), BootConfig.of(MEMORY_BYTES, "")));
         handle[0] = new VcpuHandle(machine.kick(), Thread.currentThread());

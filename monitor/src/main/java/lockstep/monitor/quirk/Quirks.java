@@ -3,6 +3,8 @@ package lockstep.monitor.quirk;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import lockstep.kvm.Reg;
+import lockstep.kvm.Segment;
+import lockstep.kvm.SystemRegisters.SegmentName;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.bus.DmaMemory;
 import lockstep.sys.SysException;
@@ -28,6 +30,7 @@ public final class Quirks {
   private final QuirkSet set;
   private final DmaMemory memory;
   private final byte[] opcode = new byte[1];
+  private boolean told;
 
   /**
    * @param set which quirks the probes switched on
@@ -53,8 +56,11 @@ public final class Quirks {
       return false;
     }
     vcpu.readRegs();
+    vcpu.readSregs();
     long rip = vcpu.reg(Reg.RIP);
-    long address = vcpu.translate(rip);
+    Segment code = vcpu.sregs().segment(SegmentName.CS);
+    long linear = code.longMode() ? rip : (code.base() + rip) & 0xffff_ffffL;
+    long address = vcpu.translate(linear);
     if (address < 0 || !memory.contains(address, 1)) {
       return false;
     }
@@ -97,12 +103,14 @@ public final class Quirks {
         text.read(idt + VECTOR_PAGE_FAULT * GATE_BYTES, gate)
             ? SyscallShim.install(text, lstar, gateTarget(gate))
             : Optional.of("the IDT is not mapped");
-    problem.ifPresent(
-        what ->
-            log()
-                .warn(
-                    "system calls will not work in this guest on this KVM: {} (docs/host-kvm.md)",
-                    what));
+    if (problem.isPresent() && !told) {
+      // Once: a guest may write LSTAR as often as it likes.
+      told = true;
+      log()
+          .warn(
+              "system calls will not work in this guest on this KVM: {} (docs/host-kvm.md)",
+              problem.get());
+    }
   }
 
   /** Where a 16-byte gate leads. */
@@ -158,7 +166,10 @@ public final class Quirks {
       try {
         return vcpu.translate(virtual);
       } catch (SysException e) {
-        log().warn("cannot translate a guest address: {}", e.getMessage());
+        if (!told) {
+          told = true;
+          log().warn("cannot translate a guest address: {}", e.getMessage());
+        }
         return -1;
       }
     }

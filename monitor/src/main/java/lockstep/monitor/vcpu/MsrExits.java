@@ -80,9 +80,14 @@ public final class MsrExits {
 
   void write(VcpuFd vcpu) throws SysException {
     if (vcpu.msrIndex() == Quirks.MSR_LSTAR && quirks.watchesLstar()) {
-      vcpu.setMsr(Quirks.MSR_LSTAR, vcpu.msrData());
-      quirks.lstarWritten(vcpu, vcpu.msrData());
-      vcpu.msrError(false);
+      // The guest's value: KVM refuses an address that is not canonical, and so would the CPU.
+      boolean taken = vcpu.trySetMsr(Quirks.MSR_LSTAR, vcpu.msrData());
+      if (taken) {
+        quirks.lstarWritten(vcpu, vcpu.msrData());
+      } else {
+        refused++;
+      }
+      vcpu.msrError(!taken);
       return;
     }
     boolean ignored = readsAsZero(vcpu.msrIndex());

@@ -15,6 +15,9 @@ import lockstep.sys.SysException;
 public final class SpecialPorts {
   private static final long LOW_32 = 0xffff_ffffL;
 
+  /** What a port that is not there answers. */
+  private static final int NOTHING = -1;
+
   private final GuestClock clock;
   private final CpuidTable cpuid;
   private final int[] scratch = new int[4];
@@ -45,28 +48,48 @@ public final class SpecialPorts {
             || port == MachineLayout.CPUID_PORT);
   }
 
-  /** Answers the IN that {@code vcpu} just exited with, and completes the instruction. */
-  void read(int port, VcpuFd vcpu) throws SysException {
+  /**
+   * Answers the IN that {@code vcpu} just exited with, and completes the instruction. A string
+   * instruction, which no rewritten kernel has, takes what comes and leaves the registers alone.
+   *
+   * @return true if the instruction came back with a new exit, which is still to be handled
+   */
+  boolean read(int port, VcpuFd vcpu) throws SysException {
+    int elements = vcpu.ioCount();
+    for (int i = 1; i < elements; i++) {
+      vcpu.ioData(i, NOTHING);
+    }
     if (port != MachineLayout.CPUID_PORT) {
       long now = clock.nowNanos();
       vcpu.ioData(0, (int) now);
-      vcpu.completeInstruction();
+      if (vcpu.completeInstruction()) {
+        return true;
+      }
+      if (elements > 1) {
+        return false;
+      }
       vcpu.readRegs();
       vcpu.reg(Reg.RDX, now >>> 32);
       if (port == MachineLayout.CLOCK_AUX_PORT) {
         vcpu.reg(Reg.RCX, 0);
       }
       vcpu.writeRegs();
-      return;
+      return false;
     }
     vcpu.readRegs();
     cpuid.query((int) vcpu.reg(Reg.RAX), (int) vcpu.reg(Reg.RCX), scratch);
     vcpu.ioData(0, scratch[0]);
-    vcpu.completeInstruction();
+    if (vcpu.completeInstruction()) {
+      return true;
+    }
+    if (elements > 1) {
+      return false;
+    }
     vcpu.readRegs();
     vcpu.reg(Reg.RBX, scratch[1] & LOW_32);
     vcpu.reg(Reg.RCX, scratch[2] & LOW_32);
     vcpu.reg(Reg.RDX, scratch[3] & LOW_32);
     vcpu.writeRegs();
+    return false;
   }
 }

@@ -8,6 +8,7 @@ import static lockstep.uapi.kvm_h.KVM_EXIT_INTR;
 import static lockstep.uapi.kvm_h.KVM_EXIT_IO;
 import static lockstep.uapi.kvm_h.KVM_EXIT_IRQ_WINDOW_OPEN;
 import static lockstep.uapi.kvm_h.KVM_EXIT_MMIO;
+import static lockstep.uapi.kvm_h.KVM_EXIT_SET_TPR;
 import static lockstep.uapi.kvm_h.KVM_EXIT_SHUTDOWN;
 import static lockstep.uapi.kvm_h.KVM_EXIT_X86_RDMSR;
 import static lockstep.uapi.kvm_h.KVM_EXIT_X86_WRMSR;
@@ -59,6 +60,10 @@ public final class VcpuLoop implements VcpuPosition {
   private Stop stop = Stop.START;
   private boolean halted;
   private boolean completionPending;
+
+  /** Completing the last exit's instruction has brought another exit. */
+  private boolean exitAgain;
+
   private boolean injected;
   private boolean shadowEnded;
 
@@ -289,6 +294,18 @@ public final class VcpuLoop implements VcpuPosition {
   }
 
   private void handleExit() throws SysException {
+    int iterations = 0;
+    do {
+      exitAgain = false;
+      handleOneExit();
+      if (iterations++ == MAX_ITERATIONS) {
+        end(CrashReport.endlessInstruction(vcpu, memory));
+        return;
+      }
+    } while (exitAgain);
+  }
+
+  private void handleOneExit() throws SysException {
     switch (vcpu.exitReason()) {
       case KVM_EXIT_IO -> portExit();
       case KVM_EXIT_MMIO -> mmioExit();
@@ -310,7 +327,8 @@ public final class VcpuLoop implements VcpuPosition {
         msrs.write(vcpu);
         completionPending = true;
       }
-      case KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_INTR -> stop = Stop.HOST;
+      // A lower CR8 leaves some KVMs and others not: nothing on this machine hangs on it.
+      case KVM_EXIT_IRQ_WINDOW_OPEN, KVM_EXIT_INTR, KVM_EXIT_SET_TPR -> stop = Stop.HOST;
       case KVM_EXIT_DEBUG -> stop = Stop.STEPPED;
       case KVM_EXIT_SHUTDOWN -> {
         guestExit(GuestExit.SHUTDOWN, 0, 0, 0);
@@ -354,7 +372,7 @@ public final class VcpuLoop implements VcpuPosition {
       }
     } else if (specialPorts.claims(port, size)) {
       guestExit(GuestExit.PORT_IN, port, size, 0);
-      specialPorts.read(port, vcpu);
+      exitAgain = specialPorts.read(port, vcpu);
       completionPending = false;
     } else {
       for (int i = 0; i < count; i++) {

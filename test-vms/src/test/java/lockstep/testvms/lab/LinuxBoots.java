@@ -1,0 +1,143 @@
+package lockstep.testvms.lab;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.InputStream;
+import java.util.OptionalInt;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import lockstep.kvm.CpuModel;
+import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineConfig;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootFile;
+import lockstep.monitor.boot.BootImage;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.boot.RewriteOptions;
+import lockstep.monitor.host.KickTimer;
+import lockstep.monitor.input.ExternalInput;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.VcpuHandle;
+
+/**
+ * A program for the lab: boots a stock Linux kernel live again and again, and counts the boots
+ * whose clock stops before the prompt. Kernel and initramfs are in {@code guest-kernel} on the
+ * class path.
+ */
+final class LinuxBoots {
+  static final String DIRECTORY = "guest-kernel";
+
+  /** What every boot ends with; the last line has the counts. */
+  static final Pattern SUMMARY = Pattern.compile("boots: ([0-9]+) to the prompt, ([0-9]+) stopped");
+
+  private static final String PROMPT = "lockstep# ";
+  private static final long MEMORY_BYTES = 256L << 20;
+  private static final Pattern STAMP = Pattern.compile("\\[ *([0-9]+\\.[0-9]{6})\\]");
+
+  private LinuxBoots() {}
+
+  /**
+   * @param args how many boots, and the seconds that each may take
+   */
+  public static void main(String[] args) throws Exception {
+    int boots = Integer.parseInt(args[0]);
+    long limitSeconds = Long.parseLong(args[1]);
+    int sound = 0;
+    int stopped = 0;
+    try (Kvm kvm = Kvm.open()) {
+      BootImage image = image();
+      for (int boot = 1; boot <= boots; boot++) {
+        long start = System.nanoTime();
+        String console = boot(kvm, image, limitSeconds);
+        boolean there = console.contains(PROMPT);
+        sound += there ? 1 : 0;
+        stopped += there ? 0 : 1;
+        System.out.printf(
+            "boot %d: %s after %d s, guest clock %s%n",
+            boot,
+            there ? "prompt" : "STOPPED",
+            TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start),
+            lastStamp(console));
+        if (!there) {
+          System.out.println(console.substring(Math.max(0, console.length() - 2000)));
+        }
+      }
+    }
+    System.out.printf("boots: %d to the prompt, %d stopped%n", sound, stopped);
+    System.exit(stopped == 0 ? 0 : 1);
+  }
+
+  private static BootImage image() throws Exception {
+    BootConfig config =
+        BootConfig.of(MEMORY_BYTES, "console=ttyS0 reboot=k")
+            .withInitrd(file("initrd.cpio"))
+            .withRewrite(
+                new RewriteOptions(
+                    OptionalInt.of(MachineLayout.CLOCK_PORT),
+                    OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
+                    OptionalInt.empty()));
+    return BootImages.load(file("vmlinuz"), config);
+  }
+
+  private static BootFile file(String name) throws Exception {
+    try (InputStream in = LinuxBoots.class.getResourceAsStream("/" + DIRECTORY + "/" + name)) {
+      if (in == null) {
+        throw new IllegalStateException("no " + name + " on the class path");
+      }
+      return BootFile.of(name, in.readAllBytes());
+    }
+  }
+
+  private static String boot(Kvm kvm, BootImage image, long limitSeconds) throws Exception {
+    StringBuffer console = new StringBuffer();
+    InputQueue queue = new InputQueue();
+    VcpuHandle[] handle = new VcpuHandle[1];
+    Runnable kick =
+        () -> {
+          VcpuHandle present = handle[0];
+          if (present != null) {
+            present.kick();
+          }
+        };
+    MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
+    try (KickTimer timer = new KickTimer(kick);
+        Machine machine =
+            Machine.create(
+                kvm,
+                config,
+                QuirkProbe.probe(kvm),
+                new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
+                value -> console.append(new String(new byte[] {(byte) value}, ISO_8859_1)))) {
+      machine.boot(image);
+      FutureTask<RunResult> task = new FutureTask<>(machine::run);
+      Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
+      handle[0] = new VcpuHandle(machine.kick(), vcpu);
+      queue.wakeWith(kick);
+      vcpu.start();
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
+      while (!task.isDone() && console.indexOf(PROMPT) < 0 && System.nanoTime() < deadline) {
+        Thread.sleep(100);
+      }
+      queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+      RunResult how = task.get();
+      return console + (how instanceof RunResult.Stopped ? "" : "\nended: " + how);
+    }
+  }
+
+  private static String lastStamp(String console) {
+    Matcher stamps = STAMP.matcher(console);
+    String last = "none";
+    while (stamps.find()) {
+      last = stamps.group(1);
+    }
+    return last;
+  }
+}
