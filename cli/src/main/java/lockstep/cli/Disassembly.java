@@ -24,7 +24,15 @@ final class Disassembly {
   /** It takes milliseconds; a report must not hang. */
   private static final long LIMIT_SECONDS = 5;
 
+  private static final int SHOWN_BEFORE = 5;
   private static final int SHOWN_AFTER = 6;
+
+  /**
+   * Wherever a disassembly of x86 code begins, it is soon in step with the code: after so many
+   * bytes it has met the beginning of an instruction, but for rare cases.
+   */
+  private static final int IN_STEP_BYTES = 24;
+
   private static final Pattern LINE = Pattern.compile("\\s*([0-9a-f]+):\\s+(.*\\S)\\s*");
 
   private Disassembly() {}
@@ -60,7 +68,7 @@ final class Disassembly {
 
   /**
    * Instructions before RIP have no known beginning: the longest start from which they lead exactly
-   * to RIP is taken.
+   * to RIP is taken, and what may be the rest of an instruction is left out.
    */
   private static Optional<List<String>> disassemble(CodeAt code, String objdump)
       throws IOException, InterruptedException {
@@ -117,22 +125,32 @@ final class Disassembly {
     } finally {
       process.destroyForcibly();
     }
-    return lines(text, code.rip());
+    return lines(text, start, code.rip());
   }
 
-  private static Optional<List<String>> lines(String text, long rip) {
+  private static Optional<List<String>> lines(String text, long start, long rip) {
     List<String> lines = new ArrayList<>();
+    int before = 0;
     int after = 0;
     for (String line : text.lines().toList()) {
       Matcher matcher = LINE.matcher(line);
       if (!matcher.matches() || after > SHOWN_AFTER) {
         continue;
       }
-      boolean here = Long.parseUnsignedLong(matcher.group(1), 16) == rip;
+      long address = Long.parseUnsignedLong(matcher.group(1), 16);
+      boolean here = address == rip;
       if (after == 0 && !here && matcher.group(2).contains("(bad)")) {
         return Optional.empty();
       }
       after += here || after > 0 ? 1 : 0;
+      if (after == 0) {
+        if (rip - start > IN_STEP_BYTES && address - start < IN_STEP_BYTES) {
+          continue;
+        }
+        if (++before > SHOWN_BEFORE) {
+          lines.removeFirst();
+        }
+      }
       lines.add((here ? "=> " : "   ") + line.strip().replace('\t', ' '));
     }
     return after > 0 ? Optional.of(lines) : Optional.empty();

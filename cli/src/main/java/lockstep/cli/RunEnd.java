@@ -7,21 +7,34 @@ import picocli.CommandLine;
 final class RunEnd {
   private RunEnd() {}
 
-  /** The process's exit code; a crash is reported on standard error. */
+  /**
+   * The process's exit code; standard error says how the guest ended unless it said so itself, by
+   * its exit port, or was told to.
+   */
   static int exitCode(RunResult result, CommandLine command) {
     return switch (result) {
       case RunResult.ExitPort exit -> exit.code();
-      case RunResult.Reset _, RunResult.Stopped _, RunResult.HaltedForGood _ -> Main.DONE;
+      case RunResult.Stopped _ -> Main.DONE;
+      case RunResult.Reset _ -> {
+        say("the guest asked for a reset", command);
+        yield Main.DONE;
+      }
+      case RunResult.HaltedForGood _ -> {
+        say("the guest halted with interrupts off", command);
+        yield Main.DONE;
+      }
       case RunResult.Fenced fenced -> {
-        String name = command.getCommandSpec().qualifiedName();
-        command.getErr().println(name + ": the storage refused this host: " + fenced.reason());
+        say("the storage refused this host: " + fenced.reason(), command);
         yield Main.FAILED;
       }
       case RunResult.Crashed crash -> {
-        String name = command.getCommandSpec().qualifiedName();
-        command.getErr().println(name + ": " + crash.report());
+        say(crash.report(), command);
         yield Main.FAILED;
       }
     };
+  }
+
+  private static void say(String what, CommandLine command) {
+    command.getErr().println(command.getCommandSpec().qualifiedName() + ": " + what);
   }
 }

@@ -2,6 +2,7 @@ package lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +30,25 @@ class DisassemblyTest {
       assertTrue(marked.getFirst().endsWith("cli"), lines.toString());
       assertTrue(lines.getFirst().contains("in "), lines.toString());
       assertTrue(lines.get(1).contains("inc "), lines.toString());
+    }
+  }
+
+  /**
+   * 66 BA F8 03 must not be shown as MOV EDX from its second byte on, wherever the window begins.
+   */
+  @Test
+  void theFirstInstructionShownIsAWholeOne() {
+    assumeTrue(Files.isExecutable(Path.of("/usr/bin/objdump")), "no objdump");
+    String turn = "66baf803 ee e2f9 "; // mov dx, 0x3f8; out dx, al; loop
+    for (int from = 0; from < 7; from++) {
+      String before = turn.repeat(10).replace(" ", "").substring(2 * from);
+      List<String> lines =
+          Disassembly.of(new CodeAt(0x100200, 32, bytes(before), bytes("66baf803 ee f4")));
+      for (String line : lines.subList(0, 5)) {
+        assertTrue(
+            line.contains("mov    dx,0x3f8") || line.contains("out ") || line.contains("loop "),
+            lines.toString());
+      }
     }
   }
 

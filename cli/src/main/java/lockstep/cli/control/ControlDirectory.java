@@ -32,13 +32,15 @@ public final class ControlDirectory {
   public static Path get() throws IOException {
     String set = System.getenv("LOCKSTEP_RUN_DIR");
     String runtime = System.getenv("XDG_RUNTIME_DIR");
-    String user = System.getProperty("user.name");
+    int user = user();
     Path directory =
         set != null
             ? Path.of(set)
             : runtime != null
                 ? Path.of(runtime, "lockstep")
-                : Path.of(System.getProperty("java.io.tmpdir"), "lockstep-" + user);
+                : Path.of(
+                    System.getProperty("java.io.tmpdir"),
+                    "lockstep-" + Integer.toUnsignedString(user));
     try {
       Files.createDirectory(
           directory,
@@ -48,13 +50,26 @@ public final class ControlDirectory {
           "no directory " + directory.toAbsolutePath().getParent() + " for the control sockets", e);
     } catch (FileAlreadyExistsException e) {
       if (!Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)
-          || !Files.getOwner(directory, LinkOption.NOFOLLOW_LINKS).getName().equals(user)
+          || !Files.getAttribute(directory, "unix:uid", LinkOption.NOFOLLOW_LINKS).equals(user)
           || Files.getPosixFilePermissions(directory).size() > 3) {
         throw new IOException(
             directory + " is not this user's alone; remove it, or set LOCKSTEP_RUN_DIR", e);
       }
     }
     return directory;
+  }
+
+  /**
+   * This process's effective user, by number: not every user has a name (containers run as any).
+   * Source: proc(5), /proc/self/status, the second number of Uid.
+   */
+  private static int user() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("Uid:")) {
+        return Integer.parseUnsignedInt(line.split("\\s+")[2]);
+      }
+    }
+    throw new IOException("/proc/self/status names no user");
   }
 
   /** The socket of the VM of that name. */

@@ -12,8 +12,8 @@ import lockstep.sys.SysException;
 
 /** Reads the code around RIP through the guest's page tables. */
 public final class CodeWindow {
-  /** Some four or five instructions. */
-  private static final int BEFORE_BYTES = 16;
+  /** Enough for a disassembly to be in step with the code some instructions before RIP. */
+  private static final int BEFORE_BYTES = 64;
 
   private static final int FROM_BYTES = 32;
 

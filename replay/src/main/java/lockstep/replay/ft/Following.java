@@ -105,7 +105,7 @@ final class Following {
     RunResult result = on.run();
     ReplayOutcome outcome = source().finish(on.position(), result);
     return switch (outcome) {
-      case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().toString());
+      case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().report());
       case ReplayOutcome.Equal _ -> new Came.GuestEnd(result);
       case ReplayOutcome.Reached _, ReplayOutcome.LogEnded _ -> end(log(), result);
     };

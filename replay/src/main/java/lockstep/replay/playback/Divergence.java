@@ -73,6 +73,12 @@ public record Divergence(
         .formatted(kind.words(), exits, logPosition, recorded, replayed);
   }
 
+  /** The headline: the rest is a text of many lines, see {@link #report}. */
+  @Override
+  public String toString() {
+    return headline();
+  }
+
   /** The whole report, without the command that reproduces it, which the caller knows. */
   public String report() {
     StringBuilder text = new StringBuilder(headline()).append("\n");

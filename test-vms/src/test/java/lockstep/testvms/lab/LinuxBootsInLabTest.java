@@ -57,8 +57,7 @@ final class LinuxBootsInLabTest {
             Duration.ofSeconds((BOOTS + 1L) * BOOT_SECONDS),
             MEMORY_MIB,
             1);
-    LabResult result =
-        HostLab.prepare(Path.of("")).run(job, OutputStream.nullOutputStream());
+    LabResult result = HostLab.prepare(Path.of("")).run(job, OutputStream.nullOutputStream());
     Matcher summary = LinuxBoots.SUMMARY.matcher(result.console());
     assertTrue(summary.find(), result::console);
     assertEquals(BOOTS, Integer.parseInt(summary.group(1)), result::console);
