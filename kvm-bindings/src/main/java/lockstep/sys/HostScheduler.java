@@ -7,7 +7,7 @@ import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** The host's clock and threads. Tests may give it another clock. */
+/** The host's clock and threads. Tests may give it another clock, which is the steady one too. */
 public class HostScheduler implements Scheduler {
   /** What the process then ends with. */
   private static final int FAILED = 1;

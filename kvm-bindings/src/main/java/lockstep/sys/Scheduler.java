@@ -14,10 +14,24 @@ import java.util.concurrent.locks.Lock;
  */
 public interface Scheduler {
   /** The real one. */
-  Scheduler HOST = new HostScheduler();
+  Scheduler HOST =
+      new HostScheduler() {
+        @Override
+        public long steadyNanos() {
+          return SteadyClock.nanos();
+        }
+      };
 
   /** See {@link System#nanoTime}. */
   long nanoTime();
+
+  /**
+   * The clock by which the two sides of a pair measure promises to each other: one that no time
+   * service slews, where there is one. Of another origin than {@link #nanoTime}.
+   */
+  default long steadyNanos() {
+    return nanoTime();
+  }
 
   /**
    * Waits.

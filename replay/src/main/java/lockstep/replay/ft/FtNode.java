@@ -106,7 +106,7 @@ public final class FtNode implements AutoCloseable {
       FtTimes times) {
     this.host = host;
     this.resyncs = new Resyncs(host);
-    this.progress = new PairProgress(times, host.nanoTime());
+    this.progress = new PairProgress(times, host.steadyNanos());
     this.network = network;
     this.gate = gate;
     this.session = session;
@@ -253,7 +253,7 @@ public final class FtNode implements AutoCloseable {
       perform(new FtEvent.Violation(complaint.get()));
       return;
     }
-    long now = host.nanoTime();
+    long now = host.steadyNanos();
     if (event instanceof FtEvent.Ruled) {
       ruledNanos = now;
     }
@@ -371,7 +371,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void claim() {
-    claimedNanos = host.nanoTime();
+    claimedNanos = host.steadyNanos();
     disk.claim(
         new Claimant(session.vm(), session.epoch(), session.side()),
         ruling -> tell(new FtEvent.Ruled(ruling)));

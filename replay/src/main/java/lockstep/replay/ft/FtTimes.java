@@ -81,7 +81,8 @@ public record FtTimes(
 
   /**
    * How long after a heartbeat that the backup has heard it surely claims nothing. The two clocks
-   * ({@link HostClock}) may differ by an eighth, far more than crystals do.
+   * ({@link lockstep.sys.SteadyClock}) may differ by an eighth: crystals differ by a
+   * ten-thousandth, and a virtual machine's clock under load by little more.
    */
   public long leaseNanos() {
     return silenceNanos - silenceNanos / 8;

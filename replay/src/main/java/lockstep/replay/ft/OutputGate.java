@@ -183,7 +183,7 @@ public final class OutputGate {
       }
       if (newMode == Mode.GATED && mode != Mode.GATED) {
         // Run out as of now: the backup has promised nothing yet.
-        leaseUntilNanos = host.nanoTime();
+        leaseUntilNanos = host.steadyNanos();
       }
       mode = newMode;
       if (newMode == Mode.DEAD) {
@@ -256,7 +256,7 @@ public final class OutputGate {
   private boolean mayLeave(long position) {
     return switch (mode) {
       case FREE -> true;
-      case GATED -> position <= acknowledged && host.nanoTime() - leaseUntilNanos < 0;
+      case GATED -> position <= acknowledged && host.steadyNanos() - leaseUntilNanos < 0;
       case CLOSED, HOLDING, DEAD -> false;
     };
   }
