@@ -102,7 +102,7 @@ final class Following {
 
   /** Replays until the log or the guest ends. */
   Came run(VirtualMachine on) throws SysException, InterruptedException {
-    RunResult result = on.run();
+    RunResult result = doors.enter(on);
     ReplayOutcome outcome = source().finish(on.position(), result);
     return switch (outcome) {
       case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().report());

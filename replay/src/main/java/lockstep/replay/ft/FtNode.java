@@ -285,10 +285,11 @@ public final class FtNode implements AutoCloseable {
     LogStream log = stream;
     LogIntake from = intake;
     boolean primary = log != null && (state == FtState.PROTECTED || state == FtState.HANDING_OVER);
-    boolean follows = state == FtState.FOLLOWING || state == FtState.RECEIVING;
-    // The replay waits for entries, and the recorded guest for room.
+    // The replay waits for entries or for the disk's word, and the recorded guest for room.
     boolean excused =
-        follows ? from == null || from.pipe().available() == 0 : log != null && log.isWaiting();
+        session.isTheVm()
+            ? log != null && log.isWaiting()
+            : from == null || from.pipe().available() == 0;
     Optional<FtStatus.Transfer> sent =
         primary && log != null
             ? Optional.of(

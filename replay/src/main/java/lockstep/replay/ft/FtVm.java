@@ -346,7 +346,35 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public List<VitalSign> vitalSigns() {
-    return List.of();
+    return List.of(new VcpuSign(), pump.sign());
+  }
+
+  /** The guest's vCPU: it comes by at every exit, and at every kick while the guest makes none. */
+  private final class VcpuSign implements VitalSign {
+    @Override
+    public String name() {
+      return "the vCPU";
+    }
+
+    @Override
+    public long moves() {
+      return vcpu.commands().moves();
+    }
+
+    @Override
+    public boolean mayStand() {
+      return !vcpu.commands().mustMove() || gate.isFull();
+    }
+
+    @Override
+    public boolean waitsForPeer() {
+      return true;
+    }
+
+    @Override
+    public void nudge() {
+      vcpu.kick();
+    }
   }
 
   @Override

@@ -338,6 +338,16 @@ public final class OutputGate {
     }
   }
 
+  /** Whether the vCPU waits for room at its next output. */
+  public boolean isFull() {
+    lock.lock();
+    try {
+      return held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** This gate's clock. */
   public long nowNanos() {
     return host.nanoTime();

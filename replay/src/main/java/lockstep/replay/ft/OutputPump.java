@@ -3,6 +3,7 @@ package lockstep.replay.ft;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import lockstep.monitor.output.DiskSink;
@@ -29,6 +30,12 @@ final class OutputPump implements AutoCloseable {
   private final Thread thread;
   private int length;
   private boolean broken;
+
+  /** Rounds of the thread; written by it alone. */
+  private final AtomicLong rounds = new AtomicLong();
+
+  /** The console takes as long as it likes: it may be a terminal that is not read. */
+  private volatile boolean writing;
 
   /** Outputs that have left. */
   private volatile long done;
@@ -61,6 +68,7 @@ final class OutputPump implements AutoCloseable {
     boolean unused = host.nice(FtNode.NICE);
     try {
       while (!closed) {
+        rounds.lazySet(rounds.getPlain() + 1);
         Output first = gate.await(WAIT_NANOS);
         if (first != null) {
           batch(first);
@@ -69,6 +77,36 @@ final class OutputPump implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Whether the thread does its work. */
+  VitalSign sign() {
+    return new VitalSign() {
+      @Override
+      public String name() {
+        return "the output thread";
+      }
+
+      @Override
+      public long moves() {
+        return rounds.get();
+      }
+
+      @Override
+      public boolean mayStand() {
+        return writing || closed;
+      }
+
+      @Override
+      public boolean waitsForPeer() {
+        return false;
+      }
+
+      @Override
+      public void nudge() {
+        // It comes by ten times a second.
+      }
+    };
   }
 
   private void batch(Output first) {
@@ -95,6 +133,7 @@ final class OutputPump implements AutoCloseable {
     if (length == 0) {
       return;
     }
+    writing = true;
     try {
       if (!broken) {
         console.write(batch, 0, length);
@@ -104,6 +143,8 @@ final class OutputPump implements AutoCloseable {
       // A guest that others depend on does not die of a terminal that went away.
       broken = true;
       notes.accept("console output is discarded from here on: " + e.getMessage());
+    } finally {
+      writing = false;
     }
     length = 0;
     released.accept(gate.consoleReleased());

@@ -53,7 +53,7 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
    */
   public RunResult run(VirtualMachine machine) throws Exception {
     while (true) {
-      RunResult result = machine.run();
+      RunResult result = enter(machine);
       if (!left) {
         return result;
       }
@@ -62,6 +62,16 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
       if (ended.isPresent() || commands.state() == VcpuCommands.State.HALTS) {
         return ended.orElse(result);
       }
+    }
+  }
+
+  /** One run of a machine that does not come back for what others ask: it follows a log. */
+  public RunResult enter(VirtualMachine machine) throws SysException, InterruptedException {
+    commands.inRun(true);
+    try {
+      return machine.run();
+    } finally {
+      commands.inRun(false);
     }
   }
 

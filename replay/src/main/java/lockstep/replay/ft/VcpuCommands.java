@@ -4,6 +4,7 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.Machine;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
@@ -60,6 +61,10 @@ public final class VcpuCommands {
     }
   }
 
+  /** Stops of the machine so far; written by the vCPU thread alone. */
+  private final AtomicLong stops = new AtomicLong();
+
+  private volatile boolean inRun;
   private final InputQueue queue;
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private boolean paused;
@@ -186,8 +191,25 @@ public final class VcpuCommands {
     changed();
   }
 
+  /** The machine's run begins or has ended. */
+  void inRun(boolean on) {
+    inRun = on;
+  }
+
+  /** Whether the vCPU thread must come by here again soon: it runs the guest. Any thread. */
+  boolean mustMove() {
+    return inRun && state != State.PAUSED;
+  }
+
+  /** A count that changes with each stop of the machine. Any thread. */
+  long moves() {
+    return stops.get();
+  }
+
   /** What a machine does at a stop; one that is not live follows its log, whatever is asked. */
   Order order() {
+    // One writer, and nothing depends on when others see it.
+    stops.lazySet(stops.getPlain() + 1);
     if (!live) {
       return Order.RUN;
     }

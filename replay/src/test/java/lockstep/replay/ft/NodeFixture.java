@@ -8,9 +8,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.log.FramePipe;
-import lockstep.sys.Scheduler;
+import lockstep.sys.HostScheduler;
 import org.jspecify.annotations.Nullable;
 
 /** A node between a network, a disk and a machine that only take down what they are told. */
@@ -27,12 +28,20 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   private final List<LogStream> streams = new ArrayList<>();
   private final List<FramePipe> pipes = new ArrayList<>();
   private PeerLink.@Nullable Listener listener;
-  final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, Scheduler.HOST);
+  private final AtomicLong nanos = new AtomicLong();
+  private final HostScheduler host =
+      new HostScheduler() {
+        @Override
+        public long steadyNanos() {
+          return nanos.get();
+        }
+      };
+  final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, host);
   final FtNode node;
 
   NodeFixture(FtSession session, VitalSign... signs) {
     this.signs = List.of(signs);
-    node = new FtNode(Scheduler.HOST, this, new NoDisk(), gate, session, TIMES);
+    node = new FtNode(host, this, new NoDisk(), gate, session, TIMES);
     node.attach(new Machine());
   }
 
@@ -67,6 +76,16 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
           now.said(message);
           now.saidAll();
         });
+  }
+
+  /** Time passes, in which the other side says this again and again. */
+  void pass(long millis, PeerMessage again) throws Exception {
+    for (long left = TimeUnit.MILLISECONDS.toNanos(millis); left > 0; left -= TIMES.beatNanos()) {
+      nanos.addAndGet(TIMES.beatNanos());
+      hear(again);
+      node.tell(new FtEvent.Tick());
+    }
+    node.settle();
   }
 
   /** What was sent by now, without heartbeats. */
