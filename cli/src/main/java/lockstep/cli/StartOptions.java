@@ -43,7 +43,9 @@ final class StartOptions {
   @Option(
       names = "--append",
       paramLabel = "TEXT",
-      description = "Kernel command line; with --guest it is added to the guest's own.")
+      description =
+          "Kernel command line; with --guest it is added to the guest's own. A Multiboot kernel gets"
+              + " it as it is, without the file's name in front.")
   private Optional<String> append = Optional.empty();
 
   @Option(

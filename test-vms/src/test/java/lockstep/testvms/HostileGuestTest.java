@@ -1,14 +1,17 @@
 package lockstep.testvms;
 
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import lockstep.kvm.Kvm;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
+import lockstep.replay.ft.FtVm;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 import lockstep.testing.KvmRequired;
@@ -25,6 +28,9 @@ class HostileGuestTest {
   private static final long ACTIONS = 50_000;
   private static final long LONG_ACTIONS = 10_000_000;
   private static final long RECORDED_ACTIONS = 10_000;
+
+  /** Ends a pair that hangs. */
+  private static final long PAIR_SECONDS = 300;
 
   /** A recorded guest that makes no progress for so long has hung itself. */
   private static final long IDLE_MILLIS = 20_000;
@@ -95,6 +101,26 @@ class HostileGuestTest {
       }
     }
     return Math.max(1, made.get());
+  }
+
+  /** Until the guest ends itself, the backup replays what it does and finds no difference. */
+  @Test
+  void aHostileGuestInAPairEndsEqualAtBothSides() throws Exception {
+    long seed = Integer.getInteger("lockstep.seed", new Random().nextInt(1 << 30));
+    String line = "actions=%d seed=%d calm=1".formatted(RECORDED_ACTIONS, seed);
+    try (Kvm kvm = Kvm.open();
+        MemoryMedium medium = new MemoryMedium(HostileGuest.DISK_BYTES);
+        LivePair pair = LivePair.form(kvm, HostileGuest.GUEST, line, medium)) {
+      FtVm.End end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      FtVm.End other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      String said =
+          "hostile: %s%nprimary: %s %s%nbackup: %s %s"
+              .formatted(line, end, pair.primary().notes(), other, pair.backup().notes());
+      assertInstanceOf(FtVm.End.Guest.class, end, said);
+      assertInstanceOf(FtVm.End.Elsewhere.class, other, said);
+      assertTrue(pair.backup().notes("divergence").isEmpty(), said);
+      System.out.println(said);
+    }
   }
 
   /** A guest that has ended takes no notice. */

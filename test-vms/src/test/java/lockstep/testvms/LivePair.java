@@ -72,9 +72,7 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
 
   /** Starts a guest when the pair stands. */
   static LivePair form(Kvm kvm, String guest, BlockDevice disk) throws Exception {
-    LivePair pair = start(kvm, guest, disk, true);
-    pair.protect();
-    return pair;
+    return form(kvm, Guests.find(guest).orElseThrow(), "", disk);
   }
 
   /** Gives the VM its backup. */
@@ -84,10 +82,19 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
 
   /** A guest that runs, and a side that could be its backup. */
   static LivePair alone(Kvm kvm, String guest, BlockDevice disk) throws Exception {
-    return start(kvm, guest, disk, false);
+    return start(kvm, Guests.find(guest).orElseThrow(), "", disk, false);
   }
 
-  private static LivePair start(Kvm kvm, String name, BlockDevice disk, boolean protectedFirst)
+  /** The same with a guest that is not in the table, and its options. */
+  static LivePair form(Kvm kvm, Guest guest, String commandLine, BlockDevice disk)
+      throws Exception {
+    LivePair pair = start(kvm, guest, commandLine, disk, true);
+    pair.protect();
+    return pair;
+  }
+
+  private static LivePair start(
+      Kvm kvm, Guest guest, String commandLine, BlockDevice disk, boolean protectedFirst)
       throws Exception {
     FtTimes times = FtTimes.of(SILENCE_MILLIS);
     Arbiter arbiter = new FirstWins();
@@ -102,8 +109,8 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
                 backup.node()::accept,
                 backup.node()::turnedAway);
     LiveSide primary =
-        new LiveSide(kvm, FtSession.primary(name, VM, times), times, arbiter, disk, options);
-    Guest guest = Guests.find(name).orElseThrow();
+        new LiveSide(
+            kvm, FtSession.primary(guest.name(), VM, times), times, arbiter, disk, options);
     long memoryBytes = (long) guest.memoryMib() << 20;
     MachineConfig config =
         new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0).withDisk(disk.geometry());
@@ -114,7 +121,8 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
               Machine machine = Machine.create(kvm, config, quirks, doors, doors, doors);
               machine.boot(
                   BootImages.load(
-                      BootFile.of(guest.name(), guest.image()), BootConfig.of(memoryBytes, "")));
+                      BootFile.of(guest.name(), guest.image()),
+                      BootConfig.of(memoryBytes, commandLine)));
               return machine;
             },
             0,
