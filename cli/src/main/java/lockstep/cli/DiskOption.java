@@ -45,16 +45,25 @@ final class DiskOption {
     }
     DiskSpec named = parse(spec, disk.get());
     SharedDisk opened = open(named, BlockDisk.Use.ALONE);
+    opened.lease().ifPresent(lease -> lease.watch(new LeaseNotes(lease, DiskOption::say)));
     try {
       return Optional.of(opened.heldFor(new Claimant(newVm(), 1, Claimant.Side.PRIMARY)));
     } catch (IOException e) {
+      CommandFailure refused =
+          new CommandFailure(
+              String.valueOf(e.getMessage()), "lockstep disk info shows who has it", e);
       try (opened) {
-        throw failure(named, e);
+        throw refused;
       } catch (IOException closing) {
         e.addSuppressed(closing);
-        throw failure(named, e);
+        throw refused;
       }
     }
+  }
+
+  /** The terminal may be in raw mode. */
+  private static void say(String line) {
+    System.err.print("lockstep: " + line + "\r\n");
   }
 
   /** The identity of a VM that never was. */

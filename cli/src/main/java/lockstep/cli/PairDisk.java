@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Arbiter;
+import lockstep.storage.FileLease;
 import lockstep.storage.SharedDisk;
 
 /**
@@ -12,11 +13,16 @@ import lockstep.storage.SharedDisk;
  *
  * @param arbiter settles who goes on
  * @param medium the guest's disk, if it has one
+ * @param lease what is asked before each write, if there is one
  * @param guarantees what can be relied on, for people; one line
  * @param open all that is open for them
  */
 record PairDisk(
-    Arbiter arbiter, Optional<BlockDevice> medium, String guarantees, List<SharedDisk> open)
+    Arbiter arbiter,
+    Optional<BlockDevice> medium,
+    Optional<FileLease> lease,
+    String guarantees,
+    List<SharedDisk> open)
     implements AutoCloseable {
   PairDisk {
     open = List.copyOf(open);

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtTimes;
@@ -14,6 +15,8 @@ import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.FileDisk;
 import lockstep.storage.FileLease;
+import lockstep.storage.GuardedArbiter;
+import lockstep.storage.LeasedDisk;
 import lockstep.storage.SharedDisk;
 import lockstep.storage.scsi.ScsiArbiter;
 import picocli.CommandLine.Mixin;
@@ -175,7 +178,7 @@ final class PairOptions {
       }
       Arbiter chosen = arbiter(medium, open);
       String words = guarantees(chosen, medium) + medium.map(PairOptions::access).orElse("");
-      return new PairDisk(chosen, medium.map(SharedDisk::medium), words, open);
+      return withLease(chosen, medium, words, open);
     } catch (CommandFailure | RuntimeException e) {
       for (SharedDisk each : open) {
         try {
@@ -186,6 +189,34 @@ final class PairOptions {
       }
       throw e;
     }
+  }
+
+  /**
+   * Has a lease asked before each write, where there is one; an image has one also when something
+   * else decides, so that no other VM gets it.
+   */
+  private static PairDisk withLease(
+      Arbiter chosen, Optional<SharedDisk> medium, String guarantees, List<SharedDisk> open) {
+    Optional<FileLease> beside =
+        medium.filter(disk -> !disk.medium().geometry().readOnly()).flatMap(SharedDisk::lease);
+    Optional<FileLease> lease =
+        chosen instanceof FileLease decides && beside.map(decides::equals).orElse(true)
+            ? Optional.of(decides)
+            : beside;
+    Arbiter arbiter =
+        lease.isPresent() && !chosen.equals(lease.get())
+            ? new GuardedArbiter(chosen, lease.get())
+            : chosen;
+    return new PairDisk(
+        arbiter,
+        medium.map(
+            disk ->
+                lease
+                    .<BlockDevice>map(asked -> new LeasedDisk(disk.medium(), asked))
+                    .orElse(disk.medium())),
+        lease,
+        guarantees,
+        open);
   }
 
   private SharedDisk open(String text, List<SharedDisk> open) throws CommandFailure {
@@ -199,7 +230,11 @@ final class PairOptions {
     String text = arbiter.or(disk::text).orElseThrow();
     boolean own = arbiter.isEmpty() || arbiter.equals(disk.text());
     return switch (DiskOption.parse(spec, text)) {
-      case DiskSpec.File file -> lease(text, file.path().toAbsolutePath());
+      case DiskSpec.File file ->
+          lease(
+              text,
+              file.path().toAbsolutePath(),
+              own ? medium.flatMap(SharedDisk::lease) : Optional.empty());
       case DiskSpec.Device _, DiskSpec.Iscsi _ ->
           reservations(text, own && medium.isPresent() ? medium.get() : open(text, open));
     };
@@ -229,12 +264,13 @@ final class PairOptions {
     }
   }
 
-  private static Arbiter lease(String text, Path path) throws CommandFailure {
+  private static Arbiter lease(String text, Path path, Optional<FileLease> own)
+      throws CommandFailure {
     if (path.getParent() == null || !Files.isWritable(path.getParent())) {
       throw new CommandFailure(
           "arbiter " + text + ": cannot write beside it", "both sides need write access there");
     }
-    return new FileLease(path);
+    return own.orElseGet(() -> new FileLease(path));
   }
 
   private static Arbiter reservations(String text, SharedDisk on) throws CommandFailure {

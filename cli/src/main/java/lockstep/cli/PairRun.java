@@ -125,6 +125,13 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         new FtVm(Scheduler.HOST, new KvmReceiver(kvm), node, gate, console, disk, options, notes);
     medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
     node.attach(vm);
+    storage
+        .lease()
+        .ifPresent(
+            lease -> {
+              lease.onLoss(reason -> node.tell(new FtEvent.Fenced(reason)));
+              lease.watch(new LeaseNotes(lease, notes));
+            });
     // Last: from here on others ask.
     Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
     this.commands = new PairControl(name, this);
@@ -279,6 +286,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       FtVm.End end = vm.over().get();
       // A VM that was never protected has the disk to itself, whatever became of it.
       if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
+        settleDisk();
         node.leave();
       }
       return end;
@@ -286,6 +294,17 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       throw e.getCause() instanceof Exception cause ? cause : e;
     } finally {
       finished.countDown();
+    }
+  }
+
+  /** The guest is over: nothing of it may reach the disk once that is given up. */
+  private void settleDisk() throws IOException {
+    DiskBridge bridge = disk.bridge;
+    if (bridge != null) {
+      bridge.close();
+    }
+    if (medium.isPresent()) {
+      medium.get().close();
     }
   }
 

@@ -1,158 +1,478 @@
 package lockstep.storage;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Pattern;
+import java.util.function.Consumer;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.Claimant.Side;
+import lockstep.storage.LeaseHold.Entry;
+import lockstep.storage.lease.DirectoryFiles;
+import lockstep.storage.lease.LeaseBeat;
+import lockstep.storage.lease.LeaseChain;
+import lockstep.storage.lease.LeaseChain.View;
+import lockstep.storage.lease.LeaseClock;
+import lockstep.storage.lease.LeaseFiles;
+import lockstep.storage.lease.LeaseState;
+import lockstep.storage.lease.LeaseState.Mark;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The test-and-set of a disk that is a file. It decides, and cannot fence: a file system takes
- * writes from whoever has the file open.
+ * The test-and-set of a disk that is a file, and the lease of whoever has it. It decides, and does
+ * not fence: a file system takes writes from every process that has the file open. Whoever asks
+ * {@link #standing} before each write comes as near to that as can be.
  *
- * <p>Beside {@code IMAGE} there are: {@code IMAGE.lease}, a line with the VM and epoch that have
- * the disk; {@code IMAGE.lease.VM.EPOCH}, made by the winning claim and holding its side; {@code
- * IMAGE.lease.lock}, on which steps of more than one file are serialised; and {@code
- * IMAGE.lease.alive}, on which every side holds a shared lock that its death gives back. The claim
- * itself is a hard link: a complete and synced file gets its name at once or finds it taken, on
- * network file systems too.
+ * <p>{@link LeaseChain} tells how the state changes. A side that lives shows it by a heartbeat in a
+ * file of its own. After each beat it looks at the state, and what it saw then holds for {@link
+ * #HOLD_NANOS} and no longer: a process that was stopped has to look again first. Who wants the
+ * disk of a VM that seems dead looks for beats for longer than that ({@link #LOOK_NANOS}), takes
+ * it, and waits until the former one's last look has run out ({@link #RUN_OUT_NANOS}). A lock,
+ * where locks work between hosts, only makes a refusal quick.
+ *
+ * <p>Any thread; calls of {@link Arbiter} one at a time.
  */
 public final class FileLease implements Arbiter {
-  /** Lengths of a sparse file: two by chance are never equal. */
-  private static final long MARKS = 1L << 40;
+  /** Between two heartbeats. */
+  public static final long BEAT_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
-  /**
-   * What is behind {@code .lease} in the names of a lease's files but the lock's, which whoever
-   * waits for it must find again.
-   */
-  private static final Pattern OWN = Pattern.compile("(?:\\.(?:alive|new|[0-9a-f]{32}\\.[0-9]+))?");
+  /** How long a look at the state holds, from before the beat that preceded it. */
+  public static final long HOLD_NANOS = TimeUnit.SECONDS.toNanos(2);
 
-  private static final long LOCK_NANOS = TimeUnit.SECONDS.toNanos(2);
-  private static final long POLL_MILLIS = 2;
+  /** How long a VM without a heartbeat is looked at before its disk is taken: eight beats. */
+  public static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(4);
 
-  private final Path image;
-  private @Nullable FileChannel alive;
+  /** {@link #HOLD_NANOS}, and a second for file systems that remember names for so long. */
+  public static final long RUN_OUT_NANOS = HOLD_NANOS + TimeUnit.SECONDS.toNanos(1);
+
+  private static final int TRIES = 4;
+
+  /** Whether this process may write to the disk. */
+  public enum Standing {
+    /** Yes, as of a look that still holds. */
+    HELD,
+    /** Not now: the last look is too old, or there is nothing yet to look at. */
+    UNSURE,
+    /** Never more: another side, or another VM, has the disk. */
+    LOST
+  }
+
+  private final LeaseFiles files;
+  private final LeaseChain chain;
+  private final LeaseClock clock;
+  private final LeaseHold hold;
+  private final LifeSigns others;
+
+  /** Another VM had the disk, and may think so until its last look has run out. */
+  private boolean owed;
+
+  /** The epoch that this side has won last. */
+  private @Nullable LeaseState won;
+
+  /** Whether, and when, this side won its disk from a primary. */
+  private boolean tookOver;
+
+  private long tookOverNanos;
 
   /** The lease of an image; nothing is opened yet. */
   public FileLease(Path image) {
-    this.image = image.toAbsolutePath();
+    this(new DirectoryFiles(image), LeaseClock.system(), label());
   }
 
-  private record Holder(String vm, long epoch) {
-    String line() {
-      return vm + " " + epoch + "\n";
+  /**
+   * The same through ports.
+   *
+   * @param label which process this is, for people
+   */
+  public FileLease(LeaseFiles files, LeaseClock clock, String label) {
+    this.files = files;
+    this.chain = new LeaseChain(files);
+    this.clock = clock;
+    this.hold = new LeaseHold(files, chain, clock, label);
+    this.others = new LifeSigns(files, chain, clock);
+  }
+
+  private static String label() {
+    long pid = ProcessHandle.current().pid();
+    try {
+      return "pid %d on %s"
+          .formatted(
+              pid, java.nio.file.Files.readString(Path.of("/proc/sys/kernel/hostname")).strip());
+    } catch (IOException e) {
+      return "pid " + pid;
     }
   }
+
+  // What a disk asks.
+
+  /** Whether this process may write now. Cheap. */
+  public Standing standing() {
+    return hold.standing();
+  }
+
+  @Override
+  public boolean holds() {
+    return standing() == Standing.HELD;
+  }
+
+  /** Why it is {@link Standing#LOST}: one line; empty when it is not. */
+  public String lossReason() {
+    return hold.lossReason();
+  }
+
+  /** Why the last look came to nothing: one line; empty when it did not. */
+  public String problem() {
+    return hold.problem();
+  }
+
+  /**
+   * Has somebody told how things stand, after each heartbeat and when that changes.
+   *
+   * @param watcher called on the thread of heartbeats, or of a call; returns soon
+   */
+  public void watch(Consumer<Standing> watcher) {
+    hold.watch(watcher);
+  }
+
+  /**
+   * Has somebody told, with the reason, when another VM or a later pair has the disk: nothing else
+   * will tell this side. That the other side of its own pair has won, its claim says.
+   *
+   * @param watcher called on the thread of heartbeats; returns soon
+   */
+  public void onLoss(Consumer<String> watcher) {
+    hold.onLoss(watcher);
+  }
+
+  // Entering.
 
   @Override
   public synchronized void enter(Claimant self) throws IOException {
+    boolean image = files.hasImage();
+    hold.expectImage(image);
     try {
-      serialised(() -> enterLocked(self));
-    } catch (FileSystemException e) {
-      throw new IOException(problem(e), e);
+      switch (self.side()) {
+        case PRIMARY -> enterPrimary(self);
+        case BACKUP -> enterBackup(self);
+      }
+      if (image && !files.hasImage()) {
+        hold.end();
+        throw new IOException("disk %s is gone; is it mounted?".formatted(files.subject()));
+      }
+    } catch (NoSuchFileException | FileAlreadyExistsException e) {
+      throw new IOException("%s: another process changes it; try again".formatted(e.getFile()), e);
     }
   }
 
-  private boolean enterLocked(Claimant self) throws IOException {
-    Optional<Holder> holder = holder();
-    boolean same = holder.isPresent() && holder.get().vm().equals(self.vm());
-    if (self.side() == Claimant.Side.BACKUP) {
-      if (!same || holder.get().epoch() != self.epoch()) {
-        throw new IOException(
-            "disk %s is not that of this VM: give both hosts the same one".formatted(image));
-      }
-    } else if (same) {
-      if (holder.get().epoch() > self.epoch()) {
-        throw new IOException(
-            "disk %s has a later pair of this VM, epoch %d".formatted(image, holder.get().epoch()));
-      }
-    } else if (holder.isPresent()) {
-      if (!nobodyAlive()) {
-        throw new IOException(
-            "disk %s is in use by another VM; stop that one first".formatted(image));
-      }
-      removeAll();
+  private void enterBackup(Claimant self) throws IOException {
+    if (chain.read() instanceof View.At at
+        && at.state().isOf(self)
+        && at.state().mark() == Mark.OPEN) {
+      chain.reserve(at.state());
+      Entry next = new Entry(at.state(), Side.BACKUP, at.token());
+      hold.prepare(next);
+      files.sync();
+      hold.adopt(next);
+      hold.ready(false, clock.nanos());
+      return;
     }
-    stayAlive();
-    if (self.side() == Claimant.Side.PRIMARY) {
-      write(beside(""), new Holder(self.vm(), self.epoch()).line(), true);
-    }
-    return true;
+    throw new IOException(
+        "disk %s is not that of this VM: give both hosts the same one".formatted(files.subject()));
   }
+
+  private void enterPrimary(Claimant self) throws IOException {
+    for (int i = 0; i < TRIES; i++) {
+      View view = chain.read();
+      if (view instanceof View.Unclear unclear) {
+        throw new IOException(unclear.why());
+      }
+      Optional<View.At> at =
+          view instanceof View.At present ? Optional.of(present) : Optional.empty();
+      Optional<LeaseState> now = at.map(View.At::state);
+      boolean ours = now.map(state -> state.vm().equals(self.vm())).orElse(false);
+      boolean again = ours && isAgain(now.get(), self);
+      if (ours && !again) {
+        checkOwn(now.get(), self);
+      } else if (!again && now.map(state -> state.mark() == Mark.OVER).orElse(false)) {
+        checkFirst(now, self);
+      } else if (!again) {
+        checkMissing(now);
+        checkFirst(now, self);
+        owed |= !others.awaitDeath(self, now.isPresent());
+      }
+      LeaseState next =
+          again
+              ? now.get()
+              : now.map(state -> state.next(self)).orElseGet(() -> LeaseState.first(self));
+      hold.prepare(new Entry(next, Side.PRIMARY, ""));
+      hold.pending(next);
+      Optional<String> token = take(at, next, again);
+      if (token.isPresent()) {
+        enterTaken(new Entry(next, Side.PRIMARY, token.get()));
+        return;
+      }
+    }
+    throw new IOException(
+        "disk %s was taken by another VM at this moment; lockstep disk info shows which"
+            .formatted(files.subject()));
+  }
+
+  /** Whether this process, or one that knows nothing, has entered as the same already. */
+  private boolean isAgain(LeaseState now, Claimant self) {
+    return now.isOf(self) && now.mark() == Mark.OPEN && hold.mayBe(now);
+  }
+
+  /** Makes the state this one; empty when it was changed by others meanwhile. */
+  private Optional<String> take(Optional<View.At> at, LeaseState next, boolean already)
+      throws IOException {
+    if (at.isEmpty()) {
+      return chain.start(next);
+    }
+    chain.reserve(next);
+    if (already || chain.move(at.get().state(), next)) {
+      if (!at.get().anchored()) {
+        var unused = chain.anchor(next);
+      }
+      return Optional.of(at.get().token());
+    }
+    chain.forget(next);
+    return Optional.empty();
+  }
+
+  /** A lease that was removed is made anew by a new VM, and by one that has won its epoch. */
+  private void checkMissing(Optional<LeaseState> now) throws IOException {
+    if (now.isEmpty() && hold.entry().filter(mine -> !mine.state().equals(won)).isPresent()) {
+      throw new IOException(chain.missing());
+    }
+  }
+
+  /** Only a VM that is new takes the disk of another one. */
+  private void checkFirst(Optional<LeaseState> now, Claimant self) throws IOException {
+    if (now.isPresent() && self.epoch() > 1) {
+      throw new IOException(
+          "disk %s has gone to %s".formatted(files.subject(), now.get().inWords()));
+    }
+  }
+
+  /** The state says that this side has the disk. */
+  private void enterTaken(Entry mine) throws IOException {
+    boolean runsAlready = hold.adopt(mine);
+    try {
+      clean(mine.state());
+      if (owed) {
+        // It shows that it lives, and writes nothing.
+        clock.sleep(RUN_OUT_NANOS);
+      }
+      long started = clock.nanos();
+      if (!(chain.read() instanceof View.At then) || !then.state().equals(mine.state())) {
+        throw new IOException("disk %s was taken by another VM".formatted(files.subject()));
+      }
+      owed = false;
+      hold.ready(true, started);
+    } catch (IOException e) {
+      if (!runsAlready) {
+        hold.end();
+      }
+      throw e;
+    }
+  }
+
+  private void clean(LeaseState now) throws IOException {
+    try {
+      chain.clean(now);
+      if (owed) {
+        // Its file of beats must not come back with a loss of power: to miss it is what makes the
+        // former VM look afresh.
+        files.sync();
+      }
+    } catch (IOException e) {
+      if (owed) {
+        throw e;
+      }
+      // Left for the next one: names that mean nothing.
+    }
+  }
+
+  /** A later pair of this VM: only this process can know that it is this side's to make. */
+  private void checkOwn(LeaseState now, Claimant self) throws IOException {
+    if (now.epoch() > self.epoch()) {
+      throw new IOException(
+          "disk %s has a later pair of this VM, epoch %d".formatted(files.subject(), now.epoch()));
+    }
+    if (now.mark() == Mark.OVER && hold.entry().isEmpty()) {
+      return;
+    }
+    boolean won =
+        hold.entry()
+            .map(mine -> mine.state().sequence() == now.sequence() && mine.isHolder(now.mark()))
+            .orElse(false);
+    if (!won || now.epoch() == self.epoch()) {
+      throw new IOException(
+          "disk %s belongs to this VM elsewhere: epoch %d was won by the %s"
+              .formatted(files.subject(), now.epoch(), now.mark()));
+    }
+  }
+
+  // Claims.
 
   @Override
   public synchronized Ruling claim(Claimant self) {
+    long started = clock.nanos();
     try {
-      return serialised(() -> claimLocked(self));
+      Optional<Entry> entered = hold.entry().filter(mine -> mine.isOf(self));
+      if (entered.isPresent()) {
+        // First: whatever comes of it, a network file system sees the directory anew.
+        var unused = attempt(entered.get().state(), self);
+      }
+      Ruling ruling = null;
+      for (int i = 0; i < TRIES; i++) {
+        View view = chain.readSynced();
+        Optional<Ruling> judged = judge(self, entered, view);
+        if (judged.isPresent()) {
+          ruling = judged.get();
+          break;
+        }
+        var unused = attempt(((View.At) view).state(), self);
+      }
+      if (ruling == null) {
+        return unknown("the claim of disk %s does not stay".formatted(files.subject()));
+      }
+      if (entered.isPresent()) {
+        settle(self, ruling, started);
+      }
+      return ruling;
     } catch (IOException e) {
-      return new Ruling(Verdict.UNKNOWN, problem(e));
+      return unknown(String.valueOf(e.getMessage()));
     }
   }
 
-  private Ruling claimLocked(Claimant self) throws IOException {
-    Holder holder = holder().orElse(null);
-    if (holder == null) {
-      // Every pair has entered before it claims: somebody took the lease away since.
-      return new Ruling(Verdict.LOST, "no VM has disk %s".formatted(image));
-    }
-    if (!holder.vm().equals(self.vm()) || holder.epoch() != self.epoch()) {
-      return new Ruling(
-          Verdict.LOST, "disk %s has gone to a later pair or another VM".formatted(image));
-    }
-    Path claim = claimFile(self);
-    Path mine = Files.createTempFile(directory(), "." + image.getFileName() + ".", ".claim");
-    try {
-      write(mine, self.side().name(), false);
-      Files.createLink(claim, mine);
-      syncDirectory();
-    } catch (FileAlreadyExistsException e) {
-      // Somebody was first; below it shows who.
-    } finally {
-      Files.deleteIfExists(mine);
-    }
-    String winner = Files.readString(claim, US_ASCII);
-    return winner.equals(self.side().name())
-        ? new Ruling(Verdict.WON, "disk %s, epoch %d".formatted(image, self.epoch()))
-        : new Ruling(Verdict.LOST, "disk %s was claimed by the %s".formatted(image, winner));
+  /**
+   * Something else has decided that this side goes on: makes the lease say so, now or with a later
+   * heartbeat.
+   */
+  public synchronized void won(Claimant self) {
+    hold.wonElsewhere();
+    // What came of it, the next look shows.
+    var unused = claim(self);
   }
+
+  private boolean attempt(LeaseState state, Claimant self) throws IOException {
+    return chain.move(state.with(Mark.OPEN), state.with(Mark.of(self.side())));
+  }
+
+  private static Ruling unknown(String reason) {
+    return new Ruling(Verdict.UNKNOWN, reason);
+  }
+
+  /** Empty when nobody has claimed. */
+  private Optional<Ruling> judge(Claimant self, Optional<Entry> entered, View view) {
+    if (!(view instanceof View.At at)) {
+      return Optional.of(
+          unknown(view instanceof View.Unclear unclear ? unclear.why() : chain.missing()));
+    }
+    LeaseState now = at.state();
+    boolean another = entered.isPresent() && !entered.get().token().equals(at.token());
+    if (another && !now.vm().equals(self.vm())) {
+      return Optional.of(unknown(chain.another(now)));
+    }
+    if (now.isOf(self)
+        && (another || entered.isEmpty() || entered.get().state().sequence() == now.sequence())) {
+      if (now.mark() == Mark.OPEN) {
+        return Optional.empty();
+      }
+      return Optional.of(
+          now.mark() == Mark.of(self.side())
+              ? new Ruling(
+                  Verdict.WON, "disk %s, epoch %d".formatted(files.subject(), self.epoch()))
+              : new Ruling(
+                  Verdict.LOST,
+                  now.mark() == Mark.OVER
+                      ? "disk %s: the VM is over".formatted(files.subject())
+                      : "disk %s was claimed by the %s".formatted(files.subject(), now.mark())));
+    }
+    if (now.vm().equals(self.vm()) && now.epoch() < self.epoch()) {
+      return Optional.of(
+          unknown(
+              "disk %s has an earlier pair of this VM, epoch %d"
+                  .formatted(files.subject(), now.epoch())));
+    }
+    return Optional.of(
+        new Ruling(
+            Verdict.LOST,
+            "disk %s has gone to a later pair or another VM (%s)"
+                .formatted(files.subject(), now.inWords())));
+  }
+
+  private void settle(Claimant self, Ruling ruling, long started) throws IOException {
+    switch (ruling.verdict()) {
+      case WON -> {
+        won = hold.entry().map(Entry::state).orElse(null);
+        hold.ready(true, started);
+        if (self.side() == Side.BACKUP && !tookOver) {
+          tookOver = true;
+          tookOverNanos = clock.nanos();
+        }
+      }
+      case LOST -> {
+        hold.lose(ruling.reason());
+        hold.end();
+      }
+      case UNKNOWN -> {
+        // The same as before.
+      }
+    }
+  }
+
+  // Leaving.
 
   @Override
   public synchronized void part(Claimant self) throws IOException {
-    close();
+    hold.end();
   }
 
+  /**
+   * Writes down that the VM is over; so nobody has to guess it from what is missing. A backup that
+   * never won leaves that to its primary.
+   */
   @Override
   public synchronized void leave(Claimant self) throws IOException {
-    serialised(
-        () -> {
-          Optional<Holder> holder = holder();
-          close();
-          if (holder.isPresent() && holder.get().vm().equals(self.vm()) && nobodyAlive()) {
-            removeAll();
-          }
-          if (holder().isEmpty()) {
-            // Held here: whoever waits for it sees that it is another file now.
-            Files.deleteIfExists(beside(".lock"));
-          }
-          return true;
-        });
+    Optional<Entry> mine = hold.entry();
+    long since = clock.nanos() - tookOverNanos;
+    if (tookOver && since < RUN_OUT_NANOS) {
+      // The primary may not have looked again since; who comes next would write beside it.
+      clock.sleep(RUN_OUT_NANOS - since);
+    }
+    hold.end();
+    LeaseState own =
+        mine.map(Entry::state)
+            .filter(state -> state.vm().equals(self.vm()))
+            .orElseGet(() -> new LeaseState(0, self.vm(), self.epoch(), Mark.OPEN));
+    Side side = mine.map(Entry::side).orElse(self.side());
+    for (int i = 0; i < TRIES; i++) {
+      if (!(chain.read() instanceof View.At at)
+          || !at.state().vm().equals(own.vm())
+          || at.state().epoch() != own.epoch()) {
+        return;
+      }
+      LeaseState now = at.state();
+      boolean its =
+          now.mark() == Mark.of(side) || (now.mark() == Mark.OPEN && side == Side.PRIMARY);
+      if (!its && now.mark() != Mark.OVER) {
+        return;
+      }
+      LeaseState over = now.with(Mark.OVER);
+      if (now.mark() == Mark.OVER || chain.move(now, over)) {
+        chain.clean(over);
+        for (Side each : Side.values()) {
+          files.delete(LeaseBeat.name(over.vm(), each));
+        }
+        files.delete(LifeSigns.LOCK);
+        return;
+      }
+    }
   }
 
   @Override
@@ -162,151 +482,16 @@ public final class FileLease implements Arbiter {
 
   /** What has the disk, for people; empty for a free one. */
   public Optional<String> holderLine() throws IOException {
-    return holder().map(h -> "VM %s, epoch %d".formatted(h.vm(), h.epoch()));
+    return switch (chain.read()) {
+      case View.Missing _ -> Optional.empty();
+      case View.Unclear unclear -> Optional.of(unclear.why());
+      case View.At at ->
+          at.state().mark() == Mark.OVER ? Optional.empty() : Optional.of(at.state().inWords());
+    };
   }
 
   @Override
   public synchronized void close() throws IOException {
-    if (alive != null) {
-      alive.close();
-      alive = null;
-    }
-  }
-
-  private Optional<Holder> holder() throws IOException {
-    try {
-      String[] words = Files.readString(beside(""), US_ASCII).strip().split(" ", -1);
-      return Optional.of(new Holder(words[0], Long.parseLong(words[1])));
-    } catch (NoSuchFileException e) {
-      return Optional.empty();
-    } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
-      throw new IOException(beside("") + " is damaged; remove it when no VM uses the disk", e);
-    }
-  }
-
-  private void stayAlive() throws IOException {
-    if (alive == null) {
-      FileChannel channel = open(beside(".alive"));
-      alive = channel;
-      var unused = channel.lock(0, Long.MAX_VALUE, true);
-    }
-  }
-
-  private boolean nobodyAlive() throws IOException {
-    if (alive != null) {
-      return false;
-    }
-    try (FileChannel channel = open(beside(".alive"));
-        FileLock lock = channel.tryLock()) {
-      return lock != null;
-    } catch (OverlappingFileLockException e) {
-      return false;
-    }
-  }
-
-  private void removeAll() throws IOException {
-    // Compared as it is: an image's name may look like a pattern, and begin as another's.
-    String lease = String.valueOf(beside("").getFileName());
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory())) {
-      for (Path file : files) {
-        String name = String.valueOf(file.getFileName());
-        if (name.startsWith(lease) && OWN.matcher(name.substring(lease.length())).matches()) {
-          Files.delete(file);
-        }
-      }
-    }
-  }
-
-  private Path directory() {
-    Path parent = image.getParent();
-    return parent == null ? image : parent;
-  }
-
-  private Path beside(String suffix) {
-    return image.resolveSibling(image.getFileName() + ".lease" + suffix);
-  }
-
-  private Path claimFile(Claimant self) {
-    return beside("." + self.vm() + "." + self.epoch());
-  }
-
-  private static FileChannel open(Path path) throws IOException {
-    return FileChannel.open(
-        path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-  }
-
-  /** Writes a small file and waits for the disk; whole or not at all where it replaces one. */
-  private void write(Path path, String text, boolean replace) throws IOException {
-    Path to = replace ? path.resolveSibling(path.getFileName() + ".new") : path;
-    try (FileChannel channel = open(to)) {
-      channel.truncate(0);
-      ByteBuffer bytes = US_ASCII.encode(text);
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-      channel.force(true);
-    }
-    if (replace) {
-      Files.move(to, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      syncDirectory();
-    }
-  }
-
-  private void syncDirectory() throws IOException {
-    try (FileChannel channel = FileChannel.open(directory(), StandardOpenOption.READ)) {
-      channel.force(true);
-    }
-  }
-
-  @FunctionalInterface
-  private interface Step<T> {
-    T run() throws IOException;
-  }
-
-  private <T> T serialised(Step<T> step) throws IOException {
-    long start = System.nanoTime();
-    while (System.nanoTime() - start <= LOCK_NANOS) {
-      // Anew each time: its last holder may have removed the file.
-      try (FileChannel channel = open(beside(".lock"));
-          FileLock lock = channel.tryLock()) {
-        if (lock != null && isWhatOthersFind(channel)) {
-          return step.run();
-        }
-      } catch (OverlappingFileLockException e) {
-        // Another lease in this process has it: as if another process had.
-      }
-      pause();
-    }
-    throw new IOException(beside(".lock") + " is held by somebody for too long");
-  }
-
-  /**
-   * Whether the file that is locked is still the one of that name. Told by its length, because to
-   * open it once more and close that would give up the lock (fcntl(2)).
-   */
-  private boolean isWhatOthersFind(FileChannel locked) throws IOException {
-    long mark = ThreadLocalRandom.current().nextLong(1, MARKS);
-    locked.truncate(0);
-    locked.write(ByteBuffer.allocate(1), mark - 1);
-    try {
-      return Files.size(beside(".lock")) == mark;
-    } catch (NoSuchFileException e) {
-      return false;
-    }
-  }
-
-  private static void pause() throws IOException {
-    try {
-      Thread.sleep(POLL_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new java.io.InterruptedIOException("told to end");
-    }
-  }
-
-  private static String problem(IOException e) {
-    return e instanceof FileSystemException f && f.getReason() == null
-        ? f.getFile() + ": " + e.getClass().getSimpleName()
-        : String.valueOf(e.getMessage());
+    hold.end();
   }
 }

@@ -8,6 +8,7 @@ import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.WritePermit;
+import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
 import lockstep.storage.iscsi.IscsiAddress;
 import lockstep.storage.iscsi.IscsiDisk;
@@ -40,12 +41,19 @@ public final class SharedDisk implements AutoCloseable {
   private final BlockDevice medium;
   private final Optional<ScsiTransport> unit;
   private final Optional<ScsiArbiter> arbiter;
+  private final Optional<FileLease> lease;
   private final String whyNot;
   private final Way way;
   private @Nullable Claimant holder;
 
-  private SharedDisk(BlockDevice medium, Optional<ScsiTransport> unit, Way way, Reserves reserves) {
+  private SharedDisk(
+      BlockDevice medium,
+      Optional<FileLease> lease,
+      Optional<ScsiTransport> unit,
+      Way way,
+      Reserves reserves) {
     this.medium = medium;
+    this.lease = lease;
     this.unit = unit;
     this.way = way;
     this.arbiter = reserves.arbiter();
@@ -78,6 +86,7 @@ public final class SharedDisk implements AutoCloseable {
       case DiskSpec.File file ->
           new SharedDisk(
               FileDisk.open(file.path(), cache(use)),
+              Optional.of(new FileLease(file.path())),
               Optional.empty(),
               () -> {},
               Reserves.none("it is a file"));
@@ -100,10 +109,15 @@ public final class SharedDisk implements AutoCloseable {
       unit = SgUnit.open(device.path());
     } catch (IOException e) {
       return new SharedDisk(
-          medium, Optional.empty(), () -> {}, Reserves.none(String.valueOf(e.getMessage())));
+          medium,
+          Optional.empty(),
+          Optional.empty(),
+          () -> {},
+          Reserves.none(String.valueOf(e.getMessage())));
     }
     try {
-      return new SharedDisk(medium, Optional.of(unit), unit::close, Reserves.of(unit));
+      return new SharedDisk(
+          medium, Optional.empty(), Optional.of(unit), unit::close, Reserves.of(unit));
     } catch (IOException e) {
       try (unit) {
         medium.close();
@@ -118,7 +132,11 @@ public final class SharedDisk implements AutoCloseable {
       Reserves reserves = Reserves.of(session);
       reserves.arbiter().ifPresent(arbiter -> session.greeting(arbiter::restore));
       return new SharedDisk(
-          IscsiDisk.open(session), Optional.of(session), session::close, reserves);
+          IscsiDisk.open(session),
+          Optional.empty(),
+          Optional.of(session),
+          session::close,
+          reserves);
     } catch (IOException e) {
       session.close();
       throw e;
@@ -145,22 +163,39 @@ public final class SharedDisk implements AutoCloseable {
     return whyNot;
   }
 
+  /** What settles who has an image, and is not entered yet; empty for other disks. */
+  public Optional<FileLease> lease() {
+    return lease;
+  }
+
   /**
-   * This disk for a VM that runs alone: where the disk can, other hosts are kept from writing until
-   * it is closed, and with it all of this.
+   * This disk for a VM that runs alone: other VMs are kept from it until it is closed, and with it
+   * all of this; by reservations where the disk has them, and on an image by its lease. A disk that
+   * is only read is kept from nobody.
    *
    * @param self a VM that is in no pair
    * @throws IOException when another VM, or other software, has it; one line
    */
   public BlockDevice heldFor(Claimant self) throws IOException {
-    if (arbiter.isPresent() && !medium.geometry().readOnly()) {
-      arbiter.get().enter(self);
+    if (medium.geometry().readOnly()) {
+      return new Held(medium);
+    }
+    Optional<Arbiter> by = arbiter.<Arbiter>map(a -> a).or(() -> lease);
+    if (by.isPresent()) {
+      by.get().enter(self);
       holder = self;
     }
-    return new Held();
+    return new Held(lease.<BlockDevice>map(held -> new LeasedDisk(medium, held)).orElse(medium));
   }
 
   private final class Held implements BlockDevice {
+    /** The medium, or what asks the lease first and closes the medium. */
+    private final BlockDevice asked;
+
+    Held(BlockDevice asked) {
+      this.asked = asked;
+    }
+
     @Override
     public Geometry geometry() {
       return medium.geometry();
@@ -168,7 +203,7 @@ public final class SharedDisk implements AutoCloseable {
 
     @Override
     public void submit(BlockRequest request, Consumer<BlockResult> completion) {
-      medium.submit(request, completion);
+      asked.submit(request, completion);
     }
 
     @Override
@@ -178,7 +213,7 @@ public final class SharedDisk implements AutoCloseable {
 
     @Override
     public void permit(WritePermit permit) {
-      medium.permit(permit);
+      asked.permit(permit);
     }
 
     @Override
@@ -188,7 +223,12 @@ public final class SharedDisk implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-      SharedDisk.this.close();
+      // Nothing more may reach the medium before the disk is given up.
+      try (Way _ = SharedDisk.this::close) {
+        if (asked != medium) {
+          asked.close();
+        }
+      }
     }
   }
 
@@ -207,8 +247,9 @@ public final class SharedDisk implements AutoCloseable {
   }
 
   private void release() throws IOException {
-    if (arbiter.isPresent()) {
-      try (ScsiArbiter last = arbiter.get()) {
+    Optional<Arbiter> by = arbiter.<Arbiter>map(a -> a).or(() -> lease);
+    if (by.isPresent()) {
+      try (Arbiter last = by.get()) {
         if (holder != null) {
           last.leave(holder);
           holder = null;

@@ -38,6 +38,12 @@ class FileLeaseTest {
     return new Claimant(VM, 1, side);
   }
 
+  private List<String> names() throws IOException {
+    try (var files = Files.list(directory)) {
+      return files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
+    }
+  }
+
   private Path image() {
     return directory.resolve("disk.img");
   }
@@ -68,9 +74,8 @@ class FileLeaseTest {
       backup.part(side(Side.BACKUP));
       assertEquals(Verdict.WON, primary.claim(side(Side.PRIMARY)).verdict());
       primary.leave(side(Side.PRIMARY));
-      try (var files = Files.list(directory)) {
-        assertEquals(List.of(image()), files.toList());
-      }
+      assertEquals(
+          List.of("disk.img", "disk.img.lease", "disk.img.lease.1." + VM + ".1.over"), names());
     }
   }
 
@@ -132,52 +137,200 @@ class FileLeaseTest {
       backup.leave(side(Side.BACKUP));
       primary.leave(side(Side.PRIMARY));
     }
-    try (var files = Files.list(directory)) {
-      assertEquals(
-          List.of("d*", "d1.img", "d[1].img", "d[1].img.lease.img"),
-          files.map(file -> String.valueOf(file.getFileName())).sorted().toList());
+    String over = ".lease.1." + OTHER_VM + ".1.over";
+    assertEquals(
+        List.of(
+            "d*",
+            "d*.lease",
+            "d*" + over,
+            "d1.img",
+            "d1.img.lease",
+            "d1.img.lease.1." + VM + ".1.over",
+            "d[1].img",
+            "d[1].img.lease",
+            "d[1].img" + over,
+            "d[1].img.lease.img"),
+        names());
+  }
+
+  @Test
+  void missingLeaseGivesNoVerdictToEitherSide() throws Exception {
+    Files.createFile(image());
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      removeLease();
+      assertNoLease(primary.claim(side(Side.PRIMARY)));
+      assertNoLease(backup.claim(side(Side.BACKUP)));
+    }
+  }
+
+  private static void assertNoLease(Arbiter.Ruling ruling) {
+    assertEquals(Verdict.UNKNOWN, ruling.verdict(), ruling.reason());
+    assertTrue(
+        ruling.reason().contains("has no lease beside it; is its directory mounted?"),
+        ruling.reason());
+  }
+
+  private void removeLease() throws IOException {
+    for (String name : names()) {
+      if (name.startsWith("disk.img.lease")) {
+        Files.deleteIfExists(directory.resolve(name));
+      }
+    }
+  }
+
+  /** As a user may do who takes it for a left-over. */
+  @Test
+  void pairWhoseLeaseFileWasRemovedIsDecidedAllTheSame() throws Exception {
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      Files.delete(directory.resolve("disk.img.lease"));
+      assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict());
+      assertEquals(Verdict.LOST, primary.claim(side(Side.PRIMARY)).verdict());
     }
   }
 
   @Test
-  void claimOfADiskThatNobodyHasIsLostAndSaysSo() throws Exception {
-    try (Arbiter nobody = new FileLease(image())) {
-      Arbiter.Ruling ruling = nobody.claim(side(Side.BACKUP));
+  void emptyMountPointGivesNoVerdict() throws Exception {
+    Path share = Files.createDirectory(directory.resolve("share"));
+    Path away = directory.resolve("away");
+    Path on = share.resolve("disk.img");
+    Files.createFile(on);
+    try (Arbiter primary = new FileLease(on);
+        Arbiter backup = new FileLease(on)) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      Files.move(share, away);
+      assertEquals(Verdict.UNKNOWN, primary.claim(side(Side.PRIMARY)).verdict(), "no directory");
+      Files.createDirectory(share);
+      assertNoLease(primary.claim(side(Side.PRIMARY)));
+      assertNoLease(backup.claim(side(Side.BACKUP)));
+      try (var files = Files.list(share)) {
+        assertEquals(List.of(), files.toList(), "something was made in the mount point");
+      }
+      Files.delete(share);
+      Files.move(away, share);
+      assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict(), "mounted again");
+      assertEquals(Verdict.LOST, primary.claim(side(Side.PRIMARY)).verdict());
+    }
+  }
+
+  @Test
+  void endOfAVmIsWrittenDownAndALateClaimLearnsOfIt() throws Exception {
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      primary.leave(side(Side.PRIMARY));
+      Arbiter.Ruling ruling = backup.claim(side(Side.BACKUP));
       assertEquals(Verdict.LOST, ruling.verdict());
-      assertTrue(ruling.reason().startsWith("no VM has disk"), ruling.reason());
+      assertTrue(ruling.reason().endsWith("the VM is over"), ruling.reason());
+    }
+  }
+
+  @Test
+  void loserThatLeavesTakesNothingFromTheWinner() throws Exception {
+    try (Arbiter primary = new FileLease(image());
+        Arbiter backup = new FileLease(image())) {
+      primary.enter(side(Side.PRIMARY));
+      backup.enter(side(Side.BACKUP));
+      assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict());
+      primary.leave(side(Side.PRIMARY));
+      assertEquals(Verdict.WON, backup.claim(side(Side.BACKUP)).verdict());
+    }
+  }
+
+  @Test
+  void plantedLinkIsRefusedAndNotFollowed() throws Exception {
+    Path victim = directory.resolve("victim");
+    for (String name :
+        List.of(
+            ".lease",
+            ".lease.alive",
+            ".lease.beat." + VM + ".primary",
+            ".lease.1." + VM + ".1.open",
+            ".lease.1." + VM + ".1.over")) {
+      Files.writeString(victim, "mine");
+      Files.createSymbolicLink(directory.resolve("disk.img" + name), victim);
+      try (Arbiter primary = new FileLease(image())) {
+        IOException refused =
+            assertThrows(IOException.class, () -> primary.enter(side(Side.PRIMARY)), name);
+        assertFalse(String.valueOf(refused.getMessage()).contains("\n"), refused.toString());
+      }
+      assertEquals("mine", Files.readString(victim), name);
+      removeLease();
+    }
+  }
+
+  @Test
+  void leaseOfAnotherVersionIsNamedAndLeftAlone() throws Exception {
+    Path old = directory.resolve("disk.img.lease");
+    Files.writeString(old, VM + " 1\n");
+    try (FileLease lease = new FileLease(image())) {
+      IOException refused = assertThrows(IOException.class, () -> lease.enter(side(Side.PRIMARY)));
+      assertTrue(
+          String.valueOf(refused.getMessage()).contains("of another version of Lockstep"),
+          refused.toString());
+      assertEquals(Verdict.UNKNOWN, lease.claim(side(Side.PRIMARY)).verdict());
+    }
+    assertEquals(VM + " 1\n", Files.readString(old));
+  }
+
+  /** One image has one lease, by whatever name it is opened. */
+  @Test
+  void linkToAnImageHasTheImagesLease() throws Exception {
+    Files.createFile(image());
+    Path other = Files.createDirectory(directory.resolve("other")).resolve("link.img");
+    Files.createSymbolicLink(other, image());
+    try (Arbiter primary = new FileLease(image());
+        Arbiter stranger = new FileLease(other)) {
+      primary.enter(side(Side.PRIMARY));
+      assertThrows(
+          IOException.class, () -> stranger.enter(new Claimant(OTHER_VM, 1, Side.PRIMARY)));
     }
   }
 
   @Test
   void laterPairIsWonAnewAndTheEarlierIsLost() throws Exception {
-    try (Arbiter survivor = new FileLease(image())) {
-      survivor.enter(side(Side.PRIMARY));
-      assertEquals(Verdict.WON, survivor.claim(side(Side.BACKUP)).verdict());
+    try (Arbiter first = new FileLease(image());
+        Arbiter survivor = new FileLease(image())) {
+      first.enter(side(Side.PRIMARY));
+      survivor.enter(side(Side.BACKUP));
       Claimant second = new Claimant(VM, 2, Side.PRIMARY);
+      assertThrows(IOException.class, () -> survivor.enter(second), "it has not won");
+      assertEquals(Verdict.WON, survivor.claim(side(Side.BACKUP)).verdict());
       survivor.enter(second);
+      assertEquals(Verdict.LOST, first.claim(side(Side.PRIMARY)).verdict());
       assertEquals(Verdict.LOST, survivor.claim(side(Side.BACKUP)).verdict());
       assertEquals(Verdict.WON, survivor.claim(second).verdict());
       assertThrows(IOException.class, () -> survivor.enter(side(Side.PRIMARY)), "an old epoch");
+      assertThrows(
+          IOException.class, () -> first.enter(new Claimant(VM, 3, Side.PRIMARY)), "the loser");
     }
   }
 
   @Test
-  void diskOfLivingVmIsRefusedAndThatOfDeadOneTaken() throws Exception {
+  void diskOfLivingVmIsRefusedAtOnceAndThatOfDeadOneTaken() throws Exception {
     Claimant stranger = new Claimant(OTHER_VM, 1, Side.PRIMARY);
     try (Arbiter other = new FileLease(image())) {
       try (Arbiter first = new FileLease(image())) {
         first.enter(side(Side.PRIMARY));
         IOException refused = assertThrows(IOException.class, () -> other.enter(stranger));
-        assertTrue(String.valueOf(refused.getMessage()).contains("in use"), refused.toString());
+        assertTrue(
+            String.valueOf(refused.getMessage())
+                .contains("is in use by another VM, " + VM + " (pid "),
+            refused.toString());
         assertThrows(IOException.class, () -> other.enter(new Claimant(OTHER_VM, 1, Side.BACKUP)));
       }
       other.enter(stranger);
       assertEquals(Verdict.LOST, other.claim(side(Side.BACKUP)).verdict());
       other.leave(stranger);
     }
-    try (var files = Files.list(directory)) {
-      assertEquals(List.of(), files.toList(), "something was left behind");
-    }
+    assertEquals(List.of("disk.img.lease", "disk.img.lease.2." + OTHER_VM + ".1.over"), names());
   }
 
   @Test

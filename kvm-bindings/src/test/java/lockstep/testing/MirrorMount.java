@@ -103,6 +103,11 @@ public final class MirrorMount implements AutoCloseable {
     return Path.of("/proc/self/fd/" + held.number());
   }
 
+  /** The same for any process, while this one has it. */
+  public Path directoryForOthers() {
+    return Path.of("/proc/%d/fd/%d".formatted(ProcessHandle.current().pid(), held.number()));
+  }
+
   /** What its page cache alone has is gone; every call from now on fails. */
   public void losePower() throws InterruptedException {
     daemon.destroyForcibly().waitFor();

@@ -51,6 +51,15 @@ public interface Arbiter extends AutoCloseable {
   /** Gives up what {@link #enter} took, in order, so that the disk is free. */
   void leave(Claimant self) throws IOException;
 
+  /**
+   * Whether this side may write now, as far as the arbiter knows; cheap, any thread. False while
+   * that is not known (a process that was stopped has to look first) and for ever after a loss.
+   * Storage that refuses a loser's writes itself need not be asked.
+   */
+  default boolean holds() {
+    return true;
+  }
+
   /** Whether a lost side's writes are refused by the storage itself. */
   boolean fences();
 

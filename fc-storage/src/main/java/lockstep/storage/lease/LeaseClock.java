@@ -1,0 +1,63 @@
+package lockstep.storage.lease;
+
+import java.io.InterruptedIOException;
+import java.util.concurrent.TimeUnit;
+
+/** Time, as far as a lease needs it. */
+public interface LeaseClock {
+  /** A clock that only rises; any origin. */
+  long nanos();
+
+  /**
+   * Waits.
+   *
+   * @throws InterruptedIOException when told to end
+   */
+  void sleep(long nanos) throws InterruptedIOException;
+
+  /**
+   * Does something again and again, first after one interval, until the result is run. Never twice
+   * at once.
+   */
+  Runnable repeat(long nanos, Runnable work);
+
+  /** The host's clock, and a thread {@code lease-alive} for each repetition. */
+  static LeaseClock system() {
+    return new LeaseClock() {
+      @Override
+      public long nanos() {
+        return System.nanoTime();
+      }
+
+      @Override
+      public void sleep(long nanos) throws InterruptedIOException {
+        try {
+          TimeUnit.NANOSECONDS.sleep(nanos);
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new InterruptedIOException("told to end");
+        }
+      }
+
+      @Override
+      public Runnable repeat(long nanos, Runnable work) {
+        Thread thread =
+            Thread.ofPlatform()
+                .daemon()
+                .name("lease-alive")
+                .start(
+                    () -> {
+                      try {
+                        while (true) {
+                          TimeUnit.NANOSECONDS.sleep(nanos);
+                          work.run();
+                        }
+                      } catch (InterruptedException e) {
+                        // Stopped.
+                      }
+                    });
+        return thread::interrupt;
+      }
+    };
+  }
+}

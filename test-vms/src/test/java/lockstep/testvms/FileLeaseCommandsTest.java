@@ -1,0 +1,119 @@
+package lockstep.testvms;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import lockstep.storage.FileDisk;
+import lockstep.testing.KvmRequired;
+import lockstep.testing.MirrorMount;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Commands with an image that another VM has, as a user has them. */
+@KvmRequired
+class FileLeaseCommandsTest {
+  private static final long LIMIT_SECONDS = 120;
+  private static final long DISK_BYTES = 4L << 20;
+
+  @TempDir private Path directory = Path.of("");
+  private Path image = Path.of("");
+
+  @BeforeEach
+  void create() throws Exception {
+    image = directory.resolve("disk.img");
+    FileDisk.create(image, DISK_BYTES);
+  }
+
+  private static void assertRefused(String part, String... arguments) throws Exception {
+    try (ConsoleSession session = ConsoleSession.of(arguments[0], arguments)) {
+      assertEquals(1, session.exitCode(), session.transcript());
+      assertTrue(session.transcript().contains(part), session.transcript());
+      assertFalse(session.transcript().contains("internal error"), session.transcript());
+    }
+  }
+
+  private ConsoleSession vm(String command, Path on) throws Exception {
+    ConsoleSession session =
+        ConsoleSession.of(command, command, "--guest", "bank", "--disk", "file:" + on);
+    session.await("bank: 2\r\n", LIMIT_SECONDS);
+    return session;
+  }
+
+  private static void end(ConsoleSession session) throws Exception {
+    session.typeRaw("q");
+    assertEquals(0, session.exitCode(), session.transcript());
+  }
+
+  @Test
+  void noCommandGetsTheImageOfALivingVm() throws Exception {
+    try (ConsoleSession first = vm("run", image)) {
+      String inUse = "is in use by another VM, ";
+      assertRefused(inUse, "run", "--guest", "bank", "--disk", "file:" + image);
+      assertRefused(
+          inUse,
+          "record",
+          directory.resolve("log").toString(),
+          "--guest",
+          "bank",
+          "--disk",
+          "file:" + image);
+      assertRefused(inUse, "primary", "--guest", "bank", "--disk", "file:" + image);
+      try (ConsoleSession info = ConsoleSession.of("info", "disk", "info", "file:" + image)) {
+        assertEquals(0, info.exitCode(), info.transcript());
+        assertTrue(info.transcript().contains("taken by     VM "), info.transcript());
+      }
+      end(first);
+    }
+    try (ConsoleSession next = vm("primary", image)) {
+      assertRefused("is in use", "run", "--guest", "bank", "--disk", "file:" + image);
+      end(next);
+    }
+  }
+
+  /** Locks of one mount are not seen through the other. */
+  @Test
+  void noCommandGetsItThroughAnotherMount() throws Exception {
+    Path program = MirrorMount.compile(directory);
+    Path shared = Files.createDirectory(directory.resolve("shared"));
+    Path on = shared.resolve("disk.img");
+    FileDisk.create(on, DISK_BYTES);
+    try (MirrorMount one = MirrorMount.of(program, shared);
+        MirrorMount two = MirrorMount.of(program, shared)) {
+      Path here = one.directoryForOthers().resolve("disk.img");
+      Path there = two.directoryForOthers().resolve("disk.img");
+      try (ConsoleSession first = vm("run", here)) {
+        assertRefused(
+            "is in use by another VM, ", "run", "--guest", "bank", "--disk", "file:" + there);
+        assertRefused(
+            "is in use by another VM, ", "primary", "--guest", "bank", "--disk", "file:" + there);
+        end(first);
+      }
+    }
+  }
+
+  @Test
+  void imageOfAVmThatWasKilledIsTakenAfterALook() throws Exception {
+    try (ConsoleSession first = vm("run", image)) {
+      first.kill();
+    }
+    try (ConsoleSession next = vm("run", image)) {
+      end(next);
+    }
+  }
+
+  @Test
+  void readOnlyImageNeedsNoLeaseAndIsShared() throws Exception {
+    var unused = Files.setPosixFilePermissions(image, PosixFilePermissions.fromString("r--r--r--"));
+    try (ConsoleSession run =
+        ConsoleSession.of("run", "run", "--guest", "echo", "--disk", "file:" + image)) {
+      run.typeRaw("quit\r");
+      assertEquals(0, run.exitCode(), run.transcript());
+    }
+    assertFalse(Files.exists(directory.resolve("disk.img.lease")), "a lease was taken");
+  }
+}
