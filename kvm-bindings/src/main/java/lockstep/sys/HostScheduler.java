@@ -13,6 +13,11 @@ public class HostScheduler implements Scheduler {
   private static final int FAILED = 1;
 
   @Override
+  public long steadyNanos() {
+    return nanoTime();
+  }
+
+  @Override
   public long nanoTime() {
     return System.nanoTime();
   }

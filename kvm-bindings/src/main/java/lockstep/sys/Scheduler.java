@@ -29,9 +29,7 @@ public interface Scheduler {
    * The clock by which the two sides of a pair measure promises to each other: one that no time
    * service slews, where there is one. Of another origin than {@link #nanoTime}.
    */
-  default long steadyNanos() {
-    return nanoTime();
-  }
+  long steadyNanos();
 
   /**
    * Waits.
