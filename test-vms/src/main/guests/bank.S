@@ -4,7 +4,10 @@
  * being n << 32 | w, in slot n mod 256; between two there is a little work for the CPU. A q on the
  * console ends it. Without a disk it says so and ends.
  *
- * Option: work=N, how many turns of that work (20000, some 50 ms where kernel code is emulated).
+ * Options: work=N, how many turns of that work (20000, some 50 ms where kernel code is emulated);
+ * slots=N, a power of two, 256 at most (256); flush=0 for transactions that are on the disk when their
+ * write is complete (1); check=1 to read the block that is to be overwritten, and to end with 1 if it
+ * is not transaction n - slots (0). With few slots that shows lost, stale and late writes soon.
  */
 #include "guest.h"
 #include "virtio-blk.h"
@@ -29,11 +32,30 @@ main:
     mov $work_option, %esi
     call option
     mov %eax, turns
+    mov $SLOTS, %eax
+    mov $slots_option, %esi
+    call option
+    dec %eax
+    and $(SLOTS - 1), %eax
+    mov %eax, slot_mask
+    mov $1, %eax
+    mov $flush_option, %esi
+    call option
+    mov %eax, flushes
+    xor %eax, %eax
+    mov $check_option, %esi
+    call option
+    mov %eax, checks
     say "bank: open\r\n"
     mov $1, %r14d
 next:
     call work
-    call transaction
+    cmpl $0, checks
+    je 1f
+    call check
+    jnz failed
+    jc wrong
+1:  call transaction
     jnz failed
     say "bank: "
     mov %r14, %rax
@@ -55,6 +77,17 @@ closed:
     ret
 failed:
     say "bank: the disk refuses\r\n"
+    mov $EXIT_FAILED, %eax
+    ret
+
+wrong:
+    say "bank: transaction "
+    mov %r14, %rax
+    call put_decimal
+    say " finds another block than it should, with word "
+    mov wrong_word, %rax
+    call put_hex
+    say "\r\n"
     mov $EXIT_FAILED, %eax
     ret
 
@@ -82,23 +115,75 @@ transaction:
     dec %ecx
     jnz 1b
     mov %r14, %rbx
-    and $(SLOTS - 1), %ebx
+    and slot_mask, %ebx
     mov $TYPE_OUT, %eax
     call request
     jnz 9f
+    cmpl $0, flushes
+    je 8f
     mov $TYPE_FLUSH, %eax
     xor %ebx, %ebx
     call request
+    ret
+8:  xor %eax, %eax
 9:  ret
+
+/*
+ * Reads the block that transaction R14 overwrites. Not zero: the disk failed. Carry set: it is not the
+ * one that was written there last. All but R12 to R15.
+ */
+check:
+    mov slot_mask, %ecx
+    inc %ecx
+    mov %r14, %rbp
+    sub %rcx, %rbp
+    jbe 8f                              /* nothing was written there yet */
+    shl $32, %rbp
+    mov %r14, %rbx
+    and slot_mask, %ebx
+    mov $TYPE_IN, %eax
+    call request
+    jnz 9f
+    mov $buffer, %edi
+    mov $BLOCK_WORDS, %ecx
+1:  mov (%rdi), %rax
+    cmp %rbp, %rax
+    jne 2f
+    inc %rbp
+    add $8, %rdi
+    dec %ecx
+    jnz 1b
+8:  xor %eax, %eax                      /* clears the carry, too */
+    ret
+2:  mov %rax, wrong_word
+    xor %eax, %eax
+    stc
+    ret
+9:  clc
+    ret
 
     .data
     .balign 8
 account:
     .quad 0
+wrong_word:
+    .quad 0
 turns:
+    .long 0
+slot_mask:
+    .long 0
+flushes:
+    .long 0
+checks:
     .long 0
 work_option:
     .asciz "work="
+slots_option:
+    .asciz "slots="
+flush_option:
+    .asciz "flush="
+check_option:
+    .asciz "check="
 
     .bss
     .balign PAGE

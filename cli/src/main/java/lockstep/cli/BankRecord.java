@@ -25,6 +25,7 @@ public final class BankRecord {
   private final byte[] before;
   private final byte[] after;
   private final int goesOnAt;
+  private final int slots;
 
   /**
    * @param before what the primary showed
@@ -32,6 +33,16 @@ public final class BankRecord {
    * @param goesOnAt which byte of the guest's console the survivor's first one is
    */
   public BankRecord(byte[] before, byte[] after, int goesOnAt) {
+    this(before, after, goesOnAt, SLOTS);
+  }
+
+  /**
+   * The same for a bank that has not as many slots as usual.
+   *
+   * @param slots its option slots=
+   */
+  public BankRecord(byte[] before, byte[] after, int goesOnAt, int slots) {
+    this.slots = slots;
     this.before = before;
     this.after = after;
     this.goesOnAt = goesOnAt;
@@ -95,9 +106,9 @@ public final class BankRecord {
     long last = last();
     try (FileChannel disk = FileChannel.open(image, StandardOpenOption.READ)) {
       // A slot may hold the transaction after the last one seen, which was on its way.
-      for (long n = Math.max(1, last - SLOTS + 2); n <= last; n++) {
+      for (long n = Math.max(1, last - slots + 2); n <= last; n++) {
         ByteBuffer block = ByteBuffer.allocate(BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        long at = n % SLOTS * BLOCK_BYTES;
+        long at = n % slots * BLOCK_BYTES;
         while (block.hasRemaining() && disk.read(block, at + block.position()) >= 0) {
           // Goes on.
         }

@@ -13,7 +13,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
@@ -22,7 +21,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.output.DiskSink;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.FtEvent;
@@ -32,7 +31,6 @@ import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.GuestDisk;
 import lockstep.replay.ft.HandOver;
 import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
@@ -63,9 +61,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** A signal's grace for ending the guest in order. */
   private static final long SIGNAL_SECONDS = 10;
 
-  /** A snapshot is an output: how long it may wait for the backup's acknowledgement. */
-  private static final long SNAPSHOT_NANOS = TimeUnit.SECONDS.toNanos(30);
-
   private final PeerNetwork network;
   private final boolean anywhere;
   private final FtTimes times;
@@ -86,7 +81,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
 
   /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
-  private static final class Medium implements GuestDisk {
+  private static final class Medium implements DiskSink {
     private volatile @Nullable DiskBridge bridge;
 
     @Override
@@ -96,22 +91,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         throw new IllegalStateException("a disk request, and no disk");
       }
       now.request(request);
-    }
-
-    @Override
-    public void flush(long limitNanos) throws IOException, InterruptedException {
-      DiskBridge now = bridge;
-      if (now != null) {
-        now.flush(limitNanos);
-      }
-    }
-
-    @Override
-    public void dropCache() throws IOException {
-      DiskBridge now = bridge;
-      if (now != null) {
-        now.dropCache();
-      }
     }
   }
 
@@ -143,16 +122,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.waits = gate.waits();
     this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
     this.vm =
-        new FtVm(
-            Scheduler.HOST,
-            new KvmReceiver(kvm, medium.map(BlockDevice::geometry)),
-            node,
-            gate,
-            console,
-            disk,
-            options,
-            notes);
-    medium.ifPresent(present -> bridge(present, gate));
+        new FtVm(Scheduler.HOST, new KvmReceiver(kvm), node, gate, console, disk, options, notes);
+    medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
     node.attach(vm);
     storage
         .lease()
@@ -165,13 +136,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
     this.commands = new PairControl(name, this);
     this.control = VmName.listen(name, commands);
-  }
-
-  /** What the gate has let out still asks it, right before it reaches the medium. */
-  private void bridge(BlockDevice present, OutputGate gate) {
-    DiskBridge bridge = new DiskBridge(present, vm.queue()::offer, gate::writes);
-    gate.onChange(bridge::permitChanged);
-    disk.bridge = bridge;
   }
 
   private void measure() {
@@ -242,25 +206,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Writes a snapshot, while which the guest stands. Any thread; returns when it is written. */
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
-    AtomicReference<OutputGate.Point> at = new AtomicReference<>();
-    file.write(
-        work ->
-            vm.look(
-                (machine, inputs) -> {
-                  Optional<RunResult> ended = work.at(machine, inputs);
-                  at.set(vm.point());
-                  return ended;
-                }),
-        () -> whyNotKept(at.get()));
-  }
-
-  /** Nobody may have a state of the guest that a failover could still undo. */
-  private Optional<String> whyNotKept(OutputGate.Point at) throws InterruptedException {
-    return vm.awaitKept(at, SNAPSHOT_NANOS)
-        ? Optional.empty()
-        : Optional.of(
-            "the backup has not acknowledged the VM's state, and this side is "
-                + node.status().state());
+    file.write(vm::look);
   }
 
   @Override

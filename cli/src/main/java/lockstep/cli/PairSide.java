@@ -35,6 +35,8 @@ public final class PairSide implements AutoCloseable {
   private final Thread noteReader;
   private long firstByteNanos;
   private long lastByteNanos;
+  private long silentSinceNanos;
+  private long longestSilenceNanos;
 
   /**
    * Starts it.
@@ -43,6 +45,7 @@ public final class PairSide implements AutoCloseable {
    */
   public PairSide(String name, List<String> command, Consumer<String> told) throws IOException {
     process = new ProcessBuilder(command).start();
+    silentSinceNanos = System.nanoTime();
     reader = Thread.ofPlatform().daemon().name("demo-" + name).start(this::readConsole);
     noteReader =
         Thread.ofPlatform().daemon().name("demo-notes-" + name).start(() -> readNotes(told));
@@ -58,6 +61,8 @@ public final class PairSide implements AutoCloseable {
             firstByteNanos = System.nanoTime();
           }
           lastByteNanos = System.nanoTime();
+          longestSilenceNanos = Math.max(longestSilenceNanos, lastByteNanos - silentSinceNanos);
+          silentSinceNanos = lastByteNanos;
           console.write(buffer, 0, count);
           notifyAll();
         }
@@ -105,6 +110,17 @@ public final class PairSide implements AutoCloseable {
   /** When its last console byte so far came. */
   public synchronized long lastByteNanos() {
     return lastByteNanos;
+  }
+
+  /** From now on {@link #longestSilenceNanos} is measured. */
+  public synchronized void watchSilence() {
+    silentSinceNanos = System.nanoTime();
+    longestSilenceNanos = 0;
+  }
+
+  /** The longest time without a console byte, up to the last one; of the time that is watched. */
+  public synchronized long longestSilenceNanos() {
+    return longestSilenceNanos;
   }
 
   /** How many bytes the guest showed here. */

@@ -11,11 +11,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import lockstep.cli.BankRecord;
 import lockstep.cli.PairSide;
 import lockstep.cli.control.ControlClient;
 import lockstep.storage.FileDisk;
+import lockstep.testing.Tgtd;
 import lockstep.testvms.TwoHosts.Host;
 
 /**
@@ -26,22 +28,50 @@ import lockstep.testvms.TwoHosts.Host;
 final class FaultyPair implements AutoCloseable {
   /** What happens. */
   enum Fault {
-    PRIMARY_KILLED,
-    BACKUP_KILLED,
-    PRIMARY_STOPPED_FOR_A_WHILE,
-    BACKUP_STOPPED_FOR_A_WHILE,
+    PRIMARY_KILLED(Effect.LOSS),
+    BACKUP_KILLED(Effect.LOSS),
+    PRIMARY_STOPPED_FOR_A_WHILE(Effect.LOSS),
+    BACKUP_STOPPED_FOR_A_WHILE(Effect.LOSS),
     /** Shorter than the time-out: the primary's outputs wait, and nothing else happens. */
-    BACKUP_STOPPED_BRIEFLY,
-    CHANNEL_CUT,
-    CHANNEL_CUT_BRIEFLY,
-    CHANNEL_SLOW,
+    BACKUP_STOPPED_BRIEFLY(Effect.PASSES),
+    CHANNEL_CUT(Effect.PASSES),
+    CHANNEL_CUT_BRIEFLY(Effect.PASSES),
+    CHANNEL_SLOW(Effect.PASSES),
     /** The primary dies while the disk's test-and-set cannot be reached. */
-    DISK_GONE_AND_PRIMARY_KILLED,
+    DISK_GONE_AND_PRIMARY_KILLED(Effect.LOSS),
     /** Nobody reaches anybody. */
-    DISK_GONE_AND_CHANNEL_CUT
+    DISK_GONE_AND_CHANNEL_CUT(Effect.LOSS),
+    /** A target that forgets all reservations, and an old primary that wakes up after that. */
+    TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP(Effect.LOSS),
+    /** Every call of KVM for the vCPU fails. */
+    PRIMARY_KVM_FAILS(Effect.DAMAGE),
+    BACKUP_KVM_FAILS(Effect.DAMAGE),
+    /** The thread stays where it is, and all the others of the process go on. */
+    PRIMARY_VCPU_HELD(Effect.DAMAGE),
+    BACKUP_VCPU_HELD(Effect.DAMAGE),
+    /** An Error is thrown in the thread, wherever it is. */
+    PRIMARY_VCPU_ERROR(Effect.DAMAGE),
+    BACKUP_VCPU_ERROR(Effect.DAMAGE);
+
+    private final Effect effect;
+
+    Fault(Effect effect) {
+      this.effect = effect;
+    }
   }
 
-  private enum Survivor {
+  /** What is left when it is over. */
+  private enum Effect {
+    /** One of the two sides. */
+    LOSS,
+    /** One, whose other side may be unable to end as it should. */
+    DAMAGE,
+    /** One or both. */
+    PASSES
+  }
+
+  /** Which side the world hears from then on. */
+  enum Survivor {
     PRIMARY,
     BACKUP,
     /** Nothing came of it. */
@@ -53,7 +83,22 @@ final class FaultyPair implements AutoCloseable {
   private static final Pattern ALONE = Pattern.compile("goes on alone");
   private static final Pattern NO_ANSWER = Pattern.compile("no answer from the disk");
   private static final long DISK_BYTES = 4L << 20;
-  private static final long LIMIT_SECONDS = 60;
+
+  /** Few, so that a block that is lost, old or written too late is read by the guest soon. */
+  private static final int SLOTS = 8;
+
+  private static final String BANK = "check=1 slots=" + SLOTS;
+
+  /** Of the JVM's debug port, in the network of a host. */
+  private static final int DEBUG_PORT = 5005;
+
+  private static final String VCPU_THREAD = "vcpu-0";
+  private static final int ENDED_BY_SIGKILL = 128 + 9;
+
+  /** Two JVMs start, on a machine that may have much else to do. */
+  private static final long START_SECONDS = 300;
+
+  private static final long LIMIT_SECONDS = 120;
   private static final int TIMEOUT_MILLIS = 2_000;
 
   /**
@@ -68,12 +113,18 @@ final class FaultyPair implements AutoCloseable {
   private final Path image;
   private final TwoHosts hosts;
   private final Random random;
+  private final Fault fault;
+
+  /** For a pair whose disk is a unit of a target; its hosts are this one. */
+  private final Optional<Tgtd> tgtd;
+
   private final PairSide backup;
   private final PairSide primary;
   private final String primaryName;
 
-  /** Starts a pair; the bank has opened when this returns. */
-  FaultyPair(Path directory, TwoHosts hosts, Random random) throws Exception {
+  /** Starts a pair for a fault; the bank has opened when this returns. */
+  FaultyPair(Path directory, TwoHosts hosts, Random random, Fault fault) throws Exception {
+    this.fault = fault;
     this.directory = directory;
     this.hosts = hosts;
     this.random = random;
@@ -82,11 +133,16 @@ final class FaultyPair implements AutoCloseable {
     away = directory.resolve("away-" + number);
     image = shared.resolve("disk.img");
     FileDisk.create(image, DISK_BYTES);
+    tgtd =
+        fault == Fault.TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP
+            ? Optional.of(Tgtd.start(image))
+            : Optional.empty();
     primaryName = "fault-p-" + number;
-    backup =
-        side(Host.TWO, "backup", "fault-b-" + number, "--listen", hosts.address(Host.TWO) + ":0");
+    // The target listens on the loopback interface, which is not that of a host with a network.
+    String address = tgtd.isPresent() ? "127.0.0.1" : hosts.address(Host.TWO);
+    backup = side(Host.TWO, "backup", "fault-b-" + number, "--listen", address + ":0");
     try {
-      String port = backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow(this::noBackup).group(1);
+      String port = backup.awaitNote(LISTENING, START_SECONDS).orElseThrow(this::noBackup).group(1);
       primary =
           side(
               Host.ONE,
@@ -94,15 +150,18 @@ final class FaultyPair implements AutoCloseable {
               primaryName,
               "--guest",
               "bank",
+              "--append",
+              BANK,
               "--backup",
-              hosts.address(Host.TWO) + ":" + port,
+              address + ":" + port,
               "--digest-interval",
               "100");
     } catch (Exception | AssertionError e) {
       backup.close();
+      closeTarget();
       throw e;
     }
-    assertTrue(primary.awaitConsole("bank: 1\r\n", 0, LIMIT_SECONDS), this::said);
+    assertTrue(primary.awaitConsole("bank: 1\r\n", 0, START_SECONDS), this::said);
   }
 
   private AssertionError noBackup() {
@@ -113,11 +172,35 @@ final class FaultyPair implements AutoCloseable {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
-    command.addAll(List.of(role, "--name", name, "--insecure", "--disk", "file:" + image));
+    if (fault == Fault.PRIMARY_VCPU_ERROR || fault == Fault.BACKUP_VCPU_ERROR) {
+      command.add(
+          "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,quiet=y,address=127.0.0.1:"
+              + DEBUG_PORT);
+    }
+    command.add("-Dfault.file=" + damageFile(role));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.add(FaultyMain.class.getName());
+    command.addAll(List.of(role, "--name", name, "--insecure", "--disk", disk(role)));
     command.addAll(List.of("--failure-timeout", String.valueOf(TIMEOUT_MILLIS)));
     command.addAll(List.of(more));
-    return new PairSide(name, hosts.on(host, command), line -> {});
+    List<String> started = tgtd.isPresent() ? command : hosts.on(host, command);
+    return new PairSide(name, started, line -> {});
+  }
+
+  private String disk(String role) {
+    String initiator = "?initiator=iqn.2026-11.dev.lockstep.test:" + role;
+    return tgtd.map(target -> "iscsi:" + target.address(1, initiator)).orElse("file:" + image);
+  }
+
+  private void closeTarget() throws IOException {
+    if (tgtd.isPresent()) {
+      tgtd.get().close();
+    }
+  }
+
+  /** Beside the shared directory, which some faults take away. */
+  private Path damageFile(String role) {
+    return directory.resolve(shared.getFileName() + "-damage-" + role);
   }
 
   private String said() {
@@ -129,21 +212,28 @@ final class FaultyPair implements AutoCloseable {
     return text.toString();
   }
 
-  /** Has it happen, and sees to the end of it all. */
-  void suffer(Fault fault) throws Exception {
+  /** Has the fault happen, and sees to the end of it all. */
+  FaultResults.Result suffer() throws Exception {
     try {
-      happen(fault);
-      Survivor survivor = survivor(fault);
+      primary.watchSilence();
+      long startNanos = System.nanoTime();
+      happen();
+      Survivor survivor = survivor();
       switch (survivor) {
-        case BACKUP -> backupGoesOn(fault);
+        case BACKUP -> backupGoesOn();
         case PRIMARY, PAIR -> primaryGoesOn(survivor);
       }
+      long nanos =
+          survivor == Survivor.BACKUP
+              ? backup.firstByteNanos() - startNanos
+              : primary.longestSilenceNanos();
+      return FaultResults.Result.recovered(fault, survivor, nanos / 1e6);
     } catch (AssertionError e) {
       throw new AssertionError(fault + ": " + e.getMessage() + said(), e);
     }
   }
 
-  private void happen(Fault fault) throws Exception {
+  private void happen() throws Exception {
     switch (fault) {
       case PRIMARY_KILLED -> primary.kill();
       case BACKUP_KILLED -> backup.kill();
@@ -191,6 +281,61 @@ final class FaultyPair implements AutoCloseable {
         silentUntilTheDiskIsBack();
         assertEquals(before, primary.consoleBytes(), "it spoke without knowing");
       }
+      case TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP -> {
+        primary.signal("STOP");
+        backup.awaitNote(GOES_ON, LIMIT_SECONDS);
+        tgtd.orElseThrow().kill();
+        pause(1_000);
+        tgtd.orElseThrow().restart();
+        pause(1_000);
+        primary.signal("CONT");
+      }
+      case PRIMARY_KVM_FAILS -> damage("primary", FaultyMain.Damage.KVM_FAILS);
+      case BACKUP_KVM_FAILS -> damage("backup", FaultyMain.Damage.KVM_FAILS);
+      case PRIMARY_VCPU_HELD -> damage("primary", FaultyMain.Damage.VCPU_HELD);
+      case BACKUP_VCPU_HELD -> damage("backup", FaultyMain.Damage.VCPU_HELD);
+      case PRIMARY_VCPU_ERROR -> throwError(Host.ONE);
+      case BACKUP_VCPU_ERROR -> throwError(Host.TWO);
+    }
+  }
+
+  private void damage(String role, FaultyMain.Damage damage) throws IOException {
+    // Complete when it is seen.
+    Path written = directory.resolve(shared.getFileName() + "-damage");
+    Files.writeString(written, damage.name());
+    Files.move(written, damageFile(role));
+  }
+
+  private void throwError(Host host) throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of(FaultyThread.class.getName(), "" + DEBUG_PORT, VCPU_THREAD));
+    Process thrower =
+        new ProcessBuilder(hosts.on(host, command))
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    try {
+      assertTrue(thrower.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), "no Error could be thrown");
+      assertEquals(0, thrower.exitValue(), "no Error could be thrown");
+    } finally {
+      thrower.destroyForcibly();
+    }
+  }
+
+  /** The one that lost has noticed; one that cannot end any more is killed. */
+  private void awaitLoser(PairSide loser) throws Exception {
+    boolean damaged = fault.effect == Effect.DAMAGE;
+    Optional<Integer> code = loser.await(damaged ? LIMIT_SECONDS / 8 : LIMIT_SECONDS);
+    if (damaged) {
+      if (code.isEmpty()) {
+        loser.kill();
+      }
+      int last = code.orElse(ENDED_BY_SIGKILL);
+      assertTrue(last != 0, "the damaged side ended as if all were well");
+    } else {
+      assertEquals(Optional.of(1), code, "the loser's exit code");
     }
   }
 
@@ -207,12 +352,7 @@ final class FaultyPair implements AutoCloseable {
   }
 
   /** Waits until it is settled who goes on. */
-  private Survivor survivor(Fault fault) throws Exception {
-    boolean mayGoOnTogether =
-        switch (fault) {
-          case BACKUP_STOPPED_BRIEFLY, CHANNEL_CUT, CHANNEL_CUT_BRIEFLY, CHANNEL_SLOW -> true;
-          default -> false;
-        };
+  private Survivor survivor() throws Exception {
     long start = System.nanoTime();
     long settled = start + 2 * TIMEOUT_MILLIS * 1_000_000L;
     while (System.nanoTime() - start < LIMIT_SECONDS * 1_000_000_000L) {
@@ -222,7 +362,7 @@ final class FaultyPair implements AutoCloseable {
       if (primary.awaitNote(ALONE, 0).isPresent()) {
         return Survivor.PRIMARY;
       }
-      if (mayGoOnTogether && System.nanoTime() > settled && isProtected()) {
+      if (fault.effect == Effect.PASSES && System.nanoTime() > settled && isProtected()) {
         return Survivor.PAIR;
       }
       Thread.sleep(20);
@@ -238,35 +378,39 @@ final class FaultyPair implements AutoCloseable {
     }
   }
 
-  private void backupGoesOn(Fault fault) throws Exception {
+  private void backupGoesOn() throws Exception {
     int goesOnAt =
         Integer.parseInt(backup.awaitNote(GOES_ON, LIMIT_SECONDS).orElseThrow().group(1));
     boolean killed = !primary.process().isAlive();
     if (!killed) {
-      assertEquals(Optional.of(1), primary.await(LIMIT_SECONDS), "the loser's exit code");
+      awaitLoser(primary);
     }
-    BankRecord early = new BankRecord(primary.console(), backup.console(), goesOnAt);
+    BankRecord early = record(primary.console(), backup.console(), goesOnAt);
     more(backup, early.lastBefore());
     end(backup);
-    check(new BankRecord(primary.console(), backup.console(), goesOnAt));
+    check(record(primary.console(), backup.console(), goesOnAt));
     long late = primary.lastByteNanos() - backup.firstByteNanos();
     assertTrue(killed || late < READ_LATE_NANOS, () -> "both spoke, for " + late + " ns; " + fault);
   }
 
   private void primaryGoesOn(Survivor survivor) throws Exception {
     if (survivor == Survivor.PRIMARY && backup.process().isAlive()) {
-      assertEquals(Optional.of(1), backup.await(LIMIT_SECONDS), "the loser's exit code");
+      awaitLoser(backup);
     }
     assertEquals(0, backup.consoleBytes(), "the backup spoke");
     byte[] soFar = primary.console();
-    more(primary, new BankRecord(soFar, new byte[0], soFar.length).last());
+    more(primary, record(soFar, new byte[0], soFar.length).last());
     end(primary);
     byte[] all = primary.console();
-    check(new BankRecord(all, new byte[0], all.length));
+    check(record(all, new byte[0], all.length));
     if (survivor == Survivor.PAIR) {
       assertEquals(Optional.of(0), backup.await(LIMIT_SECONDS), "it should have ended with it");
       assertEquals(0, backup.consoleBytes(), "it went live though the guest had ended");
     }
+  }
+
+  private static BankRecord record(byte[] before, byte[] after, int goesOnAt) {
+    return new BankRecord(before, after, goesOnAt, SLOTS);
   }
 
   private static void more(PairSide side, long last) throws Exception {
@@ -288,6 +432,10 @@ final class FaultyPair implements AutoCloseable {
   public void close() throws IOException {
     primary.close();
     backup.close();
+    closeTarget();
+    for (String role : List.of("primary", "backup")) {
+      Files.deleteIfExists(damageFile(role));
+    }
     Path last = Files.exists(away) ? away : shared;
     try (var files = Files.list(last)) {
       for (Path file : files.toList()) {

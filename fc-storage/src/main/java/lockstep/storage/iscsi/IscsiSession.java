@@ -2,7 +2,9 @@ package lockstep.storage.iscsi;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -17,7 +19,6 @@ import lockstep.storage.ffi.SocketWait;
 import lockstep.storage.scsi.ScsiReply;
 import lockstep.storage.scsi.ScsiTransport;
 import lockstep.storage.scsi.Sense;
-import lockstep.storage.scsi.Standing;
 import lockstep.sys.SysException;
 import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
@@ -26,8 +27,7 @@ import org.jspecify.annotations.Nullable;
  * One initiator's way to one logical unit, kept up through every loss of the connection: the
  * initiator's name and ISID stay, so that the unit sees the same nexus, and what has not been
  * answered is sent again, in the order in which it was first sent. Before that the unit is reset,
- * so that nothing of the former connection is carried out afterwards. All that only if the disk is
- * this host's, as the {@link Greeting} says: otherwise a disk's requests wait, or are refused.
+ * so that nothing of the former connection is carried out afterwards.
  */
 public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Commands in flight: a disk's {@link IscsiDisk#DEPTH} and a few of an arbiter. */
@@ -40,16 +40,11 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private static final ScsiReply ABORTED =
       new ScsiReply(ScsiReply.TASK_ABORTED, Sense.NONE, Bytes.empty());
 
-  private static final Greeting NO_GREETING = _ -> Standing.HOLDS;
-
   private static final int CLOSE_MILLIS = 10_000;
   private static final int FIRST_RETRY_MILLIS = 20;
   private static final int BUSY_MILLIS = 10;
   private static final int SCAN_MILLIS = 100;
   private static final int IDLE_MILLIS = 1_000;
-
-  /** Between two looks at whose the disk is, while that is not known. */
-  private static final int HELD_MILLIS = 100;
 
   private final IscsiAddress address;
   private final IscsiTimes times;
@@ -58,8 +53,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean rung = new AtomicBoolean();
   private final CompletableFuture<Boolean> first = new CompletableFuture<>();
-  private volatile Greeting greeting = NO_GREETING;
-  private volatile boolean doubted;
+  private volatile Greeting greeting = _ -> true;
   private volatile boolean closing;
   private volatile boolean ended;
   private final AtomicLong logins = new AtomicLong();
@@ -67,17 +61,12 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   // All of this belongs to the loop thread.
   private final IscsiNexus nexus;
   private final @Nullable ScsiCommand[] inFlight = new ScsiCommand[SLOTS];
-  private final WaitingCommands ready = new WaitingCommands();
+  private final ArrayDeque<ScsiCommand> ready = new ArrayDeque<>();
   private @Nullable IscsiContext context;
   private @Nullable ScsiCommand reset;
   private int flying;
+  private long nextOrder;
   private boolean unsettled;
-  private Standing standing = Standing.HOLDS;
-
-  /** Requests of the disk are not sent until the greeting has been asked again. */
-  private boolean held;
-
-  private long greetNanos = System.nanoTime();
   private String problem = "not connected yet";
   private long attemptNanos = System.nanoTime();
   private int retryMillis = FIRST_RETRY_MILLIS;
@@ -85,18 +74,15 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private long scanNanos = attemptNanos;
   private long closeNanos = Long.MAX_VALUE;
 
-  /**
-   * What is to be done on a new connection before anything else, and again when it is doubtful
-   * whose the disk is; on the loop thread.
-   */
+  /** What is to be done on a new connection before anything else; on the loop thread. */
   @FunctionalInterface
   public interface Greeting {
     /**
-     * @param nexus the connection, with nothing else on it
-     * @return what may be sent
+     * @param nexus the new connection, with nothing else on it
+     * @return whether this host may still write, as far as it knows
      * @throws IOException when the connection is of no use: another one is made
      */
-    Standing greet(ScsiTransport nexus) throws IOException;
+    boolean greet(ScsiTransport nexus) throws IOException;
   }
 
   private IscsiSession(IscsiAddress address, IscsiTimes times) throws IOException {
@@ -146,14 +132,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Sets what every later connection begins with. */
   public void greeting(Greeting what) {
     greeting = what;
-  }
-
-  /** Has the greeting asked again before any request of the disk is sent. Any thread. */
-  public void doubt() {
-    doubted = true;
-    if (!ended && !rung.getAndSet(true)) {
-      wait.wake();
-    }
   }
 
   @Override
@@ -225,11 +203,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private boolean turn() {
     rung.set(false);
     for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
+      one.order = nextOrder++;
       ready.add(one);
-    }
-    if (doubted) {
-      doubted = false;
-      hold(0);
     }
     if (closing && done()) {
       return false;
@@ -265,7 +240,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
     drop("closed");
     ended = true;
-    ready.lose(name() + ": " + problem);
+    for (ScsiCommand one : ready) {
+      one.lost(new IOException(name() + ": " + problem));
+    }
+    ready.clear();
     refuseIncoming();
     first.completeExceptionally(new IOException(name() + ": " + problem));
     nexus.close();
@@ -274,7 +252,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
 
   private void exchange(IscsiContext now) {
     try {
-      greetAgain(now);
       sendReady(now);
       // What fits into the socket's buffer goes at once, without asking poll.
       if ((now.events() & posix_h.POLLOUT) != 0 && !now.service(posix_h.POLLOUT)) {
@@ -296,30 +273,31 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return 0;
     }
     if (!ready.isEmpty() && flying < SLOTS) {
-      return held ? HELD_MILLIS : BUSY_MILLIS;
+      return BUSY_MILLIS;
     }
-    return flying > 0 || held || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
+    return flying > 0 || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
   }
 
   private void sendReady(IscsiContext to) throws IOException {
     if (reset != null || System.nanoTime() < pausedUntilNanos) {
       return;
     }
-    while (flying < SLOTS && reset == null) {
-      ScsiCommand command = ready.next(held);
-      if (command == null) {
-        return;
+    while (!ready.isEmpty() && flying < SLOTS) {
+      ScsiCommand command = ready.getFirst();
+      if (command.answered()) {
+        ready.removeFirst();
+        continue;
       }
       command.sentNanos = System.nanoTime();
       if (command.cdb.equals(ScsiCommand.RESET)) {
-        reset = command;
         to.resetUnit(address.lun());
+        reset = ready.removeFirst();
         return;
       }
       int slot = freeSlot();
-      inFlight[slot] = command;
-      flying++;
       nexus.send(to, slot, command);
+      inFlight[slot] = ready.removeFirst();
+      flying++;
     }
   }
 
@@ -348,9 +326,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         ScsiReply reply = one.status() > 0xff ? ABORTED : nexus.reply(command, one);
         inFlight[one.slot()] = null;
         flying--;
-        if (reply.attention() && reply.sense().reservationsInDoubt()) {
-          hold(0);
-        }
         if (command.patient && mayRepeat(command, reply)) {
           again = again.isEmpty() ? new ArrayList<>() : again;
           again.add(command);
@@ -360,7 +335,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       }
     }
     if (!again.isEmpty()) {
-      ready.addAgain(again);
+      sendAgain(again);
     }
   }
 
@@ -382,11 +357,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   }
 
   private boolean mayRepeat(ScsiCommand command, ScsiReply reply) {
-    if (reply.conflict() && standing == Standing.HOLDS && greeting != NO_GREETING) {
-      // Another host claims the disk, or has it: the greeting finds out.
-      hold(0);
-      return ++command.attentions <= MAX_ATTENTIONS;
-    }
     if (!reply.temporary()) {
       return false;
     }
@@ -395,6 +365,13 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return true;
     }
     return ++command.attentions <= MAX_ATTENTIONS;
+  }
+
+  private void sendAgain(List<ScsiCommand> commands) {
+    commands.sort(Comparator.comparingLong((ScsiCommand one) -> one.order).reversed());
+    for (ScsiCommand one : commands) {
+      ready.addFirst(one);
+    }
   }
 
   /** The connection is of no use any more. */
@@ -425,7 +402,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       reset.lost(new IOException(name() + ": connection lost: " + why));
       reset = null;
     }
-    ready.addAgain(again);
+    sendAgain(again);
   }
 
   private void connectOrWait() {
@@ -435,14 +412,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     try {
-      IscsiContext fresh = nexus.connect();
-      try {
-        greeted(nexus.greet(fresh, greeting, unsettled));
-      } catch (IOException e) {
-        fresh.close();
-        throw e;
-      }
-      context = fresh;
+      context = nexus.connect(greeting, unsettled);
+      unsettled = false;
       retryMillis = FIRST_RETRY_MILLIS;
       logins.incrementAndGet();
       first.complete(true);
@@ -454,39 +425,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
   }
 
-  /** Asks whose the disk is, over a connection that is used, when it has nothing on its way. */
-  private void greetAgain(IscsiContext now) throws IOException {
-    boolean due = held && System.nanoTime() - greetNanos >= 0;
-    // A disk that is lost is asked for when there is a request: this host may have a part again.
-    if (due && flying == 0 && reset == null && (standing != Standing.LOST || ready.hasRequests())) {
-      greeted(nexus.greet(now, greeting, unsettled));
-    }
-  }
-
-  private void greeted(Standing found) {
-    standing = found;
-    switch (found) {
-      case HOLDS -> {
-        unsettled = false;
-        held = false;
-      }
-      case FOLLOWS -> held = false;
-      case WAITS -> hold(HELD_MILLIS);
-      case LOST -> {
-        ready.refuseRequests();
-        hold(HELD_MILLIS);
-      }
-    }
-  }
-
-  private void hold(int millis) {
-    held = true;
-    greetNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
-    if (millis == 0 && standing == Standing.LOST) {
-      standing = Standing.WAITS;
-    }
-  }
-
   /** Ends what waits for too long, and a connection that has gone silent. */
   private void scan() {
     long now = System.nanoTime();
@@ -494,11 +432,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     scanNanos = now + TimeUnit.MILLISECONDS.toNanos(SCAN_MILLIS);
-    if (held && context != null) {
-      // The target is there: what has to wait for others does not fail.
-      ready.extendRequests(now + times.requestNanos());
+    for (ScsiCommand one : ready) {
+      expire(one, now);
     }
-    ready.expire(now, "%s: no answer in time: %s".formatted(name(), problem));
+    ready.removeIf(ScsiCommand::answered);
     boolean silent = false;
     for (ScsiCommand one : inFlight) {
       if (one != null) {

@@ -2,9 +2,7 @@ package lockstep.storage.scsi;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.util.concurrent.TimeUnit;
 import lockstep.monitor.state.Bytes;
-import lockstep.sys.Scheduler;
 
 /** Commands whose answer is waited for; what a unit only puts off is asked again. */
 final class ScsiCalls {
@@ -13,22 +11,13 @@ final class ScsiCalls {
 
   private final ScsiTransport unit;
   private final int timeoutMillis;
-  private final Scheduler time;
 
   /**
    * @param timeoutMillis for each command
    */
   ScsiCalls(ScsiTransport unit, int timeoutMillis) {
-    this(unit, timeoutMillis, Scheduler.HOST);
-  }
-
-  /**
-   * @param time in which a unit that is busy is waited for
-   */
-  ScsiCalls(ScsiTransport unit, int timeoutMillis, Scheduler time) {
     this.unit = unit;
     this.timeoutMillis = timeoutMillis;
-    this.time = time;
   }
 
   /**
@@ -40,7 +29,7 @@ final class ScsiCalls {
     ScsiReply reply = unit.execute(cdb, out, inBytes, timeoutMillis);
     for (int i = 1; i < TRIES && reply.temporary(); i++) {
       if (!reply.attention()) {
-        pause(time, PAUSE_MILLIS);
+        pause();
       }
       reply = unit.execute(cdb, out, inBytes, timeoutMillis);
     }
@@ -60,14 +49,9 @@ final class ScsiCalls {
     return reply.data();
   }
 
-  /**
-   * Lets time pass.
-   *
-   * @throws InterruptedIOException when the thread is told to end; it stays interrupted
-   */
-  static void pause(Scheduler time, long millis) throws IOException {
+  private static void pause() throws IOException {
     try {
-      time.sleep(TimeUnit.MILLISECONDS.toNanos(millis));
+      Thread.sleep(PAUSE_MILLIS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("told to end");

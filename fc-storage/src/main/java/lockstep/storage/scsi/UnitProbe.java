@@ -129,7 +129,9 @@ public final class UnitProbe {
                   one.name(),
                   keys.isEmpty()
                       ? "it is reserved"
-                      : ScsiKey.registrant(keys.getFirst()) + " is registered"));
+                      : ScsiKey.read(keys.getFirst())
+                          .map(ScsiKey::registrant)
+                          .orElse("other software is registered")));
     }
   }
 

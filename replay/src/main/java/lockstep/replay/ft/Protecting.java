@@ -116,10 +116,12 @@ final class Protecting {
     return from == null ? List.of() : from.held();
   }
 
-  /** Sends all of the log that there is; returns its position, 0 without a log. */
-  long sendAll() {
+  /** Sends all of the log that there is. */
+  void sendAll() {
     PrimaryLog to = log;
-    return to == null ? 0 : to.sendAll();
+    if (to != null) {
+      to.sendAll();
+    }
   }
 
   /** The log's last entries; returns their position, 0 without a log. */

@@ -30,10 +30,16 @@ public final class HostLab {
    * No reboot, no boot messages, no waiting for entropy; mitigations cost and guard nothing here.
    * That the timer works is taken for granted: a kernel that tests it on a busy machine misses
    * ticks and panics (seen).
+   *
+   * <p>The timer is periodic (nohz, highres): QEMU's emulation of SVM changes the set of pending
+   * interrupts at each entry and exit of a guest without its lock (target/i386, svm_helper.c,
+   * {@code interrupt_request}), and an interrupt that another thread raises at that moment can be
+   * lost. A one-shot timer whose interrupt is lost is never set again, and a host that has nothing
+   * else to do sleeps for ever; the next period of a periodic one raises the interrupt anew.
    */
   private static final String KERNEL_COMMAND_LINE =
       "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on"
-          + " no_timer_check";
+          + " no_timer_check nohz=off highres=off";
 
   /** Longest part of the boot messages worth showing when the host did not come up. */
   private static final int TAIL_CHARACTERS = 2000;

@@ -18,8 +18,8 @@ import lockstep.storage.SharedDisk;
 import lockstep.testing.Tgtd;
 
 /**
- * A pair on two lab hosts that share a unit of a target on this machine, and nothing else. The bank
- * runs, and its consoles are read here, outside of both.
+ * A pair on two lab hosts that share a disk, and nothing else. The bank runs, and its consoles are
+ * read here, outside of both.
  */
 final class LabPair implements AutoCloseable {
   /**
@@ -62,7 +62,21 @@ final class LabPair implements AutoCloseable {
     }
   }
 
-  private final Tgtd tgtd;
+  /**
+   * What both hosts have for a disk.
+   *
+   * @param disk as {@code --disk} takes it there
+   * @param preparation what a host does before its command: part of a shell script
+   * @param options those of the bank, for {@code --append}
+   */
+  record Shared(String disk, String preparation, String options) {
+    /** A unit of a target on this machine. */
+    static Shared unitOf(Tgtd tgtd) {
+      return new Shared(unit(tgtd, LabNetwork.THIS_MACHINE, ""), "", "");
+    }
+  }
+
+  private final Shared shared;
   private final Path identities;
   private final HostLab lab;
   private final Host two;
@@ -73,9 +87,9 @@ final class LabPair implements AutoCloseable {
    *
    * @param identities a directory with what {@code lockstep pair init} made, to be carried along
    */
-  LabPair(HostLab lab, Tgtd tgtd, Path identities) throws Exception {
+  LabPair(HostLab lab, Shared shared, Path identities) throws Exception {
     this.lab = lab;
-    this.tgtd = tgtd;
+    this.shared = shared;
     this.identities = identities;
     List<LabNetwork> wire = LabNetwork.between("host-one", "host-two");
     String at = wire.getLast().address() + ":" + PORT;
@@ -88,6 +102,8 @@ final class LabPair implements AutoCloseable {
               "primary",
               "--guest",
               "bank",
+              "--append",
+              shared.options(),
               "--backup",
               at,
               "--digest-interval",
@@ -102,11 +118,14 @@ final class LabPair implements AutoCloseable {
       throws IOException {
     List<String> command = new ArrayList<>(List.of("lockstep", role));
     command.addAll(List.of("--failure-timeout", String.valueOf(TIMEOUT_MILLIS)));
-    command.addAll(List.of("--disk", unit(LabNetwork.THIS_MACHINE, "")));
+    command.addAll(List.of("--disk", shared.disk()));
     command.addAll(List.of(more));
     // The hosts come up at once, the commands when they are typed to.
-    String script = "echo %s >&2; read -r go && exec \"$@\" --identity \"$(find /lab -name %s)\"";
-    List<String> job = new ArrayList<>(List.of("sh", "-c", script.formatted(UP, identity), role));
+    String script =
+        shared.preparation()
+            + "echo %s >&2; read -r go && exec \"$@\" --identity \"$(find /lab -name %s)\""
+                .formatted(UP, identity);
+    List<String> job = new ArrayList<>(List.of("sh", "-c", script, role));
     job.addAll(command);
     List<Path> carried = new ArrayList<>(LabJob.ownClassPath());
     carried.add(identities);
@@ -121,18 +140,18 @@ final class LabPair implements AutoCloseable {
   }
 
   /** What stands behind {@code iscsi:} for the shared unit. */
-  private String unit(String target, String options) {
+  private static String unit(Tgtd tgtd, String target, String options) {
     return "iscsi:" + tgtd.address(1, options).replace("127.0.0.1", target);
   }
 
   /**
-   * The shared unit, from here.
+   * A unit that two hosts share, from here.
    *
    * @param hostName in whose name; that host's command must have ended. Empty for the own one
    */
-  SharedDisk open(String hostName) throws IOException {
+  static SharedDisk open(Tgtd tgtd, String hostName) throws IOException {
     String options = hostName.isEmpty() ? "" : "?initiator=" + INITIATORS + hostName;
-    return SharedDisk.open(DiskSpec.parse(unit("127.0.0.1", options)), BlockDisk.Use.PAIR);
+    return SharedDisk.open(DiskSpec.parse(unit(tgtd, "127.0.0.1", options)), BlockDisk.Use.PAIR);
   }
 
   /** Starts the pair and waits until the world has seen a transaction. */

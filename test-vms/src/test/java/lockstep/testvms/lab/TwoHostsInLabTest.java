@@ -76,9 +76,9 @@ final class TwoHostsInLabTest {
   @Test
   @Tag("proof")
   void hostWithoutPowerIsFollowedByTheOtherAndNothingIsLost() throws Exception {
-    try (LabPair pair = new LabPair(HostLab.prepare(Path.of("")), tgtd, identities)) {
+    try (LabPair pair = pair()) {
       pair.awaitTransaction(BEFORE);
-      assertTrue(holder(pair).endsWith("primary of an undecided pair"), holder(pair));
+      assertTrue(holder().endsWith("primary of an undecided pair"), holder());
       long off = System.nanoTime();
       pair.one().side().kill();
       assertEquals(OptionalInt.empty(), pair.one().machine().exitCode(), "it had ended before");
@@ -92,7 +92,7 @@ final class TwoHostsInLabTest {
   /** Both live, and each finds the other one silent: the disk alone can say who goes on. */
   @Test
   void pulledWireLeavesOneHostSpeakingAndTheDiskRefusesTheOther() throws Exception {
-    try (LabPair pair = new LabPair(HostLab.prepare(Path.of("")), tgtd, identities)) {
+    try (LabPair pair = pair()) {
       pair.awaitTransaction(BEFORE);
       long off = System.nanoTime();
       pair.one().machine().plug(Cable.WIRE, false);
@@ -100,13 +100,13 @@ final class TwoHostsInLabTest {
       PairSide backup = pair.two().side();
       if (pair.backupIsChosen()) {
         assertEquals(OptionalInt.of(1), pair.awaitEnd(pair.one()), pair::said);
-        assertFenced(pair, pair.one());
+        assertFenced(pair.one());
         backupGoesOn(pair);
         long late = primary.lastByteNanos() - backup.firstByteNanos();
         assertTrue(late < 0, () -> "both spoke, for " + late + " ns" + pair.said());
       } else {
         assertEquals(OptionalInt.of(1), pair.awaitEnd(pair.two()), pair::said);
-        assertFenced(pair, pair.two());
+        assertFenced(pair.two());
         primaryGoesOn(pair);
       }
       report(pair, off);
@@ -116,7 +116,7 @@ final class TwoHostsInLabTest {
   /** Neither the other host nor the disk: nobody there may decide anything. */
   @Test
   void hostWithoutAnyCableWaitsAndFindsThatItHasLost() throws Exception {
-    try (LabPair pair = new LabPair(HostLab.prepare(Path.of("")), tgtd, identities)) {
+    try (LabPair pair = pair()) {
       pair.awaitTransaction(BEFORE);
       long off = System.nanoTime();
       for (Cable cable : Cable.values()) {
@@ -128,7 +128,7 @@ final class TwoHostsInLabTest {
         pair.two().machine().plug(cable, true);
       }
       assertEquals(OptionalInt.of(1), pair.awaitEnd(pair.two()), pair::said);
-      assertFenced(pair, pair.two());
+      assertFenced(pair.two());
       primaryGoesOn(pair);
       report(pair, off);
     }
@@ -140,17 +140,21 @@ final class TwoHostsInLabTest {
    */
   @Test
   void hostThatStoodWithItsClocksFindsItsDiskTaken() throws Exception {
-    try (LabPair pair = new LabPair(HostLab.prepare(Path.of("")), tgtd, identities)) {
+    try (LabPair pair = pair()) {
       pair.awaitTransaction(BEFORE);
       long off = System.nanoTime();
       pair.one().machine().stand(true);
       pair.awaitNote(pair.two(), LabPair.GOES_ON);
       pair.one().machine().stand(false);
       assertEquals(OptionalInt.of(1), pair.awaitEnd(pair.one()), pair::said);
-      assertFenced(pair, pair.one());
+      assertFenced(pair.one());
       backupGoesOn(pair);
       report(pair, off);
     }
+  }
+
+  private LabPair pair() throws Exception {
+    return new LabPair(HostLab.prepare(Path.of("")), LabPair.Shared.unitOf(tgtd), identities);
   }
 
   private void backupGoesOn(LabPair pair) throws Exception {
@@ -176,25 +180,25 @@ final class TwoHostsInLabTest {
     long last = new BankRecord(before, host.side().console(), at).last();
     String later = "bank: " + (last + AFTER) + "\r\n";
     assertTrue(host.side().awaitConsole(later, 0, LabPair.LIMIT_SECONDS), pair::said);
-    assertTrue(holder(pair).endsWith("epoch 1, " + winner), holder(pair));
+    assertTrue(holder().endsWith("epoch 1, " + winner), holder());
     host.side().type("q");
     assertEquals(OptionalInt.of(0), pair.awaitEnd(host), pair::said);
     BankRecord record = new BankRecord(before, host.side().console(), at);
     assertEquals(Optional.empty(), record.consoleComplaint(), pair::said);
     assertEquals(Optional.empty(), record.diskComplaint(image), pair::said);
-    assertEquals("nobody", holder(pair), "the disk is not free again");
+    assertEquals("nobody", holder(), "the disk is not free again");
   }
 
   /** Who has the disk, as its target says. */
-  private static String holder(LabPair pair) throws Exception {
-    try (SharedDisk disk = pair.open("")) {
+  private String holder() throws Exception {
+    try (SharedDisk disk = LabPair.open(tgtd, "")) {
       return disk.arbiter().orElseThrow().holderLine().orElse("nobody");
     }
   }
 
   /** The target knows hosts by their initiators' names, and takes no write of the loser's. */
-  private static void assertFenced(LabPair pair, LabPair.Host loser) throws Exception {
-    try (SharedDisk disk = pair.open(loser.name())) {
+  private void assertFenced(LabPair.Host loser) throws Exception {
+    try (SharedDisk disk = LabPair.open(tgtd, loser.name())) {
       CompletableFuture<BlockResult> result = new CompletableFuture<>();
       Bytes zeros = Bytes.copyOf(new byte[BLOCK_BYTES]);
       disk.medium()
