@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       "0:the VM ended or was stopped, here or at the primary",
       "1:failed, or the guest crashed here, or the other side goes on",
       "2:wrong usage",
+      "3:a part of Lockstep failed, and the process ended at once: the other side takes over",
       "N:what the guest wrote to its exit port (0xf4) here"
     })
 final class BackupCommand implements Callable<Integer> {
@@ -68,6 +69,7 @@ final class BackupCommand implements Callable<Integer> {
                 pair.security(Optional.of(listen)),
                 pair.heartbeatPort(),
                 pair.insecure(),
+                pair.stopSeconds(),
                 FtSession.backup(pair.times()),
                 pair.times(),
                 storage,

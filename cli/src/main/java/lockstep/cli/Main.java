@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.boot.BootException;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -23,7 +24,12 @@ import picocli.CommandLine.Spec;
     scope = ScopeType.INHERIT,
     versionProvider = Version.class,
     exitCodeListHeading = "%nExit codes:%n",
-    exitCodeList = {"0:done", "1:failed", "2:wrong usage"})
+    exitCodeList = {
+      "0:done",
+      "1:failed",
+      "2:wrong usage",
+      "3:a part of Lockstep failed, or its heap was full, and the process ended at once"
+    })
 public final class Main implements Runnable {
   /** Done. */
   static final int DONE = 0;
@@ -72,6 +78,9 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
+    // A thread that is missing while the others go on is worse than a process that ends.
+    Thread.setDefaultUncaughtExceptionHandler(
+        (thread, cause) -> Scheduler.HOST.failStop(thread.getName(), cause));
     EarlyProbe.start(arguments);
     System.exit(execute(commandLine(arguments), arguments));
   }

@@ -30,6 +30,8 @@ final class PairOptions {
   private static final int LEAST_TIMEOUT_MILLIS = 20;
   private static final int MOST_PORT = 65_535;
 
+  private static final int MAX_STOP_SECONDS = 86_400;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec = CommandSpec.create();
 
@@ -72,6 +74,16 @@ final class PairOptions {
   private int heartbeatPort;
 
   @Option(
+      names = "--stop-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "When this process is told to end (SIGTERM, SIGHUP, SIGINT), how long a protected VM may"
+              + " take to continue at its backup, and a VM without one to end. Then the process"
+              + " ends, and a backup takes over by itself. Default: ${DEFAULT-VALUE}.")
+  private int stopSeconds = 30;
+
+  @Option(
       names = "--spares",
       paramLabel = "HOST:PORT",
       split = ",",
@@ -101,6 +113,16 @@ final class PairOptions {
 
   /** Only Picocli makes one. */
   PairOptions() {}
+
+  /** How long the process may take to end when it is told to. */
+  long stopSeconds() {
+    if (stopSeconds < 0 || stopSeconds > MAX_STOP_SECONDS) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--stop-timeout is 0 to " + MAX_STOP_SECONDS + " s, not " + stopSeconds);
+    }
+    return stopSeconds;
+  }
 
   /** Whether the user wants plain TCP to anywhere. */
   boolean insecure() {

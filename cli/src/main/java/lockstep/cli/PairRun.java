@@ -58,9 +58,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   private static final long STOP_POLL_MILLIS = 2;
 
-  /** A signal's grace for ending the guest in order. */
-  private static final long SIGNAL_SECONDS = 10;
-
   private final PeerNetwork network;
   private final boolean anywhere;
   private final FtTimes times;
@@ -75,6 +72,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final ControlServer control;
   private final Consumer<String> notes;
   private volatile boolean detached;
+  private final long stopSeconds;
   private final CountDownLatch finished = new CountDownLatch(1);
 
   /** Everything is given back: sockets, files, threads. */
@@ -98,6 +96,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
    * @param name what it is called here
    * @param heartbeatPort see {@link PeerNetwork}
    * @param anywhere whether plain TCP may leave this host
+   * @param stopSeconds how long the process may take to end when it is told to
    * @param storage closed after this
    * @param notes takes lines for the user
    */
@@ -107,6 +106,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       PeerSecurity security,
       int heartbeatPort,
       boolean anywhere,
+      long stopSeconds,
       FtSession session,
       FtTimes times,
       PairDisk storage,
@@ -115,6 +115,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       throws CommandFailure {
     this.medium = storage.medium();
     this.notes = notes;
+    this.stopSeconds = stopSeconds;
     this.times = times;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security, heartbeatPort);
@@ -212,10 +213,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void endBySignal(Runnable unblock) {
     try {
-      stop();
-      if (!closed.await(SIGNAL_SECONDS, TimeUnit.SECONDS)) {
-        System.err.println("lockstep: the guest did not stop in time");
-      }
+      new PairSignal(node, vm, this::stop, notes).end(closed, stopSeconds);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

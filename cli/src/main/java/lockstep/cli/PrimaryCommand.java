@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
       "0:the guest stopped or was stopped, or goes on at the backup",
       "1:failed, or the guest crashed, or the other side has taken over",
       "2:wrong usage",
+      "3:a part of Lockstep failed, and the process ended at once: the other side takes over",
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class PrimaryCommand implements Callable<Integer> {
@@ -52,7 +53,8 @@ final class PrimaryCommand implements Callable<Integer> {
       paramLabel = "HOST:PORT",
       converter = HostPort.class,
       description =
-          "Where a lockstep backup listens; the guest starts when it follows. Without: unprotected.")
+          "Where a lockstep backup listens; the guest starts when it follows. Without:"
+              + " unprotected.")
   private Optional<InetSocketAddress> backup = Optional.empty();
 
   @Option(
@@ -95,6 +97,7 @@ final class PrimaryCommand implements Callable<Integer> {
                 pair.security(backup),
                 pair.heartbeatPort(),
                 pair.insecure(),
+                pair.stopSeconds(),
                 FtSession.primary(name, vm, pair.times()),
                 pair.times(),
                 storage,

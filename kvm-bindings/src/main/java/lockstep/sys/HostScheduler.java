@@ -9,8 +9,8 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /** The host's clock and threads. Tests may give it another clock, which is the steady one too. */
 public class HostScheduler implements Scheduler {
-  /** What the process then ends with. */
-  private static final int FAILED = 1;
+  /** What the process then ends with; also what the JVM ends with when its heap is full. */
+  public static final int FAIL_STOP = 3;
 
   @Override
   public long steadyNanos() {
@@ -39,17 +39,32 @@ public class HostScheduler implements Scheduler {
 
   @Override
   public Thread thread(String name, boolean daemon, Runnable work) {
-    return Thread.ofPlatform().daemon(daemon).name(name).unstarted(work);
+    return Thread.ofPlatform().daemon(daemon).name(name).unstarted(vital(name, work));
   }
 
   @Override
   public void spawn(Runnable work) {
-    Thread unused = Thread.ofVirtual().start(work);
+    Thread unused = Thread.ofVirtual().start(vital("helper", work));
   }
 
   @Override
   public ExecutorService executor(String name) {
-    return Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory());
+    return Executors.newSingleThreadExecutor(
+        Thread.ofPlatform()
+            .daemon()
+            .name(name)
+            .uncaughtExceptionHandler((_, cause) -> failStop(name, cause))
+            .factory());
+  }
+
+  private Runnable vital(String name, Runnable work) {
+    return () -> {
+      try {
+        work.run();
+      } catch (Throwable e) {
+        failStop(name, e);
+      }
+    };
   }
 
   @Override
@@ -60,9 +75,30 @@ public class HostScheduler implements Scheduler {
   /** Without shutdown hooks: one of them might wait for what has failed. */
   @Override
   public void failStop(String line) {
-    System.err.print("lockstep: " + line + "\r\n");
-    System.err.flush();
-    Runtime.getRuntime().halt(FAILED);
+    try {
+      System.err.print("lockstep: " + line + "\r\n");
+      System.err.flush();
+    } finally {
+      Runtime.getRuntime().halt(FAIL_STOP);
+    }
+  }
+
+  @Override
+  public void failStop(String thread, Throwable cause) {
+    String line = "a thread has failed; the process ends";
+    try {
+      line =
+          "thread %s has failed, which is a bug of Lockstep; the process ends: %s%s"
+              .formatted(thread, cause, at(cause));
+    } finally {
+      failStop(line);
+    }
+  }
+
+  /** Where it was thrown, for whoever looks for the bug. */
+  private static String at(Throwable cause) {
+    StackTraceElement[] trace = cause.getStackTrace();
+    return trace.length == 0 ? "" : " at " + trace[0];
   }
 
   @Override

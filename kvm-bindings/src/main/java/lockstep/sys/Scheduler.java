@@ -66,6 +66,16 @@ public interface Scheduler {
    */
   void failStop(String line);
 
+  /**
+   * The same for what a thread threw that it should not have: a thread that the rest depends on
+   * must not be missing while the heartbeats go on. Returns only in simulations and tests.
+   *
+   * @param thread its name
+   */
+  default void failStop(String thread, Throwable cause) {
+    failStop("thread " + thread + " has failed: " + cause);
+  }
+
   /** See {@link Posix#nice()}. */
   int nice();
 

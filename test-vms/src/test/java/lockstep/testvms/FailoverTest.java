@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Real pairs of processes, really killed and stopped: the bank guest's outside record must be that
@@ -75,6 +77,11 @@ class FailoverTest {
 
   private PairSide primary(String name, Path image, String backup, String... more)
       throws IOException {
+    return new PairSide(name, primaryCommand(name, image, backup, more), line -> {});
+  }
+
+  private static List<String> primaryCommand(
+      String name, Path image, String backup, String... more) {
     List<String> arguments = new ArrayList<>(List.of(more));
     arguments.addAll(
         0,
@@ -92,7 +99,7 @@ class FailoverTest {
             "2000",
             "--digest-interval",
             "100"));
-    return new PairSide(name, command(arguments.toArray(String[]::new)), line -> {});
+    return command(arguments.toArray(String[]::new));
   }
 
   private static String unique(String what) {
@@ -341,6 +348,67 @@ class FailoverTest {
         assertTrue(
             rest.contains("bank: " + (lastOfTwo + 1) + "\r\n"),
             () -> "no " + (lastOfTwo + 1) + " in: " + rest);
+      }
+    }
+  }
+
+  /** A host that shuts down, or a terminal that is closed, is no end of the VM. */
+  @ParameterizedTest
+  @ValueSource(strings = {"TERM", "HUP", "TERM --stop-timeout 0"})
+  void aSignalToAProtectedPrimaryLetsTheBackupContinue(String how) throws Exception {
+    String[] words = how.split(" ");
+    Path image = directory.resolve("signal.img");
+    FileDisk.create(image, DISK_BYTES);
+    String[] more = Arrays.copyOfRange(words, 1, words.length);
+    try (PairSide backup = backup(unique("b"), image);
+        PairSide primary = primary(unique("p"), image, address(backup), more)) {
+      assertTrue(
+          primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+      signal(primary, words[0]);
+      assertTrue(primary.await(LIMIT_SECONDS).isPresent(), () -> said(primary, backup));
+      survivorGoesOn(primary, backup, image);
+    }
+  }
+
+  @Test
+  void aPrimaryWithoutABackupEndsByASignal() throws Exception {
+    Path image = directory.resolve("alone.img");
+    FileDisk.create(image, DISK_BYTES);
+    String name = unique("p");
+    try (PairSide primary =
+        new PairSide(
+            name,
+            command("primary", "--name", name, "--guest", "bank", "--disk", "file:" + image),
+            line -> {})) {
+      assertTrue(primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary));
+      signal(primary, "TERM");
+      assertEquals(Optional.of(143), primary.await(LIMIT_SECONDS), () -> said(primary));
+    }
+  }
+
+  /** As with the option of the launcher: whichever thread it is that gets no memory. */
+  @Test
+  void aPrimaryWhoseHeapIsFullEndsAtOnceAndTheBackupContinues() throws Exception {
+    Path image = directory.resolve("heap.img");
+    Path go = directory.resolve("go");
+    FileDisk.create(image, DISK_BYTES);
+    try (PairSide backup = backup(unique("b"), image)) {
+      List<String> command = new ArrayList<>();
+      for (String word : primaryCommand(unique("p"), image, address(backup))) {
+        if (word.equals("lockstep.cli.Main")) {
+          command.addAll(List.of("lockstep.testvms.FullHeap", go.toString()));
+        } else {
+          command.add(word);
+        }
+      }
+      command.addAll(
+          1, List.of("-Xmx96m", "-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr"));
+      try (PairSide primary = new PairSide("p", command, line -> {})) {
+        assertTrue(
+            primary.awaitConsole("bank: 2\r\n", 0, LIMIT_SECONDS), () -> said(primary, backup));
+        Files.createFile(go);
+        assertEquals(Optional.of(3), primary.await(LIMIT_SECONDS), () -> said(primary, backup));
+        survivorGoesOn(primary, backup, image);
       }
     }
   }

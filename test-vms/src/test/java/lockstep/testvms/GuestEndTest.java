@@ -72,6 +72,7 @@ class GuestEndTest {
       LiveSide primary = pair.primary();
       primary.await(text -> text.contains("bank: 2"), "no transaction", LIMIT_SECONDS);
       primary.holdConsole(true);
+      primary.awaitHeldWrite(LIMIT_SECONDS);
       pair.protect();
       primary.awaitNote("not protected: the state was not copied: ", LIMIT_SECONDS);
       String note = primary.notes("not protected").getFirst();

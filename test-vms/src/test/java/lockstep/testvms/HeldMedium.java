@@ -20,6 +20,7 @@ final class HeldMedium implements BlockDevice {
   private final BlockDevice medium;
   private final ArrayDeque<Runnable> held = new ArrayDeque<>();
   private boolean holds;
+  private boolean fails;
   private WritePermit permit = WritePermit.ALWAYS;
 
   /** The medium stays its owner's. */
@@ -48,8 +49,16 @@ final class HeldMedium implements BlockDevice {
     }
   }
 
+  /** The next write is an Error. */
+  synchronized void fail() {
+    fails = true;
+  }
+
   @Override
   public synchronized void submit(BlockRequest request, Consumer<BlockResult> completion) {
+    if (fails && request instanceof BlockRequest.Write) {
+      throw new AssertionError("planted in the medium");
+    }
     if (holds && request instanceof BlockRequest.Write) {
       held.add(() -> start(request, completion));
       notifyAll();

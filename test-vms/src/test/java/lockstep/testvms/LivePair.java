@@ -4,6 +4,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
@@ -22,7 +23,12 @@ import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 
 /** A guest, protected: both sides in this process, over the loopback interface. */
-record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) implements AutoCloseable {
+record LivePair(
+    LiveSide primary,
+    LiveSide backup,
+    InetSocketAddress at,
+    AtomicReference<FailingMachine> machine)
+    implements AutoCloseable {
   private static final String VM = "00112233445566778899aabbccddeeff";
 
   /** More than two sides and a guest on one busy CPU are ever silent for. */
@@ -111,6 +117,7 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
     LiveSide primary =
         new LiveSide(
             kvm, FtSession.primary(guest.name(), VM, times), times, arbiter, disk, options);
+    AtomicReference<FailingMachine> running = new AtomicReference<>();
     long memoryBytes = (long) guest.memoryMib() << 20;
     MachineConfig config =
         new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0).withDisk(disk.geometry());
@@ -123,11 +130,13 @@ record LivePair(LiveSide primary, LiveSide backup, InetSocketAddress at) impleme
                   BootImages.load(
                       BootFile.of(guest.name(), guest.image()),
                       BootConfig.of(memoryBytes, commandLine)));
-              return machine;
+              FailingMachine made = new FailingMachine(machine);
+              running.set(made);
+              return made;
             },
             0,
             protectedFirst);
-    return new LivePair(primary, backup, at);
+    return new LivePair(primary, backup, at, running);
   }
 
   @Override

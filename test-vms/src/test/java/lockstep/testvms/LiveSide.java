@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.OutputStream;
 import java.util.List;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
@@ -27,6 +28,7 @@ import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.record.RecordOptions;
+import lockstep.sys.HostScheduler;
 import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
@@ -37,6 +39,7 @@ final class LiveSide implements AutoCloseable {
   private static final long POLL_MILLIS = 5;
   private static final Pattern GOES_LIVE_AT = Pattern.compile("goes on at byte (\\d+)");
 
+  private final Scheduler host = new Host();
   private final PeerNetwork network = new PeerNetwork(PeerSecurity.none());
   private final BrokenChannel channel = new BrokenChannel(network);
   private final HeldMedium medium;
@@ -45,8 +48,11 @@ final class LiveSide implements AutoCloseable {
   private final Bridge disk = new Bridge();
   private boolean closed;
 
-  /** Guarded by {@code shown}. */
+  /** Guarded by {@code shown}, both. */
   private boolean held;
+
+  private boolean broken;
+  private boolean heldWrites;
 
   private final StringBuilder shown = new StringBuilder();
   private final List<String> notes = new CopyOnWriteArrayList<>();
@@ -65,6 +71,20 @@ final class LiveSide implements AutoCloseable {
     }
   }
 
+  /** Where a process would end at once, this side does, with all that belongs to it. */
+  private final class Host extends HostScheduler {
+    @Override
+    public void failStop(String line) {
+      notes.add("fail-stop: " + line);
+      Thread unused = Thread.ofPlatform().start(LiveSide.this::die);
+    }
+
+    @Override
+    public void failStop(String thread, Throwable cause) {
+      failStop(thread + ": " + cause);
+    }
+  }
+
   private final class Console extends OutputStream {
     @Override
     public void write(int value) {
@@ -74,6 +94,9 @@ final class LiveSide implements AutoCloseable {
     @Override
     public void write(byte[] from, int offset, int count) {
       synchronized (shown) {
+        if (broken) {
+          throw new AssertionError("planted in the console");
+        }
         while (held) {
           awaitRelease();
         }
@@ -84,10 +107,13 @@ final class LiveSide implements AutoCloseable {
   }
 
   private void awaitRelease() {
+    heldWrites = true;
+    shown.notifyAll();
     try {
       shown.wait();
     } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
+      held = false;
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -96,6 +122,24 @@ final class LiveSide implements AutoCloseable {
     synchronized (shown) {
       held = on;
       shown.notifyAll();
+    }
+  }
+
+  /** Waits until the guest shows something that the console does not take. */
+  void awaitHeldWrite(long limitSeconds) throws InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
+    synchronized (shown) {
+      while (!heldWrites) {
+        assertTrue(System.nanoTime() < deadline, "the guest shows nothing");
+        shown.wait(100);
+      }
+    }
+  }
+
+  /** The next byte that the guest shows is an Error here. */
+  void breakConsole() {
+    synchronized (shown) {
+      broken = true;
     }
   }
 
@@ -109,17 +153,9 @@ final class LiveSide implements AutoCloseable {
       RecordOptions options) {
     this.medium = new HeldMedium(medium);
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
-    this.node = new FtNode(Scheduler.HOST, channel, arbiter, gate, session, times);
+    this.node = new FtNode(host, channel, arbiter, gate, session, times);
     this.vm =
-        new FtVm(
-            Scheduler.HOST,
-            new KvmReceiver(kvm),
-            node,
-            gate,
-            new Console(),
-            disk,
-            options,
-            notes::add);
+        new FtVm(host, new KvmReceiver(kvm), node, gate, new Console(), disk, options, notes::add);
     disk.to = new DiskBridge(this.medium, vm.queue()::offer);
     node.attach(vm);
   }
@@ -206,7 +242,7 @@ final class LiveSide implements AutoCloseable {
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
     if (closed) {
       return;
     }
@@ -214,7 +250,11 @@ final class LiveSide implements AutoCloseable {
     holdConsole(false);
     medium.release();
     vm.halt("the test is over");
-    FtVm.End unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();
+    try {
+      FtVm.End unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();
+    } catch (CompletionException e) {
+      notes.add("ended by " + e.getCause());
+    }
     node.close();
     vm.close();
     network.close();

@@ -22,6 +22,7 @@ final class CrashReport {
   static RunResult tripleFault(VcpuFd vcpu, GuestMemory memory) {
     String what = "the guest triple-faulted (KVM_EXIT_SHUTDOWN)";
     return crashed(
+        RunResult.Cause.GUEST,
         isReset(vcpu)
             ? what + "; this KVM has reset the vCPU, so the registers are those after the reset"
             : what,
@@ -54,6 +55,7 @@ final class CrashReport {
           default -> "unknown suberror";
         };
     return crashed(
+        RunResult.Cause.HOST,
         "KVM internal error " + suberror + ": " + what + " (KVM_EXIT_INTERNAL_ERROR)",
         vcpu,
         memory);
@@ -61,6 +63,7 @@ final class CrashReport {
 
   static RunResult failEntry(VcpuFd vcpu, GuestMemory memory) {
     return crashed(
+        RunResult.Cause.HOST,
         "the CPU refused to enter the guest, hardware reason 0x"
             + Long.toHexString(vcpu.failEntryReason())
             + " (KVM_EXIT_FAIL_ENTRY)",
@@ -69,21 +72,29 @@ final class CrashReport {
   }
 
   static RunResult endlessInstruction(VcpuFd vcpu, GuestMemory memory) {
-    return crashed("one string instruction of the guest made too many exits", vcpu, memory);
+    return crashed(
+        RunResult.Cause.GUEST,
+        "one string instruction of the guest made too many exits",
+        vcpu,
+        memory);
   }
 
   static RunResult unknownExit(VcpuFd vcpu, GuestMemory memory) {
     return crashed(
-        "KVM exit reason " + vcpu.exitReason() + " is not one Lockstep asks for", vcpu, memory);
+        RunResult.Cause.HOST,
+        "KVM exit reason " + vcpu.exitReason() + " is not one Lockstep asks for",
+        vcpu,
+        memory);
   }
 
-  private static RunResult crashed(String what, VcpuFd vcpu, GuestMemory memory) {
+  private static RunResult crashed(
+      RunResult.Cause cause, String what, VcpuFd vcpu, GuestMemory memory) {
     String details;
     try {
       details = RegisterDump.of(vcpu, memory);
     } catch (SysException e) {
       details = "registers unavailable: " + e.getMessage();
     }
-    return new RunResult.Crashed(what + System.lineSeparator() + details);
+    return new RunResult.Crashed(cause, what + System.lineSeparator() + details);
   }
 }

@@ -29,7 +29,16 @@ public sealed interface RunResult {
   /**
    * The CPU or KVM gave up.
    *
+   * @param cause whose doing it is, as far as can be told here
    * @param report one line of what happened, then registers and the bytes at RIP
    */
-  record Crashed(String report) implements RunResult {}
+  record Crashed(Cause cause, String report) implements RunResult {}
+
+  /** Whose doing a crash is. */
+  enum Cause {
+    /** The guest's: it happens wherever the guest runs. */
+    GUEST,
+    /** This host's CPU or KVM: it may not happen on another host. */
+    HOST
+  }
 }

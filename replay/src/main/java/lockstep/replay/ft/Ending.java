@@ -47,6 +47,24 @@ final class Ending {
     };
   }
 
+  /**
+   * This host cannot run the guest any more: its KVM or its monitor failed. The other side takes
+   * over and shows whether it is the guest's own doing, so it hears of no end, and of nothing more.
+   *
+   * @param reason one line
+   * @return how this side ends; empty when there is no other side
+   */
+  Optional<FtVm.End> hostFailed(String reason) throws InterruptedException {
+    FtState state = node.status().state();
+    if (state != FtState.PROTECTED && !state.isUndecided()) {
+      return Optional.empty();
+    }
+    String line = "this host cannot run the guest, which is left to the backup: " + reason;
+    node.tell(new FtEvent.Fenced(line));
+    node.settle();
+    return Optional.of(new FtVm.End.Halted(vcpu.halted().orElse(line)));
+  }
+
   /** Another host has the disk: this is no end of the guest, and the other side hears of none. */
   FtVm.End fenced(String reason) throws InterruptedException {
     node.tell(new FtEvent.Fenced(reason));

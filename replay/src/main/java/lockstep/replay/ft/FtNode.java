@@ -239,9 +239,21 @@ public final class FtNode implements AutoCloseable {
     onLoop(() -> perform(event));
   }
 
+  /** A loop that drops what failed and beats on would hide that this side is broken. */
+  private Runnable vital(Runnable work) {
+    return () -> {
+      try {
+        work.run();
+      } catch (RuntimeException | Error e) {
+        host.failStop("peer-loop", e);
+        throw e;
+      }
+    };
+  }
+
   private void onLoop(Runnable work) {
     try {
-      network.loop().execute(work);
+      network.loop().execute(vital(work));
     } catch (RejectedExecutionException e) {
       // The network is closed: this side is over.
     }

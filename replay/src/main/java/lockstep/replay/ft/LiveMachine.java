@@ -8,6 +8,7 @@ import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.sys.SysException;
 
 /** The machine while it is the VM: alone or recorded, it talks to the world. vCPU thread. */
 final class LiveMachine {
@@ -49,13 +50,29 @@ final class LiveMachine {
   /** Runs it to the end of the VM here, and in between does what others ask for. */
   FtVm.End toTheEnd() throws Exception {
     vcpu.commands().run();
-    RunResult result = doors.run(machine);
+    RunResult result;
+    try {
+      result = doors.run(machine);
+    } catch (SysException e) {
+      Optional<FtVm.End> elsewhere = ending.hostFailed(String.valueOf(e.getMessage()));
+      if (elsewhere.isEmpty()) {
+        throw e;
+      }
+      return elsewhere.get();
+    }
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
       return new FtVm.End.Halted(halted.get());
     }
     if (result instanceof RunResult.Fenced fenced) {
       return ending.fenced(fenced.reason());
+    }
+    if (result instanceof RunResult.Crashed crash && crash.cause() == RunResult.Cause.HOST) {
+      Optional<FtVm.End> elsewhere =
+          ending.hostFailed(crash.report().lines().findFirst().orElse(""));
+      if (elsewhere.isPresent()) {
+        return elsewhere.get();
+      }
     }
     return ending.guestEnded(machine, result);
   }

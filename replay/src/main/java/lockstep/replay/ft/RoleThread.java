@@ -57,7 +57,7 @@ final class RoleThread {
             () -> {
               try (on) {
                 work(work);
-              } catch (Exception e) {
+              } catch (Exception | Error e) {
                 over.completeExceptionally(e);
               }
             });
@@ -83,6 +83,10 @@ final class RoleThread {
   private void work(Work work) throws Exception {
     try {
       work.run().ifPresent(over::complete);
+    } catch (RuntimeException | Error e) {
+      // First of all: a side whose vCPU is gone must not be heard of any more.
+      host.failStop("vcpu-0", e);
+      throw e;
     } finally {
       try {
         commands.leave();

@@ -159,9 +159,15 @@ public final class VcpuCommands {
     return future;
   }
 
-  /** One that failed is its asker's matter, and one that was cancelled is nobody's. */
+  /**
+   * One that failed is its asker's matter, and one that was cancelled is nobody's; but after an
+   * Error nothing here can be relied on.
+   */
   private static Optional<RunResult> looked(FutureTask<Optional<RunResult>> future) {
     future.run();
+    if (future.state() == Future.State.FAILED && future.exceptionNow() instanceof Error e) {
+      throw e;
+    }
     return future.state() == Future.State.SUCCESS ? future.resultNow() : Optional.empty();
   }
 
