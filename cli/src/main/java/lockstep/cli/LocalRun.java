@@ -113,7 +113,9 @@ final class LocalRun implements ConsoleTarget {
   /** Writes a snapshot; the guest stands meanwhile. Any thread; returns when it is written. */
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
     Running now = running.orElseThrow(() -> new IOException("the VM does not run yet"));
-    file.write(work -> commands.look(() -> work.at(now.machine(), saved(now))));
+    file.write(
+        work -> commands.look(() -> work.at(now.machine(), saved(now))),
+        SnapshotFile.Admission.AT_ONCE);
   }
 
   private static SavedInputs saved(Running now) {

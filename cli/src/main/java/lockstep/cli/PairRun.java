@@ -13,6 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
@@ -21,7 +22,7 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.output.DiskSink;
+import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
 import lockstep.replay.ft.FtEvent;
@@ -31,6 +32,7 @@ import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.GuestDisk;
 import lockstep.replay.ft.HandOver;
 import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
@@ -58,6 +60,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   private static final long STOP_POLL_MILLIS = 2;
 
+  /** A snapshot is an output: how long it may wait for the backup's acknowledgement. */
+  private static final long SNAPSHOT_NANOS = TimeUnit.SECONDS.toNanos(30);
+
   private final PeerNetwork network;
   private final boolean anywhere;
   private final FtTimes times;
@@ -79,7 +84,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
 
   /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
-  private static final class Medium implements DiskSink {
+  private static final class Medium implements GuestDisk {
     private volatile @Nullable DiskBridge bridge;
 
     @Override
@@ -89,6 +94,22 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         throw new IllegalStateException("a disk request, and no disk");
       }
       now.request(request);
+    }
+
+    @Override
+    public void flush(long limitNanos) throws IOException, InterruptedException {
+      DiskBridge now = bridge;
+      if (now != null) {
+        now.flush(limitNanos);
+      }
+    }
+
+    @Override
+    public void dropCache() throws IOException {
+      DiskBridge now = bridge;
+      if (now != null) {
+        now.dropCache();
+      }
     }
   }
 
@@ -123,8 +144,16 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.waits = gate.waits();
     this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
     this.vm =
-        new FtVm(Scheduler.HOST, new KvmReceiver(kvm), node, gate, console, disk, options, notes);
-    medium.ifPresent(present -> disk.bridge = new DiskBridge(present, vm.queue()::offer));
+        new FtVm(
+            Scheduler.HOST,
+            new KvmReceiver(kvm, medium.map(BlockDevice::geometry)),
+            node,
+            gate,
+            console,
+            disk,
+            options,
+            notes);
+    medium.ifPresent(present -> bridge(present, gate));
     node.attach(vm);
     storage
         .lease()
@@ -137,6 +166,13 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
     this.commands = new PairControl(name, this);
     this.control = VmName.listen(name, commands);
+  }
+
+  /** What the gate has let out still asks it, right before it reaches the medium. */
+  private void bridge(BlockDevice present, OutputGate gate) {
+    DiskBridge bridge = new DiskBridge(present, vm.queue()::offer, gate::writes);
+    gate.onChange(bridge::permitChanged);
+    disk.bridge = bridge;
   }
 
   private void measure() {
@@ -207,7 +243,25 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Writes a snapshot, while which the guest stands. Any thread; returns when it is written. */
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
-    file.write(vm::look);
+    AtomicReference<OutputGate.Point> at = new AtomicReference<>();
+    file.write(
+        work ->
+            vm.look(
+                (machine, inputs) -> {
+                  Optional<RunResult> ended = work.at(machine, inputs);
+                  at.set(vm.point());
+                  return ended;
+                }),
+        () -> whyNotKept(at.get()));
+  }
+
+  /** Nobody may have a state of the guest that a failover could still undo. */
+  private Optional<String> whyNotKept(OutputGate.Point at) throws InterruptedException {
+    return vm.awaitKept(at, SNAPSHOT_NANOS)
+        ? Optional.empty()
+        : Optional.of(
+            "the backup has not acknowledged the VM's state, and this side is "
+                + node.status().state());
   }
 
   @Override

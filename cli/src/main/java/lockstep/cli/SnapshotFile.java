@@ -94,19 +94,41 @@ final class SnapshotFile {
     Future<Optional<RunResult>> stand(FtVm.Look work) throws IOException;
   }
 
+  /** What is waited for before a snapshot appears. */
+  @FunctionalInterface
+  interface Admission {
+    /** For a VM that nothing can undo. */
+    Admission AT_ONCE = Optional::empty;
+
+    /** Waits, and says why the snapshot may not appear; empty when it may. */
+    Optional<String> refusal() throws InterruptedException;
+  }
+
   /**
    * Writes a machine that runs on another thread. It stands while its state is taken, and not while
    * the disk is waited for.
    *
+   * @param admission what is waited for when all is written; without it there is no trace
    * @throws IOException when the VM is not here or not any more; one line
    */
-  void write(Stander vm) throws IOException, CommandFailure, InterruptedException {
-    Optional<RunResult> ended;
+  void write(Stander vm, Admission admission)
+      throws IOException, CommandFailure, InterruptedException {
+    long start = System.nanoTime();
+    Path part = part();
     try {
-      ended =
-          this.<Exception>write(
+      Optional<RunResult> ended =
+          this.<Exception>fill(
+              part,
               (out, progress) ->
                   vm.stand((machine, inputs) -> machine.save(out, inputs, progress)).get());
+      if (ended.isPresent()) {
+        throw new IOException("the guest has ended; there is nothing to save");
+      }
+      Optional<String> refusal = admission.refusal();
+      if (refusal.isPresent()) {
+        throw new IOException(this + ": not written: " + refusal.get());
+      }
+      place(part, start);
     } catch (CancellationException e) {
       throw new IOException("the VM does not run here", e);
     } catch (IOException | CommandFailure | InterruptedException e) {
@@ -116,40 +138,70 @@ final class SnapshotFile {
           this + ": " + (e.getCause() instanceof IOException io ? reason(io) : e.getCause()), e);
     } catch (Exception e) {
       throw new IOException(this + ": " + e, e);
-    }
-    if (ended.isPresent()) {
-      throw new IOException("the guest has ended; there is nothing to save");
+    } finally {
+      Files.deleteIfExists(part);
     }
   }
 
   /** The same for a machine that is written elsewhere, on its own thread perhaps. */
   <E extends Exception> Optional<RunResult> write(Saver<E> saver) throws CommandFailure, E {
     long start = System.nanoTime();
+    Path part = part();
     try {
-      // In the same directory, because a move between file systems is not atomic.
-      Path part = Files.createTempFile(directory(), "." + path.getFileName() + ".", ".part");
-      try {
-        Optional<RunResult> ended;
-        try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
-            OutputStream out =
-                new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER_BYTES)) {
-          ended = saver.save(out, progress("writing"));
-          out.flush();
-          channel.force(true);
-        }
-        if (ended.isPresent()) {
-          return ended;
-        }
-        long sizeBytes = Files.size(part);
-        Files.move(part, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        done("written", sizeBytes, start);
-        return ended;
-      } finally {
-        Files.deleteIfExists(part);
+      Optional<RunResult> ended = fill(part, saver);
+      if (ended.isEmpty()) {
+        place(part, start);
       }
-    } catch (IOException e) {
-      throw new CommandFailure(this + ": " + reason(e), "make room or give another file", e);
+      return ended;
+    } finally {
+      remove(part);
     }
+  }
+
+  /** An empty file; in the same directory, because a move between file systems is not atomic. */
+  private Path part() throws CommandFailure {
+    try {
+      return Files.createTempFile(directory(), "." + path.getFileName() + ".", ".part");
+    } catch (IOException e) {
+      throw unwritten(e);
+    }
+  }
+
+  private void remove(Path part) throws CommandFailure {
+    try {
+      Files.deleteIfExists(part);
+    } catch (IOException e) {
+      throw unwritten(e);
+    }
+  }
+
+  /** Returns when all is on the disk. */
+  private <E extends Exception> Optional<RunResult> fill(Path part, Saver<E> saver)
+      throws CommandFailure, E {
+    try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
+        OutputStream out =
+            new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER_BYTES)) {
+      Optional<RunResult> ended = saver.save(out, progress("writing"));
+      out.flush();
+      channel.force(true);
+      return ended;
+    } catch (IOException e) {
+      throw unwritten(e);
+    }
+  }
+
+  private void place(Path part, long startNanos) throws CommandFailure {
+    try {
+      long sizeBytes = Files.size(part);
+      Files.move(part, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      done("written", sizeBytes, startNanos);
+    } catch (IOException e) {
+      throw unwritten(e);
+    }
+  }
+
+  private CommandFailure unwritten(IOException e) {
+    return new CommandFailure(this + ": " + reason(e), "make room or give another file", e);
   }
 
   /** A machine on its way out of the file. */

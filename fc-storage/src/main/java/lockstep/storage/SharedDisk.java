@@ -130,7 +130,13 @@ public final class SharedDisk implements AutoCloseable {
     IscsiSession session = IscsiSession.open(address, IscsiTimes.USUAL);
     try {
       Reserves reserves = Reserves.of(session);
-      reserves.arbiter().ifPresent(arbiter -> session.greeting(arbiter::restore));
+      reserves
+          .arbiter()
+          .ifPresent(
+              arbiter -> {
+                session.greeting(arbiter::restore);
+                arbiter.onDoubt(session::doubt);
+              });
       return new SharedDisk(
           IscsiDisk.open(session),
           Optional.empty(),

@@ -10,13 +10,15 @@ import java.util.zip.CRC32C;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.ft.FtAction;
+import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
 import lockstep.replay.ft.PeerMessage;
 
 /**
  * A primary's network that can make one frame of the log one that nobody understands, with all its
- * checksums right: as if a newer primary had written it.
+ * checksums right: as if a newer primary had written it. It can also be cut, both ways and for
+ * good.
  */
 final class BrokenChannel implements FtNode.Network {
   /** Where things stand in a frame's header (docs/log-format.md). */
@@ -31,6 +33,7 @@ final class BrokenChannel implements FtNode.Network {
   private final PeerNetwork network;
   private final AtomicBoolean due = new AtomicBoolean();
   private volatile boolean muted;
+  private volatile boolean cut;
 
   BrokenChannel(PeerNetwork network) {
     this.network = network;
@@ -46,6 +49,11 @@ final class BrokenChannel implements FtNode.Network {
     due.set(true);
   }
 
+  /** From now on nothing goes out or comes in. */
+  void cut() {
+    cut = true;
+  }
+
   @Override
   public ScheduledExecutorService loop() {
     return network.loop();
@@ -54,7 +62,52 @@ final class BrokenChannel implements FtNode.Network {
   @Override
   public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
       throws IOException, InterruptedException {
-    return new Link(network.connect(to, timeoutMillis, listener));
+    return new Link(network.connect(to, timeoutMillis, new Uncut(listener)));
+  }
+
+  /** Hears nothing once the network is cut. */
+  private final class Uncut implements PeerLink.Listener {
+    private final PeerLink.Listener to;
+
+    Uncut(PeerLink.Listener to) {
+      this.to = to;
+    }
+
+    private void unlessCut(Runnable heard) {
+      if (!cut) {
+        heard.run();
+      }
+    }
+
+    @Override
+    public void said(PeerMessage message) {
+      unlessCut(() -> to.said(message));
+    }
+
+    @Override
+    public void beat(FtEvent.Beat beat) {
+      unlessCut(() -> to.beat(beat));
+    }
+
+    @Override
+    public void bytes() {
+      unlessCut(to::bytes);
+    }
+
+    @Override
+    public void frame(ByteBuffer frame) {
+      unlessCut(() -> to.frame(frame));
+    }
+
+    @Override
+    public void saidAll() {
+      unlessCut(to::saidAll);
+    }
+
+    @Override
+    public void closed(boolean byPeer, String reason) {
+      unlessCut(() -> to.closed(byPeer, reason));
+    }
   }
 
   private final class Link implements PeerLink {
@@ -66,7 +119,7 @@ final class BrokenChannel implements FtNode.Network {
 
     @Override
     public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
-      if (muted) {
+      if (muted || cut) {
         return;
       }
       ByteBuffer fields = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
@@ -92,14 +145,14 @@ final class BrokenChannel implements FtNode.Network {
 
     @Override
     public void send(PeerMessage message) {
-      if (!muted) {
+      if (!muted && !cut) {
         link.send(message);
       }
     }
 
     @Override
     public void sendBeat(FtAction.SendBeat beat) {
-      if (!muted) {
+      if (!muted && !cut) {
         link.sendBeat(beat);
       }
     }

@@ -21,6 +21,7 @@ final class HeldMedium implements BlockDevice {
   private final ArrayDeque<Runnable> held = new ArrayDeque<>();
   private boolean holds;
   private boolean fails;
+  private int notStarted;
   private WritePermit permit = WritePermit.ALWAYS;
 
   /** The medium stays its owner's. */
@@ -67,8 +68,14 @@ final class HeldMedium implements BlockDevice {
     }
   }
 
-  private void start(BlockRequest request, Consumer<BlockResult> completion) {
+  /** How many requests the permit has kept from the medium, of those that were its already. */
+  synchronized int notStarted() {
+    return notStarted;
+  }
+
+  private synchronized void start(BlockRequest request, Consumer<BlockResult> completion) {
     if (request.changes() && permit.now() != WritePermit.Answer.START) {
+      notStarted++;
       completion.accept(new BlockResult.NotStarted(request.id()));
     } else {
       medium.submit(request, completion);

@@ -34,9 +34,22 @@ record LivePair(
   /** More than two sides and a guest on one busy CPU are ever silent for. */
   private static final long SILENCE_MILLIS = 3_000;
 
+  /** Who of a pair wins. */
+  enum Winner {
+    /** The side that claims first. */
+    FIRST,
+    /** The backup: the disk gives the primary no answer before. */
+    BACKUP
+  }
+
   /** Whoever of a pair claims first has won. */
   private static final class FirstWins implements Arbiter {
     private final Map<Long, Claimant.Side> winners = new HashMap<>();
+    private final Winner chosen;
+
+    FirstWins(Winner chosen) {
+      this.chosen = chosen;
+    }
 
     @Override
     public void enter(Claimant self) {
@@ -45,6 +58,11 @@ record LivePair(
 
     @Override
     public synchronized Ruling claim(Claimant self) {
+      if (chosen == Winner.BACKUP
+          && self.side() == Claimant.Side.PRIMARY
+          && !winners.containsKey(self.epoch())) {
+        return new Ruling(Verdict.UNKNOWN, "the disk is slow for the primary");
+      }
       Claimant.Side winner = winners.computeIfAbsent(self.epoch(), _ -> self.side());
       return new Ruling(
           winner == self.side() ? Verdict.WON : Verdict.LOST, "the " + winner + " was first");
@@ -81,6 +99,13 @@ record LivePair(
     return form(kvm, Guests.find(guest).orElseThrow(), "", disk);
   }
 
+  /** The bank with a disk for each side; starts it when the pair stands. */
+  static LivePair form(Kvm kvm, Disks disks) throws Exception {
+    LivePair pair = start(kvm, Guests.find("bank").orElseThrow(), "", disks, true);
+    pair.protect();
+    return pair;
+  }
+
   /** Gives the VM its backup. */
   void protect() throws Exception {
     primary.node().protect(at);
@@ -88,25 +113,39 @@ record LivePair(
 
   /** A guest that runs, and a side that could be its backup. */
   static LivePair alone(Kvm kvm, String guest, BlockDevice disk) throws Exception {
-    return start(kvm, Guests.find(guest).orElseThrow(), "", disk, false);
+    return start(kvm, Guests.find(guest).orElseThrow(), "", Disks.shared(disk), false);
   }
 
   /** The same with a guest that is not in the table, and its options. */
   static LivePair form(Kvm kvm, Guest guest, String commandLine, BlockDevice disk)
       throws Exception {
-    LivePair pair = start(kvm, guest, commandLine, disk, true);
+    LivePair pair = start(kvm, guest, commandLine, Disks.shared(disk), true);
     pair.protect();
     return pair;
   }
 
+  /**
+   * What the two sides have.
+   *
+   * @param disk the primary's
+   * @param backupDisk the backup's
+   */
+  record Disks(BlockDevice disk, BlockDevice backupDisk, Winner winner) {
+    /** One for both. */
+    static Disks shared(BlockDevice disk) {
+      return new Disks(disk, disk, Winner.FIRST);
+    }
+  }
+
   private static LivePair start(
-      Kvm kvm, Guest guest, String commandLine, BlockDevice disk, boolean protectedFirst)
+      Kvm kvm, Guest guest, String commandLine, Disks disks, boolean protectedFirst)
       throws Exception {
     FtTimes times = FtTimes.of(SILENCE_MILLIS);
-    Arbiter arbiter = new FirstWins();
+    Arbiter arbiter = new FirstWins(disks.winner());
     QuirkSet quirks = QuirkProbe.probe(kvm);
     RecordOptions options = RecordOptions.of(StepReach.KERNEL);
-    LiveSide backup = new LiveSide(kvm, FtSession.backup(times), times, arbiter, disk, options);
+    LiveSide backup =
+        new LiveSide(kvm, FtSession.backup(times), times, arbiter, disks.backupDisk(), options);
     InetSocketAddress at =
         backup
             .network()
@@ -116,11 +155,17 @@ record LivePair(
                 backup.node()::turnedAway);
     LiveSide primary =
         new LiveSide(
-            kvm, FtSession.primary(guest.name(), VM, times), times, arbiter, disk, options);
+            kvm,
+            FtSession.primary(guest.name(), VM, times),
+            times,
+            arbiter,
+            disks.disk(),
+            options);
     AtomicReference<FailingMachine> running = new AtomicReference<>();
     long memoryBytes = (long) guest.memoryMib() << 20;
     MachineConfig config =
-        new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0).withDisk(disk.geometry());
+        new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0)
+            .withDisk(disks.disk().geometry());
     primary
         .vm()
         .start(

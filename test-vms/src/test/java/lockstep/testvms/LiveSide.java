@@ -3,8 +3,10 @@ package lockstep.testvms;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -16,7 +18,6 @@ import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.input.ExternalInput;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
@@ -25,6 +26,7 @@ import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.FtSession;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.GuestDisk;
 import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.record.RecordOptions;
@@ -55,10 +57,11 @@ final class LiveSide implements AutoCloseable {
   private boolean heldWrites;
 
   private final StringBuilder shown = new StringBuilder();
+
   private final List<String> notes = new CopyOnWriteArrayList<>();
 
   /** The bridge needs the machine's queue, and the machine its disk. */
-  private static final class Bridge implements DiskSink {
+  private static final class Bridge implements GuestDisk {
     private volatile @Nullable DiskBridge to;
 
     @Override
@@ -67,6 +70,22 @@ final class LiveSide implements AutoCloseable {
       assertTrue(now != null, "a request before there is a disk");
       if (now != null) {
         now.request(request);
+      }
+    }
+
+    @Override
+    public void flush(long limitNanos) throws IOException, InterruptedException {
+      DiskBridge now = to;
+      if (now != null) {
+        now.flush(limitNanos);
+      }
+    }
+
+    @Override
+    public void dropCache() throws IOException {
+      DiskBridge now = to;
+      if (now != null) {
+        now.dropCache();
       }
     }
   }
@@ -155,8 +174,18 @@ final class LiveSide implements AutoCloseable {
     OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.node = new FtNode(host, channel, arbiter, gate, session, times);
     this.vm =
-        new FtVm(host, new KvmReceiver(kvm), node, gate, new Console(), disk, options, notes::add);
-    disk.to = new DiskBridge(this.medium, vm.queue()::offer);
+        new FtVm(
+            host,
+            new KvmReceiver(kvm, Optional.of(medium.geometry())),
+            node,
+            gate,
+            new Console(),
+            disk,
+            options,
+            notes::add);
+    DiskBridge bridge = new DiskBridge(this.medium, vm.queue()::offer, gate::writes);
+    gate.onChange(bridge::permitChanged);
+    disk.to = bridge;
     node.attach(vm);
   }
 

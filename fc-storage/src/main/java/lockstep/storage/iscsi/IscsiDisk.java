@@ -117,7 +117,6 @@ public final class IscsiDisk implements BlockDevice {
   private final class Running implements ScsiCommand.Answer {
     private final BlockRequest request;
     private final Consumer<BlockResult> completion;
-    private final long deadlineNanos = session.requestDeadline();
     private final Bytes[] parts;
     private ReadData.@Nullable Lent lent;
     private long doneBlocks;
@@ -175,7 +174,8 @@ public final class IscsiDisk implements BlockDevice {
     }
 
     private void send(Bytes cdb, Bytes out, int inBytes) {
-      session.submit(new ScsiCommand(cdb, out, inBytes, true, deadlineNanos, this));
+      // Each of its commands has its own time: how long the former one was held says nothing.
+      session.submit(new ScsiCommand(cdb, out, inBytes, true, session.requestDeadline(), this));
     }
 
     @Override

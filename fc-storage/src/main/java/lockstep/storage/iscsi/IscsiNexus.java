@@ -10,6 +10,7 @@ import lockstep.storage.ffi.SocketWait;
 import lockstep.storage.scsi.ScsiReply;
 import lockstep.storage.scsi.ScsiTransport;
 import lockstep.storage.scsi.Sense;
+import lockstep.storage.scsi.Standing;
 
 /**
  * What stays the same over the connections of one session: the initiator's name and ISID, by which
@@ -48,28 +49,42 @@ final class IscsiNexus implements AutoCloseable {
   }
 
   /**
-   * Makes a connection, logs in, and greets.
+   * Makes a connection and logs in.
    *
-   * @param reset whether the unit is to be reset after that, unless the disk is lost
    * @throws IOException when that fails; one line
    */
-  IscsiContext connect(IscsiSession.Greeting greeting, boolean reset) throws IOException {
+  IscsiContext connect() throws IOException {
     IscsiContext fresh = new IscsiContext(login, buffers);
     try {
       connect(fresh);
       if (pump(fresh, IscsiContext.CONNECT, times.loginMillis()).status() != 0) {
         throw new IOException(address.loginProblem(fresh.error()));
       }
-      Alone alone = new Alone(fresh);
-      // Who has lost the disk must not end the winner's commands.
-      if (greeting.greet(alone) && reset) {
-        alone.resetUnit(times.answerMillis());
-      }
       return fresh;
     } catch (IOException e) {
       fresh.close();
       throw e;
     }
+  }
+
+  /**
+   * Greets over a connection with nothing else on it.
+   *
+   * @param reset whether the unit is to be reset if this host has the disk
+   * @throws IOException when the connection is of no use any more; one line
+   */
+  Standing greet(IscsiContext on, IscsiSession.Greeting greeting, boolean reset)
+      throws IOException {
+    Alone alone = new Alone(on);
+    Standing found = greeting.greet(alone);
+    // Any other host's reset would end the commands of the one that has the disk.
+    if (found != Standing.HOLDS || !reset) {
+      return found;
+    }
+    alone.resetUnit(times.answerMillis());
+    // What came to an end with the reset may have changed it; this also takes what the unit tells
+    // of its reset.
+    return greeting.greet(alone);
   }
 
   private void connect(IscsiContext fresh) throws IOException {

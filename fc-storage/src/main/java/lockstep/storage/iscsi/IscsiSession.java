@@ -2,9 +2,7 @@ package lockstep.storage.iscsi;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -19,6 +17,7 @@ import lockstep.storage.ffi.SocketWait;
 import lockstep.storage.scsi.ScsiReply;
 import lockstep.storage.scsi.ScsiTransport;
 import lockstep.storage.scsi.Sense;
+import lockstep.storage.scsi.Standing;
 import lockstep.sys.SysException;
 import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
@@ -27,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * One initiator's way to one logical unit, kept up through every loss of the connection: the
  * initiator's name and ISID stay, so that the unit sees the same nexus, and what has not been
  * answered is sent again, in the order in which it was first sent. Before that the unit is reset,
- * so that nothing of the former connection is carried out afterwards.
+ * so that nothing of the former connection is carried out afterwards. All that only if the disk is
+ * this host's, as the {@link Greeting} says: otherwise a disk's requests wait, or are refused.
  */
 public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Commands in flight: a disk's {@link IscsiDisk#DEPTH} and a few of an arbiter. */
@@ -40,11 +40,16 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private static final ScsiReply ABORTED =
       new ScsiReply(ScsiReply.TASK_ABORTED, Sense.NONE, Bytes.empty());
 
+  private static final Greeting NO_GREETING = _ -> Standing.HOLDS;
+
   private static final int CLOSE_MILLIS = 10_000;
   private static final int FIRST_RETRY_MILLIS = 20;
   private static final int BUSY_MILLIS = 10;
   private static final int SCAN_MILLIS = 100;
   private static final int IDLE_MILLIS = 1_000;
+
+  /** Between two looks at whose the disk is, while that is not known. */
+  private static final int HELD_MILLIS = 100;
 
   private final IscsiAddress address;
   private final IscsiTimes times;
@@ -53,7 +58,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean rung = new AtomicBoolean();
   private final CompletableFuture<Boolean> first = new CompletableFuture<>();
-  private volatile Greeting greeting = _ -> true;
+  private volatile Greeting greeting = NO_GREETING;
+  private volatile boolean doubted;
   private volatile boolean closing;
   private volatile boolean ended;
   private final AtomicLong logins = new AtomicLong();
@@ -61,12 +67,17 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   // All of this belongs to the loop thread.
   private final IscsiNexus nexus;
   private final @Nullable ScsiCommand[] inFlight = new ScsiCommand[SLOTS];
-  private final ArrayDeque<ScsiCommand> ready = new ArrayDeque<>();
+  private final WaitingCommands ready = new WaitingCommands();
   private @Nullable IscsiContext context;
   private @Nullable ScsiCommand reset;
   private int flying;
-  private long nextOrder;
   private boolean unsettled;
+  private Standing standing = Standing.HOLDS;
+
+  /** Requests of the disk are not sent until the greeting has been asked again. */
+  private boolean held;
+
+  private long greetNanos = System.nanoTime();
   private String problem = "not connected yet";
   private long attemptNanos = System.nanoTime();
   private int retryMillis = FIRST_RETRY_MILLIS;
@@ -74,15 +85,18 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private long scanNanos = attemptNanos;
   private long closeNanos = Long.MAX_VALUE;
 
-  /** What is to be done on a new connection before anything else; on the loop thread. */
+  /**
+   * What is to be done on a new connection before anything else, and again when it is doubtful
+   * whose the disk is; on the loop thread.
+   */
   @FunctionalInterface
   public interface Greeting {
     /**
-     * @param nexus the new connection, with nothing else on it
-     * @return whether this host may still write, as far as it knows
+     * @param nexus the connection, with nothing else on it
+     * @return what may be sent
      * @throws IOException when the connection is of no use: another one is made
      */
-    boolean greet(ScsiTransport nexus) throws IOException;
+    Standing greet(ScsiTransport nexus) throws IOException;
   }
 
   private IscsiSession(IscsiAddress address, IscsiTimes times) throws IOException {
@@ -132,6 +146,14 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Sets what every later connection begins with. */
   public void greeting(Greeting what) {
     greeting = what;
+  }
+
+  /** Has the greeting asked again before any request of the disk is sent. Any thread. */
+  public void doubt() {
+    doubted = true;
+    if (!ended && !rung.getAndSet(true)) {
+      wait.wake();
+    }
   }
 
   @Override
@@ -203,8 +225,11 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private boolean turn() {
     rung.set(false);
     for (ScsiCommand one = incoming.poll(); one != null; one = incoming.poll()) {
-      one.order = nextOrder++;
       ready.add(one);
+    }
+    if (doubted) {
+      doubted = false;
+      hold(0);
     }
     if (closing && done()) {
       return false;
@@ -240,10 +265,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
     drop("closed");
     ended = true;
-    for (ScsiCommand one : ready) {
-      one.lost(new IOException(name() + ": " + problem));
-    }
-    ready.clear();
+    ready.lose(name() + ": " + problem);
     refuseIncoming();
     first.completeExceptionally(new IOException(name() + ": " + problem));
     nexus.close();
@@ -252,6 +274,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
 
   private void exchange(IscsiContext now) {
     try {
+      greetAgain(now);
       sendReady(now);
       // What fits into the socket's buffer goes at once, without asking poll.
       if ((now.events() & posix_h.POLLOUT) != 0 && !now.service(posix_h.POLLOUT)) {
@@ -273,31 +296,30 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return 0;
     }
     if (!ready.isEmpty() && flying < SLOTS) {
-      return BUSY_MILLIS;
+      return held ? HELD_MILLIS : BUSY_MILLIS;
     }
-    return flying > 0 || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
+    return flying > 0 || held || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
   }
 
   private void sendReady(IscsiContext to) throws IOException {
     if (reset != null || System.nanoTime() < pausedUntilNanos) {
       return;
     }
-    while (!ready.isEmpty() && flying < SLOTS) {
-      ScsiCommand command = ready.getFirst();
-      if (command.answered()) {
-        ready.removeFirst();
-        continue;
+    while (flying < SLOTS && reset == null) {
+      ScsiCommand command = ready.next(held);
+      if (command == null) {
+        return;
       }
       command.sentNanos = System.nanoTime();
       if (command.cdb.equals(ScsiCommand.RESET)) {
+        reset = command;
         to.resetUnit(address.lun());
-        reset = ready.removeFirst();
         return;
       }
       int slot = freeSlot();
-      nexus.send(to, slot, command);
-      inFlight[slot] = ready.removeFirst();
+      inFlight[slot] = command;
       flying++;
+      nexus.send(to, slot, command);
     }
   }
 
@@ -326,6 +348,9 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         ScsiReply reply = one.status() > 0xff ? ABORTED : nexus.reply(command, one);
         inFlight[one.slot()] = null;
         flying--;
+        if (reply.attention() && reply.sense().reservationsInDoubt()) {
+          hold(0);
+        }
         if (command.patient && mayRepeat(command, reply)) {
           again = again.isEmpty() ? new ArrayList<>() : again;
           again.add(command);
@@ -335,7 +360,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       }
     }
     if (!again.isEmpty()) {
-      sendAgain(again);
+      ready.addAgain(again);
     }
   }
 
@@ -357,6 +382,11 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   }
 
   private boolean mayRepeat(ScsiCommand command, ScsiReply reply) {
+    if (reply.conflict() && standing == Standing.HOLDS && greeting != NO_GREETING) {
+      // Another host claims the disk, or has it: the greeting finds out.
+      hold(0);
+      return ++command.attentions <= MAX_ATTENTIONS;
+    }
     if (!reply.temporary()) {
       return false;
     }
@@ -365,13 +395,6 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return true;
     }
     return ++command.attentions <= MAX_ATTENTIONS;
-  }
-
-  private void sendAgain(List<ScsiCommand> commands) {
-    commands.sort(Comparator.comparingLong((ScsiCommand one) -> one.order).reversed());
-    for (ScsiCommand one : commands) {
-      ready.addFirst(one);
-    }
   }
 
   /** The connection is of no use any more. */
@@ -402,7 +425,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       reset.lost(new IOException(name() + ": connection lost: " + why));
       reset = null;
     }
-    sendAgain(again);
+    ready.addAgain(again);
   }
 
   private void connectOrWait() {
@@ -412,8 +435,14 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     try {
-      context = nexus.connect(greeting, unsettled);
-      unsettled = false;
+      IscsiContext fresh = nexus.connect();
+      try {
+        greeted(nexus.greet(fresh, greeting, unsettled));
+      } catch (IOException e) {
+        fresh.close();
+        throw e;
+      }
+      context = fresh;
       retryMillis = FIRST_RETRY_MILLIS;
       logins.incrementAndGet();
       first.complete(true);
@@ -425,6 +454,39 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
   }
 
+  /** Asks whose the disk is, over a connection that is used, when it has nothing on its way. */
+  private void greetAgain(IscsiContext now) throws IOException {
+    boolean due = held && System.nanoTime() - greetNanos >= 0;
+    // A disk that is lost is asked for when there is a request: this host may have a part again.
+    if (due && flying == 0 && reset == null && (standing != Standing.LOST || ready.hasRequests())) {
+      greeted(nexus.greet(now, greeting, unsettled));
+    }
+  }
+
+  private void greeted(Standing found) {
+    standing = found;
+    switch (found) {
+      case HOLDS -> {
+        unsettled = false;
+        held = false;
+      }
+      case FOLLOWS -> held = false;
+      case WAITS -> hold(HELD_MILLIS);
+      case LOST -> {
+        ready.refuseRequests();
+        hold(HELD_MILLIS);
+      }
+    }
+  }
+
+  private void hold(int millis) {
+    held = true;
+    greetNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+    if (millis == 0 && standing == Standing.LOST) {
+      standing = Standing.WAITS;
+    }
+  }
+
   /** Ends what waits for too long, and a connection that has gone silent. */
   private void scan() {
     long now = System.nanoTime();
@@ -432,10 +494,11 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     scanNanos = now + TimeUnit.MILLISECONDS.toNanos(SCAN_MILLIS);
-    for (ScsiCommand one : ready) {
-      expire(one, now);
+    if (held && context != null) {
+      // The target is there: what has to wait for others does not fail.
+      ready.extendRequests(now + times.requestNanos());
     }
-    ready.removeIf(ScsiCommand::answered);
+    ready.expire(now, "%s: no answer in time: %s".formatted(name(), problem));
     boolean silent = false;
     for (ScsiCommand one : inFlight) {
       if (one != null) {

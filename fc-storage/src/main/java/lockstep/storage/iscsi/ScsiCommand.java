@@ -52,9 +52,9 @@ final class ScsiCommand {
   /** Sent again by the session until it has a final answer; others are answered as it comes. */
   final boolean patient;
 
-  final long deadlineNanos;
   private final Answer answer;
 
+  long deadlineNanos;
   long order;
   int attentions;
   long sentNanos;

@@ -3,6 +3,8 @@ package lockstep.storage.scsi;
 import java.io.IOException;
 import java.util.Optional;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.Claimant;
+import lockstep.sys.Scheduler;
 
 /** Persistent reservations of one unit as calls that wait for their answer. */
 public final class Reservations {
@@ -15,8 +17,12 @@ public final class Reservations {
    * @param timeoutMillis for each command
    */
   public Reservations(ScsiTransport unit, PersistentReserve.Type type, int timeoutMillis) {
+    this(unit, type, timeoutMillis, Scheduler.HOST);
+  }
+
+  Reservations(ScsiTransport unit, PersistentReserve.Type type, int timeoutMillis, Scheduler time) {
     this.unit = unit;
-    this.calls = new ScsiCalls(unit, timeoutMillis);
+    this.calls = new ScsiCalls(unit, timeoutMillis, time);
     this.type = type;
   }
 
@@ -42,6 +48,11 @@ public final class Reservations {
   /** Who has the reservation. */
   public Optional<PersistentReserve.Reservation> reservation() throws IOException {
     return PersistentReserve.reservation(in(PersistentReserve.In.READ_RESERVATION));
+  }
+
+  /** Whether the reservation is held with this key. */
+  boolean holds(long key) throws IOException {
+    return reservation().map(now -> now.key() == key).orElse(false);
   }
 
   /** What the unit supports; empty when it does not even know the question. */
@@ -81,6 +92,19 @@ public final class Reservations {
       throw new IOException("%s: %s: %s".formatted(unit.name(), what, reply.text()));
     }
     return reply.good();
+  }
+
+  /**
+   * Removes the registrations that a pair has with other keys than one.
+   *
+   * @param key this nexus's
+   */
+  void removeRest(Claimant ofPair, long key) throws IOException {
+    for (long other : keys().keys().stream().distinct().toList()) {
+      if (other != key && ScsiKey.isOfPair(other, ofPair)) {
+        change(PersistentReserve.Out.PREEMPT, key, other, false);
+      }
+    }
   }
 
   /** LOGICAL UNIT RESET. */

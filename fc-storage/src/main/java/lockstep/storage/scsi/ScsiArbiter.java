@@ -4,9 +4,16 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Lock;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
 import lockstep.storage.scsi.PersistentReserve.Out;
+import lockstep.storage.scsi.PersistentReserve.Reservation;
+import lockstep.sys.Scheduler;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,34 +21,44 @@ import org.jspecify.annotations.Nullable;
  * refuses the loser's writes.
  *
  * <p>What decides is the key that holds the reservation (Write Exclusive; see {@link ScsiKey}). A
- * pair begins with its primary's key there. The primary wins by giving its own registration another
- * key, the backup by preempting the primary's key: the unit carries out one command after the
- * other, each of the two succeeds only while the primary's first key is there, and the first one
- * takes it away. No answer is trusted for the verdict: it is read from the reservation afterwards,
- * so that an answer that got lost changes nothing.
+ * pair begins with its primary's open key there. The primary wins by giving its own registration
+ * its winning key, the backup by preempting the open key under its winning key: the unit carries
+ * out one command after the other, each of the two succeeds only while the open key is there, and
+ * the first one takes it away. No answer is trusted for the verdict: it is read from the
+ * reservation afterwards, so that an answer that got lost changes nothing.
  *
- * <p>One thread at a time; the thread {@code scsi-alive} only repeats the registration.
+ * <p>A unit may forget all of this (docs/adr/0007-scsi-verdict.md). So each side remembers what it
+ * has won ({@link Stake}), and puts back what that allows ({@link UnitRestore}).
+ *
+ * <p>Claims and the like come from one thread at a time; {@code scsi-alive} repeats the
+ * registration; {@link #restore} runs on the thread of a session.
  */
 public final class ScsiArbiter implements Arbiter {
   /** How often a VM shows that it is alive, by registering again. */
   private static final long BEAT_MILLIS = 1_000;
 
   /** Without such a sign for so long the VM that has the disk is dead, or cut off from it. */
-  private static final long DEAD_MILLIS = 4 * BEAT_MILLIS;
+  static final long DEAD_MILLIS = 4 * BEAT_MILLIS;
 
-  private static final long LOOK_MILLIS = 250;
+  private static final Logger LOG = LogManager.getLogger(ScsiArbiter.class);
 
+  private final ScsiTransport way;
   private final Reservations unit;
   private final int timeoutMillis;
   private final PersistentReserve.Type type;
-  private boolean persistent;
+  private final Scheduler time;
+  private final Lock lock;
+  private final AtomicReference<Stake> stake = new AtomicReference<>(new Stake.Outside());
+  private volatile boolean persistent;
   private boolean asked;
-  private boolean settled;
 
-  /** The key with which this nexus is registered; 0 for none. */
-  private volatile long mine;
+  /** The key with which this side is registered; 0 for none. */
+  private final AtomicLong key = new AtomicLong();
 
-  private @Nullable Thread beats;
+  private final Vacancy vacancy;
+  private volatile Standing standing = Standing.FOLLOWS;
+  private volatile Runnable onDoubt = this::restoreHere;
+  private volatile @Nullable Thread beats;
   private volatile boolean closed;
 
   /**
@@ -52,20 +69,87 @@ public final class ScsiArbiter implements Arbiter {
    * @param timeoutMillis for each command
    */
   public ScsiArbiter(ScsiTransport unit, PersistentReserve.Type type, int timeoutMillis) {
-    this.unit = new Reservations(unit, type, timeoutMillis);
+    this(unit, type, timeoutMillis, Scheduler.HOST);
+  }
+
+  /**
+   * The same in another time.
+   *
+   * @param time whose steady clock is that of {@link #followed}
+   */
+  public ScsiArbiter(
+      ScsiTransport unit, PersistentReserve.Type type, int timeoutMillis, Scheduler time) {
+    this.way = unit;
+    this.unit = new Reservations(unit, type, timeoutMillis, time);
     this.type = type;
     this.timeoutMillis = timeoutMillis;
+    this.time = time;
+    this.lock = time.lock();
+    this.vacancy = new Vacancy(time);
+  }
+
+  /**
+   * What to do when the unit does not have this side's registration or reservation any more: see to
+   * it that {@link #restore} is asked, before anything more is written. Without this it is asked
+   * over the unit as it is.
+   */
+  public void onDoubt(Runnable look) {
+    onDoubt = look;
+  }
+
+  /** What is done by one thread at a time. */
+  private interface Step<T> {
+    T take() throws IOException;
+  }
+
+  private <T> T alone(Step<T> step) throws IOException {
+    lock.lock();
+    try {
+      return step.take();
+    } finally {
+      lock.unlock();
+    }
   }
 
   @Override
-  public synchronized void enter(Claimant self) throws IOException {
-    ask();
-    switch (self.side()) {
-      case PRIMARY -> enterPrimary(self);
-      case BACKUP -> enterBackup(self);
+  public void enter(Claimant self) throws IOException {
+    try {
+      alone(() -> entered(self));
+    } catch (IOException e) {
+      if (key.get() != 0) {
+        // It may have taken effect: what this side had before is to be put back.
+        onDoubt.run();
+      }
+      throw e;
     }
-    settled = false;
-    beat();
+  }
+
+  private boolean entered(Claimant self) throws IOException {
+    ask();
+    UnitEntry entry = new UnitEntry(here(), self, persistent, timeoutMillis, time);
+    switch (self.side()) {
+      case PRIMARY -> {
+        entry.primary();
+        vacancy.contested(false);
+        standing = Standing.HOLDS;
+      }
+      case BACKUP -> {
+        entry.backup();
+        standing = Standing.FOLLOWS;
+      }
+    }
+    vacancy.ends();
+    stake.set(new Stake.Open(self, 0));
+    if (beats == null) {
+      Thread fresh = time.thread("scsi-alive", true, this::beats);
+      beats = fresh;
+      fresh.start();
+    }
+    return true;
+  }
+
+  private Registration here() {
+    return new Registration(unit, key, persistent);
   }
 
   private void ask() throws IOException {
@@ -81,264 +165,272 @@ public final class ScsiArbiter implements Arbiter {
    *
    * @throws IOException when it does not answer; one line
    */
-  public synchronized boolean persistent() throws IOException {
-    ask();
-    return persistent;
-  }
-
-  private void enterPrimary(Claimant self) throws IOException {
-    long want = ScsiKey.of(self, ScsiKey.Mark.PRIMARY).number();
-    Optional<PersistentReserve.Reservation> now = unit.reservation();
-    if (now.isEmpty()) {
-      register(want);
-      unit.change(Out.RESERVE, want, 0, false);
-    } else {
-      ScsiKey holder = ours(now.get());
-      if (holder.vm() != ScsiKey.of(self, ScsiKey.Mark.PRIMARY).vm()) {
-        takeOver(now.get().key(), want);
-      } else if (holder.epoch() > self.epoch()) {
-        throw new IOException(
-            "disk %s has a later pair of this VM, epoch %d".formatted(unit.name(), holder.epoch()));
-      } else if (now.get().key() != mine || !unit.change(Out.REGISTER, mine, want, persistent)) {
-        throw new IOException(
-            "disk %s belongs to this VM on another host: %s".formatted(unit.name(), holder.text()));
-      } else {
-        mine = want;
-      }
-    }
-    if (!held(want)) {
-      unregister();
-      throw new IOException("disk %s was taken by another VM".formatted(unit.name()));
-    }
-  }
-
-  private ScsiKey ours(PersistentReserve.Reservation reservation) throws IOException {
-    return ScsiKey.read(reservation.key())
-        .orElseThrow(
-            () ->
-                new IOException(
-                    "disk %s is reserved by other software, key 0x%016x: release it there first"
-                        .formatted(unit.name(), reservation.key())));
-  }
-
-  /** Takes the disk of a VM that does not show that it lives. */
-  private void takeOver(long holder, long want) throws IOException {
-    long generation = unit.keys().generation();
-    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(DEAD_MILLIS);
-    while (System.nanoTime() < until) {
-      pause();
-      if (unit.keys().generation() != generation) {
-        throw new IOException(
-            "disk %s is in use by another VM (%s); stop that one first"
-                .formatted(unit.name(), ScsiKey.read(holder).map(ScsiKey::text).orElse("?")));
-      }
-    }
-    register(want);
-    // Of two that do this, one finds the dead key gone.
-    unit.change(Out.PREEMPT, want, holder, false);
-    unit.resetUnit(timeoutMillis);
-  }
-
-  private static void pause() throws IOException {
-    try {
-      Thread.sleep(LOOK_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new java.io.InterruptedIOException("told to end");
-    }
-  }
-
-  private void enterBackup(Claimant self) throws IOException {
-    long want = ScsiKey.of(self, ScsiKey.Mark.BACKUP).number();
-    long primary = ScsiKey.of(self, ScsiKey.Mark.PRIMARY).number();
-    long holder = unit.reservation().map(PersistentReserve.Reservation::key).orElse(0L);
-    if (holder != primary && !(holder == want && mine == want)) {
-      throw new IOException(
-          "disk %s is not that of this VM: give both hosts the same one".formatted(unit.name()));
-    }
-    if (holder == primary) {
-      register(want);
-    }
-  }
-
-  private void register(long key) throws IOException {
-    // First, so that a new connection knows what to restore if the answer is lost.
-    mine = key;
-    if (!unit.change(Out.REGISTER_AND_IGNORE_EXISTING_KEY, 0, key, persistent)) {
-      throw new IOException("disk %s refuses a registration".formatted(unit.name()));
-    }
-  }
-
-  private void unregister() throws IOException {
-    long key = mine;
-    mine = 0;
-    if (key != 0) {
-      unit.change(Out.REGISTER, key, 0, persistent);
-    }
-  }
-
-  private boolean held(long key) throws IOException {
-    return unit.reservation().map(now -> now.key() == key).orElse(false);
+  public boolean persistent() throws IOException {
+    return alone(
+        () -> {
+          ask();
+          return persistent;
+        });
   }
 
   @Override
-  public synchronized Ruling claim(Claimant self) {
+  public Ruling claim(Claimant self) {
     try {
-      ask();
-      Ruling ruling = judge(self);
-      if (ruling.verdict() == Verdict.UNKNOWN && held(open(self))) {
-        attempt(self);
-        ruling = judge(self);
-      }
-      return switch (ruling.verdict()) {
-        case WON -> settle(self, ruling);
-        case LOST -> {
-          // A registration that lost is of no use; where it cannot be given back it does no harm.
-          unregister();
-          yield ruling;
-        }
-        case UNKNOWN -> ruling;
-      };
+      return alone(() -> ruling(self));
     } catch (IOException e) {
       return new Ruling(Verdict.UNKNOWN, String.valueOf(e.getMessage()));
     }
   }
 
-  private static long open(Claimant self) {
-    return ScsiKey.of(self, ScsiKey.Mark.PRIMARY).number();
+  private Ruling ruling(Claimant self) throws IOException {
+    Stake before = stake.get();
+    if (before instanceof Stake.Lost lost && lost.self().equals(self)) {
+      return new Ruling(Verdict.LOST, lost.why());
+    }
+    ask();
+    Optional<Reservation> now = unit.reservation();
+    if (UnitHolder.of(now, self) == UnitHolder.OPEN) {
+      attempt(self, before);
+      now = unit.reservation();
+    }
+    return rule(self, before, now);
   }
 
-  private static long winning(Claimant self) {
-    ScsiKey.Mark mark =
-        switch (self.side()) {
-          case PRIMARY -> ScsiKey.Mark.PRIMARY_WON;
-          case BACKUP -> ScsiKey.Mark.BACKUP;
-        };
-    return ScsiKey.of(self, mark).number();
+  private static boolean isOpen(Stake before, Claimant self) {
+    return before instanceof Stake.Open open && open.self().equals(self);
   }
 
-  private Ruling judge(Claimant self) throws IOException {
-    Optional<PersistentReserve.Reservation> now = unit.reservation();
-    if (now.isEmpty()) {
-      return new Ruling(
-          Verdict.UNKNOWN,
-          "disk %s has no reservation: the target has forgotten it, or the VM gave it up"
-              .formatted(unit.name()));
-    }
-    long holder = now.get().key();
-    if (holder == winning(self)) {
-      return new Ruling(Verdict.WON, "disk %s, epoch %d".formatted(unit.name(), self.epoch()));
-    }
-    if (holder == open(self)) {
-      return new Ruling(Verdict.UNKNOWN, "disk %s is not claimed yet".formatted(unit.name()));
-    }
-    return new Ruling(
-        Verdict.LOST,
-        "disk %s has gone to %s"
-            .formatted(
-                unit.name(), ScsiKey.read(holder).map(ScsiKey::text).orElse("other software")));
-  }
-
-  private void attempt(Claimant self) throws IOException {
-    long open = open(self);
-    long win = winning(self);
-    if (self.side() == Claimant.Side.PRIMARY && mine == open) {
-      if (unit.change(Out.REGISTER, open, win, persistent)) {
-        mine = win;
-      }
+  private void attempt(Claimant self, Stake before) throws IOException {
+    long open = ScsiKey.open(self);
+    long claiming = ScsiKey.claiming(self);
+    if (self.side() == Claimant.Side.PRIMARY && isOpen(before, self)) {
+      boolean unused = here().change(open, claiming);
       return;
     }
-    // The backup, or a claim by hand for a primary elsewhere.
-    register(win);
-    unit.change(Out.PREEMPT, win, open, false);
+    // The backup, or a claim by hand for a primary elsewhere. Its key changes first: from there on
+    // nobody may take it for one that has not won.
+    here().make(claiming);
+    unit.change(Out.PREEMPT, claiming, open, false);
   }
 
-  /** After a preemption nothing of the loser may still be on its way to the medium. */
-  private Ruling settle(Claimant self, Ruling won) throws IOException {
-    // With another key here, another process of this side has won, and holds the disk itself.
-    if (settled || mine != winning(self)) {
-      return won;
+  private Ruling rule(Claimant self, Stake before, Optional<Reservation> now) throws IOException {
+    boolean won = before instanceof Stake.Won mine && mine.self().equals(self);
+    UnitHolder holder = UnitHolder.of(now, self);
+    return switch (holder) {
+      case NONE, EARLIER_PAIR, OPEN, PEER_CLAIMS -> won ? won(self) : unknown(self, before, holder);
+      case SELF ->
+          won
+              ? published(self, now.orElseThrow().key())
+              : settle(self, before, now.orElseThrow().key());
+      case PEER_WON, LATER_PAIR, OTHER -> lost(self, now.orElseThrow().key());
+    };
+  }
+
+  private Ruling won(Claimant self) {
+    return new Ruling(Verdict.WON, "disk %s, epoch %d".formatted(unit.name(), self.epoch()));
+  }
+
+  private Ruling unknown(Claimant self, Stake before, UnitHolder holder) throws IOException {
+    boolean claims = key.get() == ScsiKey.claiming(self);
+    if (claims && self.side() == Claimant.Side.BACKUP) {
+      // One whose claim came to nothing is to be seen as one that has not won.
+      if (isOpen(before, self)) {
+        here().makeUndecided(self);
+      } else {
+        here().end();
+      }
     }
-    if (self.side() == Claimant.Side.BACKUP) {
-      unit.resetUnit(timeoutMillis);
-    }
-    if (!held(mine) || !unit.change(Out.REGISTER, mine, mine, persistent)) {
-      return new Ruling(Verdict.UNKNOWN, "disk %s: won, and not confirmed".formatted(unit.name()));
-    }
-    settled = true;
-    beat();
-    return won;
+    String how =
+        switch (holder) {
+          case OPEN -> "is not claimed yet";
+          case PEER_CLAIMS -> "is being claimed by the other side";
+          case EARLIER_PAIR -> "is held by an earlier pair of this VM";
+          case NONE, SELF, PEER_WON, LATER_PAIR, OTHER ->
+              "has no reservation: the target has forgotten it, or the VM gave it up";
+        };
+    return new Ruling(Verdict.UNKNOWN, "disk %s %s".formatted(unit.name(), how));
+  }
+
+  private Ruling lost(Claimant self, long to) throws IOException {
+    String why = "disk %s has gone to %s".formatted(unit.name(), ScsiKey.holder(to));
+    lose(stake.get(), self, why);
+    // A registration that lost is of no use; where it cannot be given back it does no harm.
+    here().end();
+    return new Ruling(Verdict.LOST, why);
   }
 
   /**
-   * Makes a new connection of the same initiator what the former was. A target may count it as
-   * another nexus (tgtd does), which has to register again and take the reservation over from
-   * itself.
-   *
-   * @param nexus the connection, used by nobody else yet; called on its thread
-   * @return false when another host has the disk now
-   * @throws IOException when that cannot be told; try with another connection
+   * Makes sure that nothing of the other side can come any more, remembers the verdict, and only
+   * then tells it: who reads on the unit that this side has won will never run again.
    */
-  public boolean restore(ScsiTransport nexus) throws IOException {
-    long key = mine;
-    if (key == 0) {
-      return true;
+  private Ruling settle(Claimant self, Stake before, long holder) throws IOException {
+    if (!isOpen(before, self)) {
+      // By hand: the side itself, if it lives, finds that it has won.
+      return published(self, holder);
     }
-    Reservations fresh = new Reservations(nexus, type, timeoutMillis);
-    if (fresh.change(Out.REGISTER, key, key, persistent)) {
-      return true;
+    long held = holder;
+    if (held == ScsiKey.undecided(self) || !here().repeat(held)) {
+      // Held by a former connection of this side, or by a claim by hand in its name.
+      here().make(ScsiKey.claiming(self));
+      unit.change(Out.PREEMPT, ScsiKey.claiming(self), held, false);
+      held = ScsiKey.claiming(self);
     }
-    Optional<PersistentReserve.Reservation> now = fresh.reservation();
-    boolean backup =
-        ScsiKey.read(key).map(mark -> mark.mark() == ScsiKey.Mark.BACKUP).orElse(false);
-    if (now.isPresent() && now.get().key() != key && !(backup && opens(now.get().key(), key))) {
-      return false;
+    if (self.side() == Claimant.Side.BACKUP) {
+      // After a preemption nothing of the loser may still be on its way to the medium.
+      unit.resetUnit(timeoutMillis);
+      unit.removeRest(self, held);
     }
-    fresh.change(Out.REGISTER_AND_IGNORE_EXISTING_KEY, 0, key, persistent);
-    if (now.isPresent() && now.get().key() == key) {
-      fresh.change(Out.PREEMPT, key, key, false);
-    } else if (now.isEmpty() && !backup) {
-      // Nobody is there: the target was started anew and keeps nothing. Of two, one gets it.
-      fresh.change(Out.RESERVE, key, 0, false);
+    if (!unit.holds(held)
+        || !here().repeat(held)
+        || !stake.compareAndSet(before, new Stake.Won(self))) {
+      return new Ruling(Verdict.UNKNOWN, "disk %s: won, and not confirmed".formatted(unit.name()));
     }
-    Optional<PersistentReserve.Reservation> then = fresh.reservation();
-    if (backup || (then.isPresent() && then.get().key() == key)) {
-      return true;
-    }
-    fresh.change(Out.REGISTER, key, 0, persistent);
-    return false;
+    standing = Standing.HOLDS;
+    return published(self, held);
   }
 
-  /** Whether the holder is the primary of the backup that has this key. */
-  private static boolean opens(long holder, long backup) {
-    Optional<ScsiKey> one = ScsiKey.read(holder);
-    Optional<ScsiKey> other = ScsiKey.read(backup);
-    return one.isPresent()
-        && other.isPresent()
-        && one.get().mark() == ScsiKey.Mark.PRIMARY
-        && one.get().vm() == other.get().vm()
-        && one.get().epoch() == other.get().epoch();
+  /** Lets the other side read that it has lost. */
+  private Ruling published(Claimant self, long held) throws IOException {
+    if (held != ScsiKey.winning(self) && key.get() == held) {
+      boolean unused = here().change(held, ScsiKey.winning(self));
+    }
+    return won(self);
   }
 
   @Override
-  public synchronized void part(Claimant self) throws IOException {
-    unregister();
+  public void contested(boolean now) {
+    vacancy.contested(now);
   }
 
   @Override
-  public synchronized void leave(Claimant self) throws IOException {
-    int vm = ScsiKey.of(self, ScsiKey.Mark.PRIMARY).vm();
-    long key = mine;
-    try {
-      if (key != 0 && held(key)) {
-        for (long other : unit.keys().keys()) {
-          if (other != key && ScsiKey.read(other).map(one -> one.vm() == vm).orElse(false)) {
-            unit.change(Out.PREEMPT, key, other, false);
+  public void followed(long nanos) {
+    vacancy.followed(nanos);
+  }
+
+  /**
+   * Makes a new connection of the same initiator what the former was, as far as this side may; also
+   * asked again over the same connection. Nothing else is sent meanwhile.
+   *
+   * @param nexus the connection; called on its thread
+   * @return what may be sent there from now on
+   * @throws IOException when that cannot be told; try again, with another connection
+   */
+  public Standing restore(ScsiTransport nexus) throws IOException {
+    Stake now = stake.get();
+    Reservations fresh = new Reservations(nexus, type, timeoutMillis, time);
+    Standing found =
+        switch (now) {
+          case Stake.Outside _ -> fresh.reservation().isEmpty() ? Standing.HOLDS : Standing.FOLLOWS;
+          case Stake.Left _, Stake.Lost _ -> Standing.LOST;
+          case Stake.Won won -> {
+            UnitRestore all = restoreOf(fresh, won.self());
+            yield all.owner(ScsiKey.winning(won.self()));
           }
+          case Stake.Open open -> undecided(fresh, open.self());
+        };
+    if (found == Standing.LOST) {
+      key.set(0);
+      String to = fresh.reservation().map(one -> ScsiKey.holder(one.key())).orElse("another host");
+      lose(now, "disk %s has gone to %s".formatted(unit.name(), to));
+    }
+    if (found != standing) {
+      tell(found);
+    }
+    standing = found;
+    return found;
+  }
+
+  /** Whether this side has not won; from here on a claim that is under way does not win either. */
+  private boolean isStillUndecided() {
+    return stake.updateAndGet(ScsiArbiter::looked) instanceof Stake.Open;
+  }
+
+  private static Stake looked(Stake before) {
+    return switch (before) {
+      case Stake.Open open -> new Stake.Open(open.self(), open.looks() + 1);
+      case Stake.Outside _, Stake.Won _, Stake.Lost _, Stake.Left _ -> before;
+    };
+  }
+
+  private UnitRestore restoreOf(Reservations fresh, Claimant self) {
+    Registration there = new Registration(fresh, key, persistent);
+    return new UnitRestore(there, self, this::isStillUndecided, timeoutMillis);
+  }
+
+  private Standing undecided(Reservations fresh, Claimant self) throws IOException {
+    UnitRestore all = restoreOf(fresh, self);
+    return switch (self.side()) {
+      case BACKUP -> all.follower();
+      case PRIMARY ->
+          vacancy.isContested() ? all.contender(vacancy) : all.owner(ScsiKey.open(self));
+    };
+  }
+
+  private void lose(Stake now, String why) {
+    switch (now) {
+      case Stake.Open open -> lose(now, open.self(), why);
+      case Stake.Won won -> lose(now, won.self(), why);
+      case Stake.Outside _, Stake.Lost _, Stake.Left _ -> {
+        // Nothing to lose.
+      }
+    }
+  }
+
+  private void lose(Stake now, Claimant self, String why) {
+    boolean mine =
+        switch (now) {
+          case Stake.Open open -> open.self().equals(self);
+          case Stake.Won won -> won.self().equals(self);
+          case Stake.Outside _, Stake.Lost _, Stake.Left _ -> false;
+        };
+    if (mine && stake.compareAndSet(now, new Stake.Lost(self, why))) {
+      standing = Standing.LOST;
+    }
+  }
+
+  private void tell(Standing found) {
+    if (found == Standing.WAITS) {
+      LOG.warn(
+          "disk {} has forgotten its reservations; its requests wait until the backup shows that it"
+              + " has not won (lockstep disk info says who is there)",
+          unit.name());
+    } else if (found == Standing.HOLDS && standing == Standing.WAITS) {
+      LOG.warn("disk {} is reserved again; its requests go on", unit.name());
+    }
+  }
+
+  @Override
+  public void part(Claimant self) throws IOException {
+    alone(
+        () -> {
+          stake.set(new Stake.Left());
+          here().end();
+          return true;
+        });
+  }
+
+  @Override
+  public void leave(Claimant self) throws IOException {
+    alone(
+        () -> {
+          stake.set(new Stake.Left());
+          try {
+            removeOthers(self, key.get());
+          } finally {
+            here().end();
+          }
+          return true;
+        });
+  }
+
+  /** At the end of a VM nothing of it is left at a disk that it has. */
+  private void removeOthers(Claimant self, long own) throws IOException {
+    if (own != 0 && unit.holds(own)) {
+      for (long other : unit.keys().keys()) {
+        if (other != own && ScsiKey.isOfVm(other, self)) {
+          unit.change(Out.PREEMPT, own, other, false);
         }
       }
-    } finally {
-      unregister();
     }
   }
 
@@ -347,58 +439,70 @@ public final class ScsiArbiter implements Arbiter {
     return true;
   }
 
-  /** What has the disk, for people; empty for a free one. */
-  public Optional<String> holderLine() throws IOException {
-    return unit.reservation().map(now -> describe(now.key()));
+  /** What this host may do with the disk, as far as is known. */
+  public Standing standing() {
+    return standing;
   }
 
-  private static String describe(long key) {
-    return ScsiKey.read(key)
-        .map(ScsiKey::text)
-        .orElse("other software, key 0x%016x".formatted(key));
+  /** What has the disk, for people; empty for a free one. */
+  public Optional<String> holderLine() throws IOException {
+    return unit.reservation().map(now -> ScsiKey.holder(now.key()));
   }
 
   /** Who is registered, for people; equal ones once. */
   public List<String> registered() throws IOException {
-    return unit.keys().keys().stream()
-        .distinct()
-        .map(
-            key ->
-                ScsiKey.read(key)
-                    .map(ScsiKey::registrant)
-                    .orElse("other software, key 0x%016x".formatted(key)))
-        .toList();
-  }
-
-  private void beat() {
-    if (beats == null) {
-      beats = Thread.ofPlatform().daemon().name("scsi-alive").start(this::beats);
-    }
+    return unit.keys().keys().stream().distinct().map(ScsiKey::registrant).toList();
   }
 
   private void beats() {
     try {
       while (!closed) {
-        Thread.sleep(BEAT_MILLIS);
-        long key = mine;
-        if (key != 0) {
-          try {
-            unit.change(Out.REGISTER, key, key, persistent);
-          } catch (IOException e) {
-            // The next one, or the next write, will tell.
-          }
-        }
+        time.sleep(TimeUnit.MILLISECONDS.toNanos(BEAT_MILLIS));
+        beat();
       }
     } catch (InterruptedException e) {
       // Closed.
     }
   }
 
+  /** Shows that this side lives, and looks whether the unit still knows it. */
+  private void beat() {
+    try {
+      boolean doubtful = alone(this::isDoubtful);
+      if (doubtful) {
+        onDoubt.run();
+      }
+    } catch (IOException e) {
+      // The next one, or the next write, will tell.
+    }
+  }
+
+  private boolean isDoubtful() throws IOException {
+    long now = key.get();
+    return now != 0
+        && (!here().repeat(now)
+            || standing == Standing.WAITS
+            || (standing == Standing.HOLDS && !unit.holds(now)));
+  }
+
+  private void restoreHere() {
+    try {
+      Standing before = standing;
+      Standing now = alone(() -> restore(way));
+      if (before == Standing.HOLDS && now == Standing.HOLDS) {
+        LOG.warn("disk {} had forgotten its reservation; it is put back", unit.name());
+      }
+    } catch (IOException e) {
+      LOG.warn("disk {} does not know this host any more: {}", unit.name(), e.getMessage());
+    }
+  }
+
   @Override
-  public synchronized void close() {
+  public void close() {
     closed = true;
-    if (beats != null) {
-      beats.interrupt();
+    Thread last = beats;
+    if (last != null) {
+      last.interrupt();
     }
   }
 }

@@ -2,7 +2,9 @@ package lockstep.storage.scsi;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.concurrent.TimeUnit;
 import lockstep.monitor.state.Bytes;
+import lockstep.sys.Scheduler;
 
 /** Commands whose answer is waited for; what a unit only puts off is asked again. */
 final class ScsiCalls {
@@ -11,13 +13,22 @@ final class ScsiCalls {
 
   private final ScsiTransport unit;
   private final int timeoutMillis;
+  private final Scheduler time;
 
   /**
    * @param timeoutMillis for each command
    */
   ScsiCalls(ScsiTransport unit, int timeoutMillis) {
+    this(unit, timeoutMillis, Scheduler.HOST);
+  }
+
+  /**
+   * @param time in which a unit that is busy is waited for
+   */
+  ScsiCalls(ScsiTransport unit, int timeoutMillis, Scheduler time) {
     this.unit = unit;
     this.timeoutMillis = timeoutMillis;
+    this.time = time;
   }
 
   /**
@@ -29,7 +40,7 @@ final class ScsiCalls {
     ScsiReply reply = unit.execute(cdb, out, inBytes, timeoutMillis);
     for (int i = 1; i < TRIES && reply.temporary(); i++) {
       if (!reply.attention()) {
-        pause();
+        pause(time, PAUSE_MILLIS);
       }
       reply = unit.execute(cdb, out, inBytes, timeoutMillis);
     }
@@ -49,9 +60,14 @@ final class ScsiCalls {
     return reply.data();
   }
 
-  private static void pause() throws IOException {
+  /**
+   * Lets time pass.
+   *
+   * @throws InterruptedIOException when the thread is told to end; it stays interrupted
+   */
+  static void pause(Scheduler time, long millis) throws IOException {
     try {
-      Thread.sleep(PAUSE_MILLIS);
+      time.sleep(TimeUnit.MILLISECONDS.toNanos(millis));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("told to end");

@@ -41,6 +41,7 @@ public record Sense(int key, int code) {
   private static final int DESCRIPTOR_BYTES = 4;
 
   private static final int BECOMING_READY = 0x0401;
+  private static final int RESET_CODES = 0x29;
   private static final int CAPACITY_CHANGED = 0x2a09;
   private static final int REPORTED_LUNS_CHANGED = 0x3f0e;
 
@@ -54,6 +55,15 @@ public record Sense(int key, int code) {
       return new Sense(raw.at(1) & 0xf, raw.at(2) << 8 | raw.at(3));
     }
     return NONE;
+  }
+
+  /**
+   * Whether, with {@link #UNIT_ATTENTION}, the unit may have forgotten its reservations, or has
+   * changed them (SPC-4, table 48): power on or reset, or reservations or registrations preempted
+   * or released.
+   */
+  public boolean reservationsInDoubt() {
+    return code >>> 8 == RESET_CODES || (code >= 0x2a03 && code <= 0x2a05);
   }
 
   /** Whether the unit is on its way to be ready. */

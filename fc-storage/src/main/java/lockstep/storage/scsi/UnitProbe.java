@@ -129,9 +129,7 @@ public final class UnitProbe {
                   one.name(),
                   keys.isEmpty()
                       ? "it is reserved"
-                      : ScsiKey.read(keys.getFirst())
-                          .map(ScsiKey::registrant)
-                          .orElse("other software is registered")));
+                      : ScsiKey.registrant(keys.getFirst()) + " is registered"));
     }
   }
 

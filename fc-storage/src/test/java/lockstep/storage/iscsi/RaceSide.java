@@ -55,6 +55,7 @@ final class RaceSide {
         Arbiter arbiter = new ScsiArbiter(session, PersistentReserve.Type.WRITE_EXCLUSIVE, 5_000);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, UTF_8))) {
       session.greeting(((ScsiArbiter) arbiter)::restore);
+      ((ScsiArbiter) arbiter).onDoubt(session::doubt);
       RaceSide here = new RaceSide(IscsiDisk.open(session), side);
       String line = in.readLine();
       while (line != null) {

@@ -3,7 +3,9 @@ package lockstep.storage.iscsi;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,6 +19,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.state.Bytes;
@@ -26,6 +30,8 @@ import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.Claimant.Side;
 import lockstep.storage.scsi.PersistentReserve;
 import lockstep.storage.scsi.ScsiArbiter;
+import lockstep.storage.scsi.Standing;
+import lockstep.sys.Scheduler;
 import lockstep.testing.CuttingProxy;
 import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
@@ -77,6 +83,7 @@ class ScsiArbiterTest {
       session = IscsiSession.open(address, IscsiTimes.USUAL);
       arbiter = new ScsiArbiter(session, PersistentReserve.Type.WRITE_EXCLUSIVE, 5_000);
       session.greeting(arbiter::restore);
+      arbiter.onDoubt(session::doubt);
       disk = IscsiDisk.open(session);
     }
 
@@ -202,7 +209,7 @@ class ScsiArbiterTest {
       assertEquals(Verdict.LOST, one.claim(primary));
       far.cut(true);
       Claimant second = claimant(VM, 2, Side.PRIMARY);
-      assertEquals(Verdict.LOST, one.claim(second.peer()), "no such pair yet");
+      assertEquals(Verdict.UNKNOWN, one.claim(second.peer()), "no such pair yet");
     }
   }
 
@@ -218,6 +225,7 @@ class ScsiArbiterTest {
         Host two = host("two")) {
       one.arbiter.enter(primary);
       two.arbiter.enter(backup);
+      one.arbiter.contested(true);
       near.cut(true);
       tgtd.kill();
       tgtd.restart();
@@ -227,6 +235,111 @@ class ScsiArbiterTest {
       assertEquals(Verdict.WON, two.claim(backup));
       assertInstanceOf(BlockResult.Fenced.class, one.write(0));
     }
+  }
+
+  /** The old primary is back before the winner, and both find a unit that knows nothing. */
+  @Test
+  void winnerIsNotUndoneByATargetThatForgets() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (CuttingProxy near = new CuttingProxy(tgtd.port());
+        CuttingProxy far = new CuttingProxy(tgtd.port());
+        Host one = through(near, "one");
+        Host two = through(far, "two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      one.arbiter.contested(true);
+      near.cut(true);
+      CompletableFuture<BlockResult> late = new CompletableFuture<>();
+      one.disk.submit(
+          new BlockRequest.Write(7, 0, Bytes.copyOf(filled(0xaa)), false),
+          result -> late.complete(result.kept()));
+      assertEquals(Verdict.WON, two.claim(backup));
+      two.arbiter.contested(false);
+      far.cut(true);
+      tgtd.kill();
+      tgtd.restart();
+      near.cut(false);
+      for (int i = 0; i < 5; i++) {
+        assertEquals(Verdict.UNKNOWN, one.claim(primary), "it may have lost");
+      }
+      assertFalse(late.isDone(), "an old write was answered though nobody knows whose the disk is");
+      far.cut(false);
+      assertInstanceOf(BlockResult.Done.class, two.write(0), "the winner");
+      assertEquals(
+          "VM 001122..., epoch 1, backup that won", two.arbiter.holderLine().orElse("nobody"));
+      assertInstanceOf(BlockResult.Fenced.class, late.get(60, TimeUnit.SECONDS));
+      assertInstanceOf(BlockResult.Fenced.class, one.write(0), "the loser, awake");
+      assertEquals(Verdict.LOST, one.claim(primary));
+      assertEquals(Verdict.WON, two.claim(backup));
+      assertArrayEquals(new byte[4096], Arrays.copyOf(Files.readAllBytes(image), 4096));
+    }
+  }
+
+  /** Target and the pair's wire fail at one moment; nobody has won, and no person is needed. */
+  @Test
+  void pairThatLosesItsWireWhileTheTargetRestartsIsDecidedByItself() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (Host one = host("one");
+        Host two = host("two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      one.arbiter.contested(true);
+      tgtd.kill();
+      tgtd.restart();
+      Verdict first = Verdict.UNKNOWN;
+      Verdict second = Verdict.UNKNOWN;
+      while (first == Verdict.UNKNOWN || second == Verdict.UNKNOWN) {
+        second = second == Verdict.UNKNOWN ? two.claim(backup) : second;
+        first = first == Verdict.UNKNOWN ? one.claim(primary) : first;
+        Thread.sleep(50);
+      }
+      assertNotEquals(first, second);
+      Host winner = first == Verdict.WON ? one : two;
+      Host loser = first == Verdict.WON ? two : one;
+      assertInstanceOf(BlockResult.Done.class, winner.write(0));
+      assertInstanceOf(BlockResult.Fenced.class, loser.write(0));
+    }
+  }
+
+  /** Its heartbeats say enough: its way to the disk may be broken. */
+  @Test
+  void primaryGoesOnAfterARestartWhenItsBackupIsHeardOf() throws Exception {
+    Claimant primary = claimant(VM, 1, Side.PRIMARY);
+    Claimant backup = claimant(VM, 1, Side.BACKUP);
+    try (CuttingProxy far = new CuttingProxy(tgtd.port());
+        Host one = host("one");
+        Host two = through(far, "two")) {
+      one.arbiter.enter(primary);
+      two.arbiter.enter(backup);
+      one.arbiter.contested(true);
+      one.arbiter.followed(Scheduler.HOST.steadyNanos());
+      far.cut(true);
+      tgtd.kill();
+      tgtd.restart();
+      CompletableFuture<BlockResult> write = new CompletableFuture<>();
+      one.disk.submit(
+          new BlockRequest.Write(7, 0, Bytes.copyOf(filled(0xaa)), false),
+          result -> write.complete(result.kept()));
+      while (one.arbiter.standing() != Standing.WAITS) {
+        Thread.sleep(10);
+      }
+      assertFalse(write.isDone(), "what was heard before the restart says nothing");
+      one.arbiter.followed(Scheduler.HOST.steadyNanos());
+      assertInstanceOf(BlockResult.Done.class, write.get(60, TimeUnit.SECONDS));
+    }
+  }
+
+  private static byte[] filled(int value) {
+    byte[] data = new byte[4096];
+    Arrays.fill(data, (byte) value);
+    return data;
+  }
+
+  private static Host through(CuttingProxy proxy, String name) throws IOException {
+    return new Host(
+        IscsiAddress.parse(Tgtd.address(proxy.port(), 1, "?initiator=iqn.2026-11.dev:" + name)));
   }
 
   @Test

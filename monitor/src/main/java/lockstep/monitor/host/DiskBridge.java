@@ -2,10 +2,14 @@ package lockstep.monitor.host;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
@@ -28,6 +32,9 @@ import org.jspecify.annotations.Nullable;
 public final class DiskBridge implements DiskSink, AutoCloseable {
   /** How long to wait when the input queue is full: 1,024 inputs take longer than this. */
   private static final long RETRY_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+
+  /** Of a flush that no guest asked for. */
+  private static final long FLUSH_ID = -1;
 
   /** Takes an input unless it is full; {@code InputQueue::offer}. */
   @FunctionalInterface
@@ -81,6 +88,53 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   /** The permit's answer may be another one now. Any thread. */
   public void permitChanged() {
     submitWaiting();
+  }
+
+  /**
+   * Brings every completed write onto the medium, and waits for it; not on a thread of the medium.
+   *
+   * @param limitNanos how long at most
+   * @throws IOException when that fails, or takes longer; one line
+   */
+  public void flush(long limitNanos) throws IOException, InterruptedException {
+    CompletableFuture<BlockResult> done = new CompletableFuture<>();
+    synchronized (waiting) {
+      if (inFlight == medium.depth()) {
+        throw new IOException(inFlight + " requests are in flight");
+      }
+      inFlight++;
+    }
+    try {
+      medium.submit(new BlockRequest.Flush(FLUSH_ID), done::complete);
+      switch (done.get(limitNanos, TimeUnit.NANOSECONDS)) {
+        case BlockResult.Done _ -> {
+          // As it should be.
+        }
+        case BlockResult.Failed failed -> throw new IOException(failed.reason());
+        case BlockResult.Fenced fenced -> throw new IOException(fenced.reason());
+        case BlockResult.NotStarted _ ->
+            throw new IOException("this side may not write to the disk now");
+      }
+    } catch (IllegalStateException | ExecutionException e) {
+      throw new IOException(String.valueOf(e.getMessage()), e);
+    } catch (TimeoutException e) {
+      throw new IOException(
+          "no answer within %d s".formatted(TimeUnit.NANOSECONDS.toSeconds(limitNanos)), e);
+    } finally {
+      synchronized (waiting) {
+        inFlight--;
+      }
+      submitWaiting();
+    }
+  }
+
+  /**
+   * Drops what this host remembers of the medium.
+   *
+   * @throws IOException as the medium does
+   */
+  public void dropCache() throws IOException {
+    medium.dropCache();
   }
 
   /** Requests that the medium has not been given. */

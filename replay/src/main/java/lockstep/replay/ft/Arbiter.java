@@ -43,6 +43,29 @@ public interface Arbiter extends AutoCloseable {
   Ruling claim(Claimant self) throws InterruptedException;
 
   /**
+   * Primary: says whether its backup may claim from now on. It may from {@code Begin} until the
+   * primary has won or the backup has promised never to. Storage that can forget a verdict must not
+   * count the disk as this side's while it may: the backup may have won what was forgotten.
+   *
+   * <p>Any thread; returns at once.
+   */
+  default void contested(boolean now) {
+    // Of use only to storage that can forget.
+  }
+
+  /**
+   * Primary: the backup still followed at that time, as one of its heartbeats proves, and so had
+   * not won before.
+   *
+   * <p>Any thread; returns at once.
+   *
+   * @param nanos see {@link lockstep.sys.Scheduler#steadyNanos}
+   */
+  default void followed(long nanos) {
+    // As above.
+  }
+
+  /**
    * A backup that was let go takes no part any more: it does not count as alive, and its writes are
    * not wanted. The disk stays its VM's.
    */

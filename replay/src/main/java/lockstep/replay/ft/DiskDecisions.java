@@ -70,6 +70,16 @@ final class DiskDecisions implements AutoCloseable {
     }
   }
 
+  /** See {@link Arbiter#contested}. */
+  void contested(boolean now) {
+    arbiter.contested(now);
+  }
+
+  /** See {@link Arbiter#followed}. */
+  void followed(long nanos) {
+    arbiter.followed(nanos);
+  }
+
   /**
    * Asks who goes on. Returns at once.
    *

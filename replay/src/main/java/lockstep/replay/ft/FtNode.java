@@ -72,6 +72,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private final Scheduler host;
+  private final FtTimes times;
   private final Network network;
   private final OutputGate gate;
   private final FtSession session;
@@ -105,6 +106,7 @@ public final class FtNode implements AutoCloseable {
       FtSession session,
       FtTimes times) {
     this.host = host;
+    this.times = times;
     this.resyncs = new Resyncs(host);
     this.progress = new PairProgress(times, host.steadyNanos());
     this.network = network;
@@ -278,6 +280,10 @@ public final class FtNode implements AutoCloseable {
     for (FtAction action : actions) {
       perform(action);
     }
+    if (session.state() == FtState.ALONE) {
+      // Won, or the backup has promised never to claim.
+      disk.contested(false);
+    }
     if (takesOver && session.isTheVm()) {
       // What this side received is another one's log.
       transfer = FtStatus.Transfer.NONE;
@@ -342,7 +348,10 @@ public final class FtNode implements AutoCloseable {
     switch (action) {
       case FtAction.Send send -> door.ifOpen(peer -> peer.send(send.message()));
       case FtAction.SendBeat beat -> door.ifOpen(peer -> peer.sendBeat(beat));
-      case FtAction.SendBegin _ -> door.ifOpen(this::sendBegin);
+      case FtAction.SendBegin _ -> {
+        disk.contested(true);
+        door.ifOpen(this::sendBegin);
+      }
       case FtAction.StartLog _ -> door.ifOpen(peer -> startLog(peer, machine));
       case FtAction.SealLog _ -> {
         if (intake != null) {
@@ -364,7 +373,10 @@ public final class FtNode implements AutoCloseable {
         }
       }
       case FtAction.Gate change -> gate.mode(change.mode());
-      case FtAction.Lease lease -> gate.leaseUntil(lease.untilNanos());
+      case FtAction.Lease lease -> {
+        disk.followed(lease.untilNanos() - times.leaseNanos());
+        gate.leaseUntil(lease.untilNanos());
+      }
       case FtAction.Acknowledged ack -> acknowledged(ack.ack());
       case FtAction.Forget forget -> gate.forget(forget.consoleBytes());
       case FtAction.Claim _ -> claim();

@@ -5,9 +5,14 @@ import java.io.OutputStream;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.block.BlockRequest;
@@ -15,7 +20,6 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.record.RecordOptions;
@@ -29,6 +33,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class FtVm implements FtNode.Vm, AutoCloseable {
   private static final long POLL_NANOS = 1_000_000L;
+
+  /** A guest that does anything at all makes an entry within this time. */
+  private static final long NEXT_ENTRY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   /** How it ended at this host. */
   public sealed interface End {
@@ -64,7 +71,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final FtNode node;
   private final OutputGate gate;
   private final OutputPump pump;
-  private final DiskSink medium;
+  private final GuestDisk medium;
   private final Consumer<String> notes;
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final RoleThread vcpu;
@@ -96,7 +103,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       FtNode node,
       OutputGate gate,
       OutputStream console,
-      DiskSink medium,
+      GuestDisk medium,
       RecordOptions options,
       Consumer<String> notes) {
     this.host = host;
@@ -140,7 +147,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
             (self, pipe) -> new Following(host, machines, self, pipe, doors, gate, timer),
             this::goLive,
             notes);
-    this.handOver = new HandOver(host, node, vcpu, draining, protecting, notes);
+    this.handOver = new HandOver(host, node, vcpu, draining, protecting, medium, notes);
   }
 
   /** The way in for console bytes and disk completions. */
@@ -245,6 +252,37 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return vcpu.commands().look(() -> work.at(live().machine(), live().savedInputs()));
   }
 
+  /** The moment that the guest is at, for {@link #awaitKept}. Only in a {@link Look}. */
+  public OutputGate.Point point() {
+    return gate.point(protecting.sendAll());
+  }
+
+  /**
+   * Waits until what the guest was at some moment can no longer be undone. A backup that has the
+   * log up to there goes live there, and may not come to the same moment: it must have the next
+   * entry too, unless the guest makes none.
+   *
+   * @param nanos at most about so long
+   * @return false when this side has lost, or nobody knows yet
+   */
+  public boolean awaitKept(OutputGate.Point moment, long nanos) throws InterruptedException {
+    if (gate.awaitKept(moment.next(), NEXT_ENTRY_NANOS)) {
+      return true;
+    }
+    AtomicReference<OutputGate.Point> now = new AtomicReference<>(moment.next());
+    try {
+      Optional<RunResult> unused =
+          look((_, _) -> {
+                now.set(point());
+                return Optional.empty();
+              })
+              .get();
+    } catch (ExecutionException | CancellationException e) {
+      return false;
+    }
+    return gate.awaitKept(now.get().equals(moment) ? moment : moment.next(), nanos);
+  }
+
   private LiveMachine live() {
     LiveMachine now = live;
     if (now == null) {
@@ -327,6 +365,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     // What was typed at the other side was applied from the log, and not offered here.
     queue.consoleTo(on.console());
     lastFailover = Optional.of(Instant.now());
+    try {
+      medium.dropCache();
+    } catch (IOException e) {
+      notes.accept("reads of the disk may give old content: " + e.getMessage());
+    }
     List<BlockRequest> unfinished = on.diskRequestsInFlight();
     unfinished.forEach(medium::request);
     notes.accept(
@@ -346,7 +389,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public List<VitalSign> vitalSigns() {
-    return List.of(new VcpuSign(), pump.sign());
+    return Stream.concat(Stream.of(new VcpuSign()), pump.signs().stream()).toList();
   }
 
   /** The guest's vCPU: it comes by at every exit, and at every kick while the guest makes none. */

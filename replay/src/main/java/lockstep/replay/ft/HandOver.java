@@ -1,5 +1,7 @@
 package lockstep.replay.ft;
 
+import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -29,6 +31,7 @@ public final class HandOver {
   private final RoleThread vcpu;
   private final Draining draining;
   private final Protecting protecting;
+  private final GuestDisk disk;
   private final Consumer<String> notes;
 
   HandOver(
@@ -37,12 +40,14 @@ public final class HandOver {
       RoleThread vcpu,
       Draining draining,
       Protecting protecting,
+      GuestDisk disk,
       Consumer<String> notes) {
     this.host = host;
     this.node = node;
     this.vcpu = vcpu;
     this.draining = draining;
     this.protecting = protecting;
+    this.disk = disk;
     this.notes = notes;
   }
 
@@ -57,9 +62,14 @@ public final class HandOver {
     if (outcome.isDone()) {
       return;
     }
-    protecting.sendAll();
+    long unused = protecting.sendAll();
     if (!draining.awaitDrainedAnd(live::diskIsQuiet, limitNanos)) {
       notDone(stillUnderWay(live, limitNanos) + "; the VM goes on here", outcome);
+      return;
+    }
+    Optional<String> unflushed = flush(limitNanos);
+    if (unflushed.isPresent()) {
+      notDone(unflushed.get() + "; the VM goes on here", outcome);
       return;
     }
     if (!vcpu.mayGoOn()) {
@@ -77,6 +87,16 @@ public final class HandOver {
       vcpu.halt(reason);
     } else {
       notDone(whyNot(), outcome);
+    }
+  }
+
+  /** What the guest was told is written must not be in this host alone; why it is, if it is. */
+  private Optional<String> flush(long limitNanos) throws InterruptedException {
+    try {
+      disk.flush(limitNanos);
+      return Optional.empty();
+    } catch (IOException e) {
+      return Optional.of("the disk was not flushed: " + e.getMessage());
     }
   }
 

@@ -8,16 +8,23 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedMachine;
+import lockstep.monitor.block.Geometry;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Progress;
 
 /** Makes machines on this host's KVM. */
 public final class KvmReceiver implements MachineReceiver {
   private final Kvm kvm;
+  private final Optional<Geometry> disk;
 
-  /** For machines that use {@code kvm}, which stays the caller's. */
-  public KvmReceiver(Kvm kvm) {
+  /**
+   * For machines that use {@code kvm}, which stays the caller's.
+   *
+   * @param disk what this host has for the guest's disk
+   */
+  public KvmReceiver(Kvm kvm, Optional<Geometry> disk) {
     this.kvm = kvm;
+    this.disk = disk;
   }
 
   @Override
@@ -28,6 +35,11 @@ public final class KvmReceiver implements MachineReceiver {
     Optional<String> complaint = origin.complaint(QuirkProbe.probe(kvm), kvm.supportedCpuid());
     if (complaint.isPresent()) {
       throw new IOException("the VM " + complaint.get());
+    }
+    Optional<String> otherDisk =
+        origin.config().disk().flatMap(wanted -> DiskMatch.objection(wanted, disk));
+    if (otherDisk.isPresent()) {
+      throw new IOException(otherDisk.get());
     }
     Machine machine = Machine.create(kvm, origin, doors, doors, doors);
     try {

@@ -4,12 +4,17 @@ import java.util.ArrayDeque;
 import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.Lock;
+import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.WritePermit;
 import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The Output Rule (VM-FT, section 2.2): an output leaves when the backup has acknowledged the log
  * up to the operation that made it. The vCPU does not wait, unless very much is waiting here.
+ *
+ * <p>Console and disk have a line each: a console that nobody reads holds back console bytes, at
+ * last the vCPU at its next one, and no disk request.
  *
  * <p>In {@link Mode#GATED} an acknowledgement is not enough: the backup must also have promised, in
  * its last heartbeat, not to claim the disk before now. A host that was stopped and wakes up long
@@ -38,10 +43,36 @@ public final class OutputGate {
    */
   private static final int HOLDING_FACTOR = 2;
 
+  /**
+   * A moment of the guest.
+   *
+   * @param log which of this gate's logs was running
+   * @param position entries in it, with all that led there
+   */
+  public record Point(long log, long position) {
+    /** The first one at which the guest is known to have passed this one. */
+    Point next() {
+      return new Point(log, position + 1);
+    }
+  }
+
   private record Held(Output output, long position, long sinceNanos) {}
 
-  private final ArrayDeque<Held> held = new ArrayDeque<>();
-  private final int capacity;
+  /** Outputs of one kind, oldest first. */
+  private static final class Line {
+    private final ArrayDeque<Held> held = new ArrayDeque<>();
+    private final int capacity;
+    private long taken;
+
+    Line(int capacity) {
+      this.capacity = capacity;
+    }
+  }
+
+  /** The vCPU never waits for room for a request: a guest has no more than these unanswered. */
+  private final Line disk = new Line(BlockRequest.MAX_UNANSWERED);
+
+  private final Line console;
   private final Scheduler host;
   private final Lock lock;
 
@@ -54,19 +85,35 @@ public final class OutputGate {
   private long leaseUntilNanos;
   private long consoleReleased;
   private long releasedByOther;
-  private long taken;
   private boolean overfull;
 
+  /** Logs that have begun. */
+  private long logs;
+
+  private volatile Runnable listener = () -> {};
+
   /**
-   * @param capacity outputs that wait at most before {@link #put} does
+   * @param capacity console bytes that wait at most before {@link #put} does
    * @param host whose clock leases are measured by
    */
   public OutputGate(Mode mode, int capacity, Scheduler host) {
     this.mode = mode;
-    this.capacity = capacity;
+    this.console = new Line(capacity);
     this.host = host;
     this.lock = host.lock();
     this.changed = lock.newCondition();
+  }
+
+  /** Has somebody told whenever {@link #writes} may answer something else. Once, at the start. */
+  public void onChange(Runnable told) {
+    listener = told;
+  }
+
+  private Line line(Output.Kind kind) {
+    return switch (kind) {
+      case CONSOLE -> console;
+      case DISK -> disk;
+    };
   }
 
   /**
@@ -87,15 +134,16 @@ public final class OutputGate {
    * @throws InterruptedException when told to end while waiting for room
    */
   public void put(Output output, long sinceNanos, long position) throws InterruptedException {
+    Line line = line(output.kind());
     lock.lock();
     try {
-      while (held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
+      while (line.held.size() >= line.capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
         changed.await();
       }
       if (mode == Mode.HOLDING) {
         hold(new Held(output, position, sinceNanos));
       } else if (mode != Mode.DEAD) {
-        held.add(new Held(output, position, sinceNanos));
+        line.held.add(new Held(output, position, sinceNanos));
         changed.signalAll();
       }
     } finally {
@@ -108,13 +156,13 @@ public final class OutputGate {
    * that has just gone live, before this gate has heard of it: lost, the guest would wait for ever.
    */
   private void hold(Held output) {
-    boolean console = output.output() instanceof Output.Console;
-    if (console && consoleReleased < releasedByOther) {
+    boolean isConsole = output.output() instanceof Output.Console;
+    if (isConsole && consoleReleased < releasedByOther) {
       consoleReleased++;
-    } else if (console && held.size() >= HOLDING_FACTOR * capacity) {
+    } else if (isConsole && console.held.size() >= HOLDING_FACTOR * console.capacity) {
       overfull = true;
     } else {
-      held.add(output);
+      line(output.output().kind()).held.add(output);
     }
   }
 
@@ -128,7 +176,7 @@ public final class OutputGate {
       if (overfull) {
         return Optional.of(
             "the primary has not shown %d console bytes of its guest, more than can wait there"
-                .formatted(HOLDING_FACTOR * capacity));
+                .formatted(HOLDING_FACTOR * console.capacity));
       }
       return mode == Mode.HOLDING && releasedByOther > consoleReleased
           ? Optional.of(
@@ -172,10 +220,17 @@ public final class OutputGate {
     } finally {
       lock.unlock();
     }
+    listener.run();
   }
 
   /** Changes when outputs leave; {@link Mode#DEAD} is for ever. */
   public void mode(Mode newMode) {
+    change(newMode);
+    // Without the lock: who is told asks this gate, and has a lock of its own.
+    listener.run();
+  }
+
+  private void change(Mode newMode) {
     lock.lock();
     try {
       if (mode == Mode.DEAD) {
@@ -187,7 +242,7 @@ public final class OutputGate {
       }
       mode = newMode;
       if (newMode == Mode.DEAD) {
-        held.clear();
+        clear();
       }
       changed.signalAll();
     } finally {
@@ -195,10 +250,16 @@ public final class OutputGate {
     }
   }
 
+  private void clear() {
+    console.held.clear();
+    disk.held.clear();
+  }
+
   /** A new log begins: positions and console bytes are counted from 0. Only when nothing waits. */
   public void restart() {
     lock.lock();
     try {
+      logs++;
       acknowledged = 0;
       consoleReleased = 0;
       releasedByOther = 0;
@@ -212,12 +273,13 @@ public final class OutputGate {
   public void follow() {
     lock.lock();
     try {
-      held.clear();
+      clear();
       restart();
-      mode(Mode.HOLDING);
+      change(Mode.HOLDING);
     } finally {
       lock.unlock();
     }
+    listener.run();
   }
 
   /** When outputs leave. */
@@ -230,19 +292,40 @@ public final class OutputGate {
     }
   }
 
-  /** The next output that may leave, which counts as released; null if there is none now. */
-  public @Nullable Output poll() {
+  /**
+   * Whether requests that change the disk, and have left, may reach it now: what is on its way when
+   * this side no longer is the VM must not come after what the other side writes.
+   */
+  public WritePermit.Answer writes() {
     lock.lock();
     try {
-      Held first = held.peek();
+      return switch (mode) {
+        case FREE -> WritePermit.Answer.START;
+        case GATED -> hasLease() ? WritePermit.Answer.START : WritePermit.Answer.HOLD;
+        case CLOSED, HOLDING -> WritePermit.Answer.HOLD;
+        case DEAD -> WritePermit.Answer.DROP;
+      };
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * The next output of a kind that may leave, which counts as released; null if there is none now.
+   */
+  public @Nullable Output poll(Output.Kind kind) {
+    Line line = line(kind);
+    lock.lock();
+    try {
+      Held first = line.held.peek();
       if (first == null || !mayLeave(first.position())) {
         return null;
       }
-      held.remove();
+      line.held.remove();
       if (mode == Mode.GATED) {
         waits.add(host.nanoTime() - first.sinceNanos());
       }
-      taken++;
+      line.taken++;
       if (first.output() instanceof Output.Console) {
         consoleReleased++;
       }
@@ -256,9 +339,13 @@ public final class OutputGate {
   private boolean mayLeave(long position) {
     return switch (mode) {
       case FREE -> true;
-      case GATED -> position <= acknowledged && host.steadyNanos() - leaseUntilNanos < 0;
+      case GATED -> position <= acknowledged && hasLease();
       case CLOSED, HOLDING, DEAD -> false;
     };
+  }
+
+  private boolean hasLease() {
+    return host.steadyNanos() - leaseUntilNanos < 0;
   }
 
   /** Whether an output at this position of the log might leave now, were it alone. */
@@ -272,23 +359,61 @@ public final class OutputGate {
   }
 
   /**
-   * Waits until an output may leave.
+   * Waits until an output of a kind may leave.
    *
    * @param nanos at most about so long
    * @return the output, or null when none may leave yet
    */
-  public @Nullable Output await(long nanos) throws InterruptedException {
+  public @Nullable Output await(Output.Kind kind, long nanos) throws InterruptedException {
     lock.lock();
     try {
       long untilNanos = host.nanoTime() + nanos;
       while (true) {
-        Output next = poll();
+        Output next = poll(kind);
         long left = untilNanos - host.nanoTime();
         if (next != null || left <= 0) {
           return next;
         }
         long unused = changed.awaitNanos(left);
       }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** This moment, of which the present log has {@code position} entries. vCPU thread. */
+  public Point point(long position) {
+    lock.lock();
+    try {
+      return new Point(logs, position);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Waits until what the guest was at some moment can no longer be undone: what shows it may leave
+   * like an output of that moment.
+   *
+   * @param nanos at most about so long
+   * @return false when this side has lost, or nobody knows yet
+   */
+  public boolean awaitKept(Point point, long nanos) throws InterruptedException {
+    lock.lock();
+    try {
+      long untilNanos = host.nanoTime() + nanos;
+      while (mode != Mode.DEAD && mode != Mode.HOLDING) {
+        // Between two logs this side was the VM alone, by decision.
+        if (mayLeave(point.log() == logs ? point.position() : 0)) {
+          return true;
+        }
+        long left = untilNanos - host.nanoTime();
+        if (left <= 0) {
+          return false;
+        }
+        long unused = changed.awaitNanos(left);
+      }
+      return false;
     } finally {
       lock.unlock();
     }
@@ -303,18 +428,14 @@ public final class OutputGate {
     lock.lock();
     try {
       releasedByOther = Math.max(releasedByOther, consoleBytes);
-      while (mode == Mode.HOLDING && consoleReleased < releasedByOther && headIsConsole()) {
-        held.remove();
+      while (mode == Mode.HOLDING
+          && consoleReleased < releasedByOther
+          && console.held.poll() != null) {
         consoleReleased++;
       }
     } finally {
       lock.unlock();
     }
-  }
-
-  private boolean headIsConsole() {
-    Held first = held.peek();
-    return first != null && first.output() instanceof Output.Console;
   }
 
   /** Console bytes that have left, or were let out by the other side. */
@@ -327,11 +448,11 @@ public final class OutputGate {
     }
   }
 
-  /** The log position that the first waiting output needs; 0 when none waits. */
+  /** The log position that the first waiting console byte needs; 0 when none waits. */
   public long headPosition() {
     lock.lock();
     try {
-      Held first = held.peek();
+      Held first = console.held.peek();
       return first == null ? 0 : first.position();
     } finally {
       lock.unlock();
@@ -342,7 +463,7 @@ public final class OutputGate {
   public boolean isFull() {
     lock.lock();
     try {
-      return held.size() >= capacity && mode != Mode.HOLDING && mode != Mode.DEAD;
+      return console.held.size() >= console.capacity && mode != Mode.HOLDING && mode != Mode.DEAD;
     } finally {
       lock.unlock();
     }
@@ -358,11 +479,11 @@ public final class OutputGate {
     return waits;
   }
 
-  /** How many outputs {@link #poll} has given out, in all. */
-  public long taken() {
+  /** How many outputs of a kind {@link #poll} has given out, in all. */
+  public long taken(Output.Kind kind) {
     lock.lock();
     try {
-      return taken;
+      return line(kind).taken;
     } finally {
       lock.unlock();
     }
@@ -370,9 +491,14 @@ public final class OutputGate {
 
   /** How many outputs wait. */
   public int waiting() {
+    return waiting(Output.Kind.CONSOLE) + waiting(Output.Kind.DISK);
+  }
+
+  /** How many outputs of a kind wait. */
+  public int waiting(Output.Kind kind) {
     lock.lock();
     try {
-      return held.size();
+      return line(kind).held.size();
     } finally {
       lock.unlock();
     }

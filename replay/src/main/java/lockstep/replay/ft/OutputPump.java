@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -11,9 +12,10 @@ import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Thread {@code output-gate}: carries what the {@link OutputGate} lets out to the world. Console
- * bytes count as released when the stream has taken them, not before: what a crash could still lose
- * is what the backup shows again.
+ * Carries what the {@link OutputGate} lets out to the world: thread {@code console-gate} the
+ * console bytes, thread {@code disk-gate} the disk requests, so that a console that nobody reads
+ * holds up no disk. Console bytes count as released when the stream has taken them, not before:
+ * what a crash could still lose is what the backup shows again.
  */
 final class OutputPump implements AutoCloseable {
   private static final long WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -26,24 +28,103 @@ final class OutputPump implements AutoCloseable {
   private final DiskSink disk;
   private final LongConsumer released;
   private final Consumer<String> notes;
+  private final Line consoleLine;
+  private final Line diskLine;
+  private volatile boolean closed;
+
+  // The thread console-gate's.
   private final byte[] batch = new byte[BATCH_BYTES];
-  private final Thread thread;
   private int length;
   private boolean broken;
-
-  /** Rounds of the thread; written by it alone. */
-  private final AtomicLong rounds = new AtomicLong();
 
   /** The console takes as long as it likes: it may be a terminal that is not read. */
   private volatile boolean writing;
 
-  /** Outputs that have left. */
-  private volatile long done;
+  /** One kind of outputs and the thread that carries them. */
+  private final class Line implements VitalSign {
+    private final Output.Kind kind;
+    private final Thread thread;
 
-  private volatile boolean closed;
+    /** Rounds of the thread; written by it alone. */
+    private final AtomicLong rounds = new AtomicLong();
+
+    /** Outputs that have left. */
+    private volatile long done;
+
+    Line(Output.Kind kind, String name) {
+      this.kind = kind;
+      this.thread = host.thread(name, true, this::run);
+    }
+
+    private void run() {
+      boolean unused = host.nice(FtNode.NICE);
+      try {
+        while (!closed) {
+          rounds.lazySet(rounds.getPlain() + 1);
+          Output first = gate.await(kind, WAIT_NANOS);
+          if (first != null) {
+            carry(first);
+          }
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    private void carry(Output first) {
+      @Nullable Output next = first;
+      long taken = done;
+      while (next != null) {
+        taken++;
+        switch (next) {
+          case Output.Console character -> {
+            batch[length++] = (byte) character.value();
+            if (length == batch.length) {
+              write();
+            }
+          }
+          case Output.Disk request -> disk.request(request.request());
+        }
+        next = gate.poll(kind);
+      }
+      if (kind == Output.Kind.CONSOLE) {
+        write();
+      }
+      done = taken;
+    }
+
+    @Override
+    public String name() {
+      return "thread " + thread.getName();
+    }
+
+    @Override
+    public long moves() {
+      return rounds.get();
+    }
+
+    @Override
+    public boolean mayStand() {
+      return closed || (kind == Output.Kind.CONSOLE && writing);
+    }
+
+    @Override
+    public boolean waitsForPeer() {
+      return false;
+    }
+
+    @Override
+    public void nudge() {
+      // It comes by ten times a second.
+    }
+
+    boolean isDrained() {
+      return gate.waiting(kind) == 0 && done == gate.taken(kind);
+    }
+  }
 
   /**
-   * Starts the thread.
+   * Starts the threads.
    *
    * @param released told how many console bytes the world has seen, in all
    */
@@ -60,73 +141,10 @@ final class OutputPump implements AutoCloseable {
     this.disk = disk;
     this.released = released;
     this.notes = notes;
-    this.thread = host.thread("output-gate", true, this::run);
-    thread.start();
-  }
-
-  private void run() {
-    boolean unused = host.nice(FtNode.NICE);
-    try {
-      while (!closed) {
-        rounds.lazySet(rounds.getPlain() + 1);
-        Output first = gate.await(WAIT_NANOS);
-        if (first != null) {
-          batch(first);
-        }
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Whether the thread does its work. */
-  VitalSign sign() {
-    return new VitalSign() {
-      @Override
-      public String name() {
-        return "the output thread";
-      }
-
-      @Override
-      public long moves() {
-        return rounds.get();
-      }
-
-      @Override
-      public boolean mayStand() {
-        return writing || closed;
-      }
-
-      @Override
-      public boolean waitsForPeer() {
-        return false;
-      }
-
-      @Override
-      public void nudge() {
-        // It comes by ten times a second.
-      }
-    };
-  }
-
-  private void batch(Output first) {
-    @Nullable Output next = first;
-    long taken = done;
-    while (next != null) {
-      taken++;
-      switch (next) {
-        case Output.Console character -> {
-          batch[length++] = (byte) character.value();
-          if (length == batch.length) {
-            write();
-          }
-        }
-        case Output.Disk request -> disk.request(request.request());
-      }
-      next = gate.poll();
-    }
-    write();
-    done = taken;
+    this.consoleLine = new Line(Output.Kind.CONSOLE, "console-gate");
+    this.diskLine = new Line(Output.Kind.DISK, "disk-gate");
+    consoleLine.thread.start();
+    diskLine.thread.start();
   }
 
   private void write() {
@@ -150,22 +168,29 @@ final class OutputPump implements AutoCloseable {
     released.accept(gate.consoleReleased());
   }
 
-  /** How many outputs have left, in all. */
-  long done() {
-    return done;
+  /** Whether the threads do their work. */
+  List<VitalSign> signs() {
+    return List.of(consoleLine, diskLine);
   }
 
-  /** Whether all that the guest showed has left, or never will. */
+  /** How many outputs have left, in all. */
+  long done() {
+    return consoleLine.done + diskLine.done;
+  }
+
+  /** Whether all that the guest showed and wrote has left, or never will. */
   boolean isDrained() {
-    return gate.waiting() == 0 && done == gate.taken();
+    return consoleLine.isDrained() && diskLine.isDrained();
   }
 
   @Override
   public void close() {
     closed = true;
-    thread.interrupt();
+    consoleLine.thread.interrupt();
+    diskLine.thread.interrupt();
     try {
-      thread.join(CLOSE_MILLIS);
+      consoleLine.thread.join(CLOSE_MILLIS);
+      diskLine.thread.join(CLOSE_MILLIS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -116,12 +116,10 @@ final class Protecting {
     return from == null ? List.of() : from.held();
   }
 
-  /** Sends all of the log that there is. */
-  void sendAll() {
+  /** Sends all of the log that there is; returns its position, 0 without a log. */
+  long sendAll() {
     PrimaryLog to = log;
-    if (to != null) {
-      to.sendAll();
-    }
+    return to == null ? 0 : to.sendAll();
   }
 
   /** The log's last entries; returns their position, 0 without a log. */

@@ -261,7 +261,7 @@ final class SimGuest {
     while (true) {
       long at = base + gate.consoleReleased();
       long head = gate.headPosition();
-      Output next = gate.poll();
+      Output next = gate.poll(Output.Kind.CONSOLE);
       if (next == null) {
         return any;
       }
