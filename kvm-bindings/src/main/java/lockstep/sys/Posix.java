@@ -1,6 +1,7 @@
 package lockstep.sys;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -109,6 +110,23 @@ public final class Posix {
   public static boolean nice(int nice) {
     // Safe: no addresses. On Linux a thread has a value of its own, and 0 is the caller.
     return raw(posix_h.SYS_setpriority, posix_h.PRIO_PROCESS, 0, nice, 0, 0, 0) == 0;
+  }
+
+  /**
+   * Has a thread run before all ordinary ones, whatever the load, or as an ordinary one again; see
+   * sched(7). Threads that it starts are ordinary.
+   *
+   * @return whether the kernel lets it: it takes root, CAP_SYS_NICE or RLIMIT_RTPRIO
+   */
+  public static boolean realTime(int threadId, boolean on) {
+    try (Arena arena = Arena.ofConfined()) {
+      // A sched_param is one int: the lowest real-time priority, or none.
+      MemorySegment priority = arena.allocateFrom(JAVA_INT, on ? 1 : 0);
+      int policy = on ? posix_h.SCHED_RR | posix_h.SCHED_RESET_ON_FORK : posix_h.SCHED_OTHER;
+      // Safe: the kernel reads one int, alive until the call is back.
+      return raw(posix_h.SYS_sched_setscheduler, threadId, policy, priority.address(), 0, 0, 0)
+          == 0;
+    }
   }
 
   /** Sends a signal to one thread; a thread that has ended is no error. */

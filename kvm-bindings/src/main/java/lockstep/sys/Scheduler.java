@@ -20,6 +20,11 @@ public interface Scheduler {
         public long steadyNanos() {
           return SteadyClock.nanos();
         }
+
+        @Override
+        public boolean urgent(boolean on) {
+          return Posix.realTime(Posix.gettid(), on);
+        }
       };
 
   /** See {@link System#nanoTime}. */
@@ -74,6 +79,15 @@ public interface Scheduler {
    */
   default void failStop(String thread, Throwable cause) {
     failStop("thread " + thread + " has failed: " + cause);
+  }
+
+  /**
+   * Has the calling thread run before all ordinary ones, or not any more, where the host lets it.
+   *
+   * @return whether it does; false where there is nothing of the kind
+   */
+  default boolean urgent(boolean on) {
+    return false;
   }
 
   /** See {@link Posix#nice()}. */

@@ -4,13 +4,42 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.FutureTask;
 import lockstep.uapi.posix_h;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class PosixTest {
+  /** Where the policy is in /proc/PID/stat (proc_pid_stat(5)), counted from the state at 0. */
+  private static final int POLICY = 38;
+
+  /** On a thread of its own, which ends with it. */
+  @Test
+  void realTimeIsTheKernelsAndIsGivenBack() throws Exception {
+    FutureTask<List<String>> seen =
+        new FutureTask<>(
+            () -> {
+              boolean allowed = Posix.realTime(Posix.gettid(), true);
+              String first = policy();
+              boolean unused = Posix.realTime(Posix.gettid(), false);
+              return List.of(String.valueOf(allowed), first, policy());
+            });
+    Thread.ofPlatform().start(seen).join();
+    List<String> policies = seen.get();
+    // With SCHED_RESET_ON_FORK, which the kernel does not show there.
+    assertEquals(policies.get(0).equals("true") ? "2" : "0", policies.get(1));
+    assertEquals("0", policies.get(2));
+  }
+
+  private static String policy() throws IOException {
+    String stat = Files.readString(Path.of("/proc/thread-self/stat"));
+    return stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[POLICY];
+  }
+
   @Test
   void aFailedCallNamesCallSubjectAndError() {
     SysException e =

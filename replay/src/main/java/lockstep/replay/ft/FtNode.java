@@ -94,6 +94,7 @@ public final class FtNode implements AutoCloseable {
   private @Nullable LogStream counted;
 
   private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
+  private boolean urgent;
   private long claimedNanos;
   private long ruledNanos;
 
@@ -294,7 +295,24 @@ public final class FtNode implements AutoCloseable {
       acknowledge(session.state() == FtState.FOLLOWING || session.state() == FtState.CATCHING_UP);
       checkProgress(now);
     }
+    prioritize(session.state());
     status = FtStatus.of(session, door.peer(), transfer);
+  }
+
+  /**
+   * While a pair stands, a heartbeat that is late is a host that is lost, and what this thread has
+   * to do is short. Copying a machine's state is not: that waits as others do.
+   */
+  private void prioritize(FtState state) {
+    boolean now =
+        switch (state) {
+          case PROTECTED, FOLLOWING, CATCHING_UP, CLAIMING, TAKING_OVER, HANDING_OVER -> true;
+          case WAITING, RECEIVING, ALONE, PAIRING, HALTED, ENDED -> false;
+        };
+    if (now != urgent) {
+      urgent = now;
+      boolean unused = host.urgent(now);
+    }
   }
 
   /** Beside heartbeats, which a side sends that does nothing else any more. */

