@@ -45,6 +45,7 @@ final class PrimaryCommand implements Callable<Integer> {
   private ConfigFile config = new ConfigFile();
 
   @Mixin private StartOptions start = new StartOptions();
+  @Mixin private UnsafeClock unsafeClock = new UnsafeClock();
   @Mixin private PairOptions pair = new PairOptions();
   @Mixin private MetricsOption metrics = new MetricsOption();
 
@@ -86,6 +87,7 @@ final class PrimaryCommand implements Callable<Integer> {
   }
 
   private int run(Kvm kvm, Start from) throws Exception {
+    unsafeClock.check(start.name(), from);
     String name = pair.name(start.guestName());
     String vm = DiskOption.newVm();
     FtVm.End end;

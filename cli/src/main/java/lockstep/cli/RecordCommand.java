@@ -46,6 +46,7 @@ final class RecordCommand implements Callable<Integer> {
   private ConfigFile config = new ConfigFile();
 
   @Mixin private StartOptions start = new StartOptions();
+  @Mixin private UnsafeClock unsafeClock = new UnsafeClock();
   @Mixin private DiskOption disk = new DiskOption();
 
   @Parameters(paramLabel = "FILE", description = "The log to write; an older one is replaced.")
@@ -87,6 +88,7 @@ final class RecordCommand implements Callable<Integer> {
   }
 
   private int record(Kvm kvm, Start from) throws Exception {
+    unsafeClock.check(start.name(), from);
     RecordOptions options =
         placement.options(kvm, TimeUnit.MILLISECONDS.toNanos(maxInputDelayMillis));
     LogHeader header =

@@ -139,6 +139,10 @@ final class StartOptions {
       QuirkSet quirks = EarlyProbe.quirks(kvm);
       BootImage image = load(plan, quirks);
       notes.accept("kernel text: " + image.rewrites());
+      image
+          .rewrites()
+          .leftOver()
+          .ifPresent(left -> notes.accept("may read the host's clock: " + left));
       MachineConfig config =
           new MachineConfig(plan.memoryBytes(), cpu, System.currentTimeMillis() / 1000);
       return starter.start(kvm, new Start.Boot(config, quirks, image));

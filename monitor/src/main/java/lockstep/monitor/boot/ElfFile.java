@@ -13,16 +13,19 @@ final class ElfFile {
   static final int EM_X86_64 = 62;
   private static final int ET_EXEC = 2;
   private static final int PT_LOAD = 1;
+  private static final int PF_X = 1;
   private static final int SHT_PROGBITS = 1;
   private static final int SHT_SYMTAB = 2;
   private static final long SHF_ALLOC = 0x2;
   private static final long SHF_EXECINSTR = 0x4;
   private static final int STT_FUNC = 2;
-  private static final int SYMBOL_BYTES = 24;
+  private static final int SYMBOL_BYTES_64 = 24;
+  private static final int SYMBOL_BYTES_32 = 16;
   private static final int MAX_NAME = 64;
 
   /** One PT_LOAD program header. */
-  record Load(long offset, long vaddr, long paddr, long fileBytes, long memoryBytes) {}
+  record Load(
+      long offset, long vaddr, long paddr, long fileBytes, long memoryBytes, boolean executable) {}
 
   /** One section header. */
   record Section(
@@ -125,8 +128,20 @@ final class ElfFile {
       }
       Load load =
           is64
-              ? new Load(u64(at + 8), u64(at + 16), u64(at + 24), u64(at + 32), u64(at + 40))
-              : new Load(u32(at + 4), u32(at + 8), u32(at + 12), u32(at + 16), u32(at + 20));
+              ? new Load(
+                  u64(at + 8),
+                  u64(at + 16),
+                  u64(at + 24),
+                  u64(at + 32),
+                  u64(at + 40),
+                  isExecutable(at + 4))
+              : new Load(
+                  u32(at + 4),
+                  u32(at + 8),
+                  u32(at + 12),
+                  u32(at + 16),
+                  u32(at + 20),
+                  isExecutable(at + 24));
       if (load.memoryBytes == 0) {
         continue;
       }
@@ -144,6 +159,10 @@ final class ElfFile {
     return loads;
   }
 
+  private boolean isExecutable(long flagsAt) throws BootException {
+    return (u32(flagsAt) & PF_X) != 0;
+  }
+
   private long u64(long at) throws BootException {
     return in.u64(at, "a program header");
   }
@@ -152,43 +171,50 @@ final class ElfFile {
     return in.u32(at, "a program header");
   }
 
-  /** Every section; empty when the file has none. Only for 64-bit files. */
+  /** Every section; empty when the file has none. */
   List<Section> sections() throws BootException {
-    long table = in.u64(40, "the ELF header");
-    int entryBytes = in.u16(58, "the ELF header");
-    int count = in.u16(60, "the ELF header");
-    int nameIndex = in.u16(62, "the ELF header");
+    long table = word(32, 40);
+    int entryBytes = in.u16(is64 ? 58 : 46, "the ELF header");
+    int count = in.u16(is64 ? 60 : 48, "the ELF header");
+    int nameIndex = in.u16(is64 ? 62 : 50, "the ELF header");
     if (table == 0 || count == 0) {
       return List.of();
     }
-    if (entryBytes < 64) {
+    if (entryBytes < (is64 ? 64 : 40)) {
       throw notAKernel("has section headers of " + entryBytes + " bytes");
     }
     in.range(table, (long) entryBytes * count, "the section headers");
     long names = 0;
     if (nameIndex < count) {
-      names = in.u64(table + (long) nameIndex * entryBytes + 24, "a section header");
+      long header = table + (long) nameIndex * entryBytes;
+      names = field(header + (is64 ? 24 : 16));
     }
     List<Section> sections = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       long at = table + (long) i * entryBytes;
       String what = "a section header";
+      int word = is64 ? Long.BYTES : Integer.BYTES;
       Section section =
           new Section(
               i,
               name(names, in.u32(at, what)),
               (int) in.u32(at + 4, what),
-              in.u64(at + 8, what),
-              in.u64(at + 16, what),
-              in.u64(at + 24, what),
-              in.u64(at + 32, what),
-              (int) in.u32(at + 40, what));
+              field(at + 8),
+              field(at + 8 + word),
+              field(at + 8 + 2 * word),
+              field(at + 8 + 3 * word),
+              (int) in.u32(at + 8 + 4 * word, what));
       if (section.isCode()) {
         in.range(section.offset, section.bytes, "section " + section.name);
       }
       sections.add(section);
     }
     return sections;
+  }
+
+  /** A field of a section header that is as wide as an address. */
+  private long field(long at) throws BootException {
+    return is64 ? in.u64(at, "a section header") : in.u32(at, "a section header");
   }
 
   private String name(long table, long offset) throws BootException {
@@ -215,13 +241,15 @@ final class ElfFile {
     long[] starts = new long[1024];
     int found = 0;
     long end = table.offset + table.bytes;
-    for (long at = table.offset; at <= end - SYMBOL_BYTES; at += SYMBOL_BYTES) {
-      int index = in.u16(at + 6, what);
-      if (index < code.length && code[index] && (in.u8(at + 4, what) & 0xf) == STT_FUNC) {
+    int symbolBytes = is64 ? SYMBOL_BYTES_64 : SYMBOL_BYTES_32;
+    for (long at = table.offset; at <= end - symbolBytes; at += symbolBytes) {
+      int index = in.u16(at + (is64 ? 6 : 14), what);
+      int type = in.u8(at + (is64 ? 4 : 12), what) & 0xf;
+      if (index < code.length && code[index] && type == STT_FUNC) {
         if (found == starts.length) {
           starts = Arrays.copyOf(starts, 2 * found);
         }
-        starts[found++] = in.u64(at + 8, what);
+        starts[found++] = is64 ? in.u64(at + 8, what) : in.u32(at + 4, what);
       }
     }
     Arrays.sort(starts, 0, found);

@@ -26,6 +26,16 @@ final class FlatLoader {
     return b.length >= SIGNATURE + 2 && b[SIGNATURE] == 0x55 && b[SIGNATURE + 1] == (byte) 0xaa;
   }
 
+  /** Code and data alike: what is found is told of. */
+  private static RewriteReport look(BootFile file, BootConfig config) {
+    if (!config.rewrite().any()) {
+      return RewriteReport.NONE;
+    }
+    MixedText text = new MixedText(file.bytes(), config.rewrite());
+    text.look(0, file.size(), LOAD_ADDRESS, "flat image", true);
+    return text.report();
+  }
+
   static BootImage load(BootFile file, BootConfig config) throws BootException {
     if (!hasMagic(file)) {
       throw new BootException(
@@ -51,6 +61,6 @@ final class FlatLoader {
         BootKind.FLAT,
         plan.segments(),
         new CpuEntry.RealMode(0, LOAD_ADDRESS, LOAD_ADDRESS, BOOT_DRIVE),
-        RewriteReport.NONE);
+        look(file, config));
   }
 }

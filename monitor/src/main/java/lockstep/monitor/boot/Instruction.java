@@ -20,14 +20,14 @@ final class Instruction {
   static final int RDTSCP = 2;
   static final int CPUID = 3;
 
-  private static final int MODRM = 0x10;
-  private static final int IMM_Z = 0x20;
+  static final int MODRM = 0x10;
+  static final int IMM_Z = 0x20;
   private static final int SPECIAL = 0x40;
-  private static final int BAD = 0x80;
+  static final int BAD = 0x80;
   private static final int PREFIX = 0x100;
 
   /** Low four bits: bytes of immediate that do not depend on prefixes. */
-  private static final int IMM_MASK = 0xf;
+  static final int IMM_MASK = 0xf;
 
   private static final short[] ONE_BYTE = oneByteMap();
   private static final short[] MAP_0F = map0f();
@@ -79,13 +79,8 @@ final class Instruction {
         flags = second == 0x38 ? MODRM : MODRM | 1;
       } else {
         flags = MAP_0F[second];
-        if (second == 0x31) {
-          kind = RDTSC;
-        } else if (second == 0xa2) {
-          kind = CPUID;
-        } else if (second == 0x01 && pos < limit && code[pos] == (byte) 0xf9) {
-          kind = RDTSCP;
-        } else if (second == 0x78 && (operand16 || repne)) {
+        kind = kind(code, pos, limit, second);
+        if (second == 0x78 && (operand16 || repne)) {
           // EXTRQ and INSERTQ of SSE4a share the opcode with VMREAD.
           flags = MODRM | 2;
         }
@@ -111,6 +106,26 @@ final class Instruction {
     return pos > limit ? INVALID : (pos - at) | opcodeAt << 8 | kind << 16;
   }
 
+  /** What an instruction with the opcode 0F and this one is; {@code pos} is after both. */
+  static int kind(byte[] code, int pos, int limit, int second) {
+    return switch (second) {
+      case 0x31 -> RDTSC;
+      case 0xa2 -> CPUID;
+      case 0x01 -> pos < limit && code[pos] == (byte) 0xf9 ? RDTSCP : OTHER;
+      default -> OTHER;
+    };
+  }
+
+  /** What follows an opcode, as flags. */
+  static int oneByte(int opcode) {
+    return ONE_BYTE[opcode];
+  }
+
+  /** The same after 0F. */
+  static int map0f(int opcode) {
+    return MAP_0F[opcode];
+  }
+
   /** The instruction's length in bytes. */
   static int length(int decoded) {
     return decoded & 0xff;
@@ -126,7 +141,7 @@ final class Instruction {
     return decoded >> 16;
   }
 
-  private static int afterModRm(byte[] code, int pos, int limit) {
+  static int afterModRm(byte[] code, int pos, int limit) {
     if (pos >= limit) {
       return limit + 1;
     }

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -35,6 +36,7 @@ final class MultibootLoader {
   private final SegmentPlan plan;
   private final List<LoadSegment> modules = new ArrayList<>();
   private final List<String> moduleLines = new ArrayList<>();
+  private RewriteReport rewrites = RewriteReport.NONE;
 
   private MultibootLoader(BootFile file, BootConfig config) {
     this.file = file;
@@ -91,7 +93,7 @@ final class MultibootLoader {
             BOOTLOADER_MAGIC,
             LowMemory.MULTIBOOT_INFO,
             LowMemory.gdtRegister()),
-        RewriteReport.NONE);
+        rewrites);
   }
 
   /** 3.1.3, the address fields of the Multiboot header. */
@@ -116,6 +118,12 @@ final class MultibootLoader {
     }
     int start = in.range(offset, length, "the Multiboot kernel");
     plan.add(new LoadSegment("kernel", loadAddress, file.bytes(), start, (int) length, memory));
+    if (config.rewrite().any()) {
+      // Code and data alike, and nothing says which.
+      MixedText text = new MixedText(file.bytes(), config.rewrite());
+      text.look(start, (int) length, loadAddress, "kernel", false);
+      rewrites = text.report();
+    }
     return entry;
   }
 
@@ -142,12 +150,16 @@ final class MultibootLoader {
     }
     elf.requireExecutable();
     boolean entryLoaded = false;
-    for (ElfFile.Load load : elf.loads()) {
+    List<ElfFile.Load> loads = elf.loads();
+    // The rewriter patches in place and the file's bytes are not ours.
+    byte[] kernel = config.rewrite().any() ? file.bytes().clone() : file.bytes();
+    rewrite(elf, loads, kernel);
+    for (ElfFile.Load load : loads) {
       plan.add(
           new LoadSegment(
               "kernel",
               load.paddr(),
-              file.bytes(),
+              kernel,
               (int) load.offset(),
               (int) load.fileBytes(),
               load.memoryBytes()));
@@ -158,6 +170,40 @@ final class MultibootLoader {
       throw elf.notAKernel("has its entry 0x%x outside its segments".formatted(elf.entry()));
     }
     return elf.entry();
+  }
+
+  private void rewrite(ElfFile elf, List<ElfFile.Load> loads, byte[] kernel) {
+    if (!config.rewrite().any()) {
+      return;
+    }
+    MixedText text = new MixedText(kernel, config.rewrite());
+    Optional<CodeSections> code = codeSections(elf, kernel.length);
+    if (code.isPresent()) {
+      code.get().sections().forEach(section -> text.rewrite(section, code.get().functionStarts()));
+    } else {
+      for (ElfFile.Load load : loads) {
+        if (load.executable()) {
+          text.look((int) load.offset(), (int) load.fileBytes(), load.paddr(), "segment", false);
+        }
+      }
+    }
+    rewrites = text.report();
+  }
+
+  private record CodeSections(List<ElfFile.Section> sections, long[] functionStarts) {}
+
+  /** Empty where section headers are missing or make no sense: nobody needs them to run. */
+  private static Optional<CodeSections> codeSections(ElfFile elf, int fileBytes) {
+    try {
+      List<ElfFile.Section> all = elf.sections();
+      List<ElfFile.Section> code = all.stream().filter(ElfFile.Section::isCode).toList();
+      long bytes = code.stream().mapToLong(ElfFile.Section::bytes).sum();
+      return code.isEmpty() || bytes > fileBytes
+          ? Optional.empty()
+          : Optional.of(new CodeSections(code, elf.functionStarts(all)));
+    } catch (BootException e) {
+      return Optional.empty();
+    }
   }
 
   private void addModules() throws BootException {

@@ -69,7 +69,7 @@ final class TextRewriter {
           "has no section headers, so its RDTSC instructions cannot be found",
           "use a kernel whose section headers were not stripped");
     }
-    return new RewriteReport(swept, bytes, rewriter.sites, rewriter.resyncs);
+    return new RewriteReport(swept, bytes, rewriter.sites, rewriter.resyncs, List.of());
   }
 
   private void sweep(Section section, long[] starts) {
@@ -114,23 +114,41 @@ final class TextRewriter {
   }
 
   private void replace(Section section, int at, int decoded) {
-    Kind kind =
-        switch (Instruction.kind(decoded)) {
-          case Instruction.RDTSC -> Kind.RDTSC;
-          case Instruction.RDTSCP -> Kind.RDTSCP;
-          case Instruction.CPUID -> Kind.CPUID;
-          default -> throw new IllegalStateException("kind " + Instruction.kind(decoded));
-        };
-    OptionalInt port =
-        switch (kind) {
-          case RDTSC -> options.rdtscPort();
-          case RDTSCP -> options.rdtscpPort();
-          case CPUID -> options.cpuidPort();
-        };
+    Kind kind = kind(decoded);
+    OptionalInt port = port(kind, options);
     if (port.isEmpty()) {
       return;
     }
-    int opcode = at + Instruction.opcodeAt(decoded);
+    replace(kernel, at, at + Instruction.opcodeAt(decoded), kind, port.getAsInt());
+    sites.add(new Site(kind, section.name(), section.address() + (at - section.offset())));
+  }
+
+  /** Which instruction it is; one of those that are replaced. */
+  static Kind kind(int decoded) {
+    return switch (Instruction.kind(decoded)) {
+      case Instruction.RDTSC -> Kind.RDTSC;
+      case Instruction.RDTSCP -> Kind.RDTSCP;
+      case Instruction.CPUID -> Kind.CPUID;
+      default -> throw new IllegalStateException("kind " + Instruction.kind(decoded));
+    };
+  }
+
+  /** Where the monitor answers it; empty where it is to stay. */
+  static OptionalInt port(Kind kind, RewriteOptions options) {
+    return switch (kind) {
+      case RDTSC -> options.rdtscPort();
+      case RDTSCP -> options.rdtscpPort();
+      case CPUID -> options.cpuidPort();
+    };
+  }
+
+  /**
+   * Replaces one instruction in place.
+   *
+   * @param at where its prefixes begin
+   * @param opcode where its opcode does
+   */
+  static void replace(byte[] kernel, int at, int opcode, Kind kind, int port) {
     for (int i = at; i < opcode; i++) {
       // Meaningless before these three, but it would make the port read 16 bits wide.
       if (kernel[i] == OPERAND_SIZE) {
@@ -138,10 +156,9 @@ final class TextRewriter {
       }
     }
     kernel[opcode] = IN_EAX_IMM8;
-    kernel[opcode + 1] = (byte) port.getAsInt();
+    kernel[opcode + 1] = (byte) port;
     if (kind == Kind.RDTSCP) {
       kernel[opcode + 2] = NOP;
     }
-    sites.add(new Site(kind, section.name(), section.address() + (at - section.offset())));
   }
 }

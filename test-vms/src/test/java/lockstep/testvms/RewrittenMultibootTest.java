@@ -1,0 +1,140 @@
+package lockstep.testvms;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.boot.BootConfig;
+import lockstep.monitor.boot.BootException;
+import lockstep.monitor.boot.BootFile;
+import lockstep.monitor.boot.BootImage;
+import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.boot.RewriteOptions;
+import lockstep.monitor.boot.RewriteReport.Kind;
+import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.playback.ReplayOutcome;
+import lockstep.replay.record.RecordOptions;
+import lockstep.replay.record.StepReach;
+import lockstep.testing.KvmRequired;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Multiboot kernels that read the time stamp counter: rewritten, or refused where that is unsure.
+ */
+@KvmRequired
+class RewrittenMultibootTest {
+  private static final long MEMORY_BYTES = 8L << 20;
+
+  /** The ELF header's number of section headers. */
+  private static final int E_SHNUM = 48;
+
+  private static final RewriteOptions REWRITE =
+      RewriteOptions.timestamps(MachineLayout.CLOCK_PORT, MachineLayout.CLOCK_AUX_PORT)
+          .withCpuid(MachineLayout.CPUID_PORT);
+
+  @TempDir private Path directory = Path.of("");
+
+  private static byte[] clock() {
+    return new Guest(
+            "clock",
+            "prints RDTSC",
+            "/lockstep/guests/clock.elf",
+            Guest.Format.MULTIBOOT,
+            8,
+            "",
+            Pattern.compile(""),
+            0)
+        .image();
+  }
+
+  private static BootImage load(byte[] kernel, RewriteOptions options) throws BootException {
+    return BootImages.load(
+        BootFile.of("clock", kernel), BootConfig.of(MEMORY_BYTES, "").withRewrite(options));
+  }
+
+  private static RecordedGuest guest(RewriteOptions options) {
+    return new RecordedGuest(_ -> load(clock(), options), MEMORY_BYTES, _ -> {});
+  }
+
+  @Test
+  void aGuestThatPrintsRdtscReplaysEqual() throws Exception {
+    BootImage image = load(clock(), REWRITE);
+    assertEquals(1, image.rewrites().count(Kind.RDTSC));
+    assertTrue(image.rewrites().left().isEmpty(), image.rewrites().left().toString());
+    RecordedGuest guest = guest(REWRITE);
+    RecordedGuest.Recording recording = guest.record(RecordOptions.of(StepReach.KERNEL));
+    assertEquals(new RunResult.ExitPort(0), recording.how());
+    assertEquals(20, recording.console().lines().distinct().count(), recording.console());
+    RecordReplayTest.assertReplays(guest, recording);
+  }
+
+  /** The test above is worth something: without the rewriting the replay reads another clock. */
+  @Test
+  void withoutTheRewritingTheReplayDiverges() throws Exception {
+    RecordedGuest guest = guest(RewriteOptions.NONE);
+    RecordedGuest.Recording recording = guest.record(RecordOptions.of(StepReach.KERNEL));
+    assertInstanceOf(ReplayOutcome.Diverged.class, guest.replay(recording.entries()).outcome());
+  }
+
+  @Test
+  void whereNothingSaysWhatIsCodeARecordingIsRefused() throws Exception {
+    byte[] kernel = clock();
+    kernel[E_SHNUM] = 0;
+    kernel[E_SHNUM + 1] = 0;
+    assertFalse(load(kernel, REWRITE).rewrites().left().isEmpty());
+    Path file = Files.write(directory.resolve("clock.elf"), kernel);
+    Path log = directory.resolve("clock.log");
+    String refused = record(1, "--kernel", file.toString(), log.toString());
+    assertTrue(refused.contains("RDTSC at 0x10"), refused);
+    assertTrue(refused.contains("--unsafe-clock"), refused);
+    assertFalse(Files.exists(log));
+    record(0, "--unsafe-clock", "--kernel", file.toString(), log.toString());
+    assertTrue(Files.exists(log));
+  }
+
+  /** In a process of its own: its console is standard output. */
+  private static String record(int code, String... arguments) throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
+    command.add("record");
+    command.addAll(List.of(arguments));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    try {
+      process.getOutputStream().close();
+      String said = new String(process.getInputStream().readAllBytes(), UTF_8);
+      assertEquals(code, process.waitFor(), said);
+      return said;
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  static Stream<String> guests() {
+    return Guests.all().stream().map(Guest::name);
+  }
+
+  /** The guests that come with Lockstep can all be recorded and protected. */
+  @ParameterizedTest
+  @MethodSource("guests")
+  void nothingIsLeftInTheGuestsOfTheTable(String name) throws Exception {
+    byte[] kernel = Guests.find(name).orElseThrow().image();
+    BootImage image =
+        BootImages.load(
+            BootFile.of(name, kernel), BootConfig.of(256L << 20, "").withRewrite(REWRITE));
+    assertTrue(image.rewrites().left().isEmpty(), image.rewrites().left().toString());
+  }
+}
