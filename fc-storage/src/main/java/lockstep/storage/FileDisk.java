@@ -9,6 +9,7 @@ import java.nio.file.StandardOpenOption;
 import lockstep.monitor.block.Geometry;
 import lockstep.storage.ffi.disk.DiskEngine;
 import lockstep.storage.ffi.disk.ExchangedPermit;
+import lockstep.storage.ffi.disk.ImageAccess;
 import lockstep.storage.ffi.disk.Medium;
 import lockstep.sys.SysException;
 

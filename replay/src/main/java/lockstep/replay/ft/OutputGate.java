@@ -62,21 +62,29 @@ public final class OutputGate {
   private static final class Line {
     private final ArrayDeque<Held> held = new ArrayDeque<>();
     private final int capacity;
+
+    /**
+     * Something has changed for whoever takes from it or waits for room. Not one for all lines: of
+     * each acknowledgement every thread that waits would be woken.
+     */
+    private final Condition changed;
+
     private long taken;
 
-    Line(int capacity) {
+    Line(int capacity, Condition changed) {
       this.capacity = capacity;
+      this.changed = changed;
     }
   }
 
   /** The vCPU never waits for room for a request: a guest has no more than these unanswered. */
-  private final Line disk = new Line(BlockRequest.MAX_UNANSWERED);
+  private final Line disk;
 
   private final Line console;
   private final Scheduler host;
   private final Lock lock;
 
-  /** Something here has changed. */
+  /** Mode, lease or acknowledgements have changed. */
   private final Condition changed;
 
   private final OutputWaits waits = new OutputWaits();
@@ -98,10 +106,11 @@ public final class OutputGate {
    */
   public OutputGate(Mode mode, int capacity, Scheduler host) {
     this.mode = mode;
-    this.console = new Line(capacity);
     this.host = host;
     this.lock = host.lock();
     this.changed = lock.newCondition();
+    this.console = new Line(capacity, lock.newCondition());
+    this.disk = new Line(BlockRequest.MAX_UNANSWERED, lock.newCondition());
   }
 
   /** Has somebody told whenever {@link #writes} may answer something else. Once, at the start. */
@@ -138,13 +147,13 @@ public final class OutputGate {
     lock.lock();
     try {
       while (line.held.size() >= line.capacity && mode != Mode.HOLDING && mode != Mode.DEAD) {
-        changed.await();
+        line.changed.await();
       }
       if (mode == Mode.HOLDING) {
         hold(new Held(output, position, sinceNanos));
       } else if (mode != Mode.DEAD) {
         line.held.add(new Held(output, position, sinceNanos));
-        changed.signalAll();
+        line.changed.signalAll();
       }
     } finally {
       lock.unlock();
@@ -198,12 +207,23 @@ public final class OutputGate {
     }
   }
 
+  /** Wakes those that take from a line whose first output may leave now. */
+  private void somethingMayLeave() {
+    changed.signalAll();
+    for (Line line : new Line[] {console, disk}) {
+      Held first = line.held.peek();
+      if (first != null && mayLeave(first.position())) {
+        line.changed.signalAll();
+      }
+    }
+  }
+
   /** The backup has so many entries. */
   public void acknowledged(long entries) {
     lock.lock();
     try {
       acknowledged = Math.max(acknowledged, entries);
-      changed.signalAll();
+      somethingMayLeave();
     } finally {
       lock.unlock();
     }
@@ -215,7 +235,7 @@ public final class OutputGate {
     try {
       if (nanos - leaseUntilNanos > 0) {
         leaseUntilNanos = nanos;
-        changed.signalAll();
+        somethingMayLeave();
       }
     } finally {
       lock.unlock();
@@ -245,6 +265,8 @@ public final class OutputGate {
         clear();
       }
       changed.signalAll();
+      console.changed.signalAll();
+      disk.changed.signalAll();
     } finally {
       lock.unlock();
     }
@@ -329,7 +351,7 @@ public final class OutputGate {
       if (first.output() instanceof Output.Console) {
         consoleReleased++;
       }
-      changed.signalAll();
+      line.changed.signalAll();
       return first.output();
     } finally {
       lock.unlock();
@@ -365,6 +387,7 @@ public final class OutputGate {
    * @return the output, or null when none may leave yet
    */
   public @Nullable Output await(Output.Kind kind, long nanos) throws InterruptedException {
+    Line line = line(kind);
     lock.lock();
     try {
       long untilNanos = host.nanoTime() + nanos;
@@ -374,7 +397,7 @@ public final class OutputGate {
         if (next != null || left <= 0) {
           return next;
         }
-        long unused = changed.awaitNanos(left);
+        long unused = line.changed.awaitNanos(left);
       }
     } finally {
       lock.unlock();

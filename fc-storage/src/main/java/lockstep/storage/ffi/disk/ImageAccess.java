@@ -1,4 +1,4 @@
-package lockstep.storage;
+package lockstep.storage.ffi.disk;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
@@ -7,7 +7,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import lockstep.storage.ffi.disk.Medium;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
 import lockstep.sys.Sys;
@@ -23,7 +22,7 @@ import lockstep.uapi.statfs;
  * @param caching what of the image this host keeps in memory
  * @param words the same for people: a phrase
  */
-record ImageAccess(Medium.Fds fds, Medium.Caching caching, String words) {
+public record ImageAccess(Medium.Fds fds, Medium.Caching caching, String words) {
   /** What every medium takes; the page cache takes any. */
   static final int SMALL_BYTES = 512;
 
@@ -33,15 +32,24 @@ record ImageAccess(Medium.Fds fds, Medium.Caching caching, String words) {
   /** As much as a daemon in user space may hand on in another way than a block. */
   private static final int PROBE_BYTES = 64 << 10;
 
-  /** In the page cache, until a flush. */
-  static ImageAccess cached(Path path, boolean writable) throws SysException {
+  /**
+   * In the page cache, until a flush.
+   *
+   * @throws SysException when it cannot be opened
+   */
+  public static ImageAccess cached(Path path, boolean writable) throws SysException {
     Fd fd = Posix.open(path.toString(), access(writable));
     return new ImageAccess(
         Medium.Fds.one(fd, SMALL_BYTES), Medium.Caching.WRITE_BACK, "the page cache");
   }
 
-  /** On the storage. */
-  static ImageAccess direct(Path path, boolean writable) throws IOException, SysException {
+  /**
+   * On the storage.
+   *
+   * @throws IOException when nothing can be tried beside it
+   * @throws SysException when it cannot be opened
+   */
+  public static ImageAccess direct(Path path, boolean writable) throws IOException, SysException {
     Fd fd = Posix.open(path.toString(), access(writable) | posix_h.O_DSYNC);
     try {
       boolean enough = directIsEnough(fd);
