@@ -336,7 +336,11 @@ public final class FtNode implements AutoCloseable {
                     0,
                     0))
             : Optional.empty();
-    progress.tick(sent, excused, now).forEach(this::perform);
+    long traffic =
+        session.isTheVm()
+            ? log == null ? 0 : log.sentBytes()
+            : from == null ? 0 : from.takenBytes();
+    progress.tick(sent, excused, traffic, now).forEach(this::perform);
   }
 
   /** What is wrong with the console bytes that the primary tells of, when it matters. */

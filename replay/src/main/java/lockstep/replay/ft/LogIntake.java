@@ -73,6 +73,11 @@ final class LogIntake {
     return Math.max(0, received);
   }
 
+  /** Bytes that the replay has taken. */
+  long takenBytes() {
+    return receivedBytes - pipe.available();
+  }
+
   /** Whether something was received that is not acknowledged. */
   boolean isDue() {
     return due;

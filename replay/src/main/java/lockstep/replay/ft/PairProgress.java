@@ -46,9 +46,12 @@ final class PairProgress {
    *
    * @param primary how far the log is, at a primary whose log a backup has; empty elsewhere
    * @param excused whether the vCPU waits for the other side
+   * @param traffic bytes of the log that went through the vCPU: all of a large memory may be one
+   *     step of the guest
    * @return what the session is to be told, if anything
    */
-  List<FtEvent> tick(Optional<FtStatus.Transfer> primary, boolean excused, long nowNanos) {
+  List<FtEvent> tick(
+      Optional<FtStatus.Transfer> primary, boolean excused, long traffic, long nowNanos) {
     long nanos = nowNanos - tickNanos;
     tickNanos = nowNanos;
     List<FtEvent> events = new ArrayList<>();
@@ -56,7 +59,7 @@ final class PairProgress {
       VitalSign sign = each.sign();
       boolean mayStand = sign.mayStand() || (excused && sign.waitsForPeer());
       each.watch()
-          .tick(sign.moves(), mayStand, nanos)
+          .tick(sign.moves() + (sign.waitsForPeer() ? traffic : 0), mayStand, nanos)
           .ifPresent(stood -> events.add(new FtEvent.Stalled(stands(sign.name() + " has", stood))));
       if (each.watch().isSuspicious()) {
         sign.nudge();

@@ -52,6 +52,7 @@ class ProgressTest {
   private final Sign sign = new Sign();
   private final PairProgress progress = new PairProgress(TIMES, 0);
   private long now;
+  private long traffic;
 
   ProgressTest() {
     progress.watch(List.of(sign));
@@ -66,7 +67,7 @@ class ProgressTest {
     List<FtEvent> told = new java.util.ArrayList<>();
     for (long until = now + millis * MS; now < until; ) {
       now += TIMES.beatNanos();
-      told.addAll(progress.tick(log, excused, now));
+      told.addAll(progress.tick(log, excused, traffic, now));
     }
     return told;
   }
@@ -88,6 +89,16 @@ class ProgressTest {
     sign.waitsForPeer = true;
     assertEquals(List.of(), pass(30_000, Optional.empty(), true));
     assertFalse(pass(30_000, Optional.empty(), false).isEmpty());
+  }
+
+  /** A state-sync of gigabytes is one step of the guest. */
+  @Test
+  void vcpuThatWritesALongStateSyncIsNot() {
+    sign.waitsForPeer = true;
+    for (int second = 0; second < 60; second++) {
+      traffic += 1 << 20;
+      assertEquals(List.of(), pass(1_000, Optional.empty(), false));
+    }
   }
 
   @Test
