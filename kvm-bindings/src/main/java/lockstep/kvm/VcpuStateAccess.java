@@ -28,6 +28,7 @@ public final class VcpuStateAccess {
   private static final int LEAF_FEATURES = 1;
   private static final int ECX_XSAVE = 1 << 26;
   private static final long EFER_LMA = 1 << 10;
+  private static final long CR4_LA57 = 1 << 12;
 
   /**
    * The MSRs that are state: those that a machine lets its guest reach and that are not in {@code
@@ -224,7 +225,35 @@ public final class VcpuStateAccess {
       kvm_msr_entry.index(kvm_msr_entry.asSlice(entries, i), stateMsrs.get(i));
     }
     transfer(kvm_h.KVM_GET_MSRS, "KVM_GET_MSRS", msrs, stateMsrs.size());
+    vcpu.readSregs();
+    boolean wide = (vcpu.sregs().cr4() & CR4_LA57) != 0;
+    for (int i = 0; i < stateMsrs.size(); i++) {
+      MemorySegment entry = kvm_msr_entry.asSlice(entries, i);
+      if (holdsAddress(kvm_msr_entry.index(entry))) {
+        kvm_msr_entry.data(entry, canonical(kvm_msr_entry.data(entry), wide));
+      }
+    }
     return entries.toArray(JAVA_BYTE);
+  }
+
+  private static boolean holdsAddress(int index) {
+    return switch (index) {
+      // SYSENTER_ESP, _EIP, LSTAR, CSTAR, KernelGSbase
+      case 0x175, 0x176, 0xc000_0082, 0xc000_0083, 0xc000_0102 -> true;
+      default -> false;
+    };
+  }
+
+  /**
+   * A CPU raises #GP for an address that is not canonical, and KVM refuses it. A guest can have one
+   * all the same where it writes the MSR without KVM and the CPU does not check it (seen: QEMU's
+   * emulation of SVM, CSTAR): its state must be one that can be restored.
+   *
+   * @param wide addresses have 57 bits and not 48
+   */
+  static long canonical(long address, boolean wide) {
+    int unused = wide ? 7 : 16;
+    return address << unused >> unused;
   }
 
   private void writeMsrs(Arena arena, byte[] bytes) throws SysException {

@@ -46,6 +46,18 @@ class VcpuStateTest {
     return values;
   }
 
+  /** Values that KVM takes back are as they were; others become the nearest that it takes. */
+  @Test
+  void addressesInTheStateAreCanonical() {
+    for (long address : new long[] {0, 1, 0x7fff_ffff_ffffL, -1, 0xffff_8000_0000_0000L}) {
+      assertEquals(address, VcpuStateAccess.canonical(address, false));
+      assertEquals(address, VcpuStateAccess.canonical(address, true));
+    }
+    assertEquals(0x2aaa_aaaa_aaaaL, VcpuStateAccess.canonical(0xaaaa_2aaa_aaaa_aaaaL, false));
+    assertEquals(-1L << 47, VcpuStateAccess.canonical(1L << 47, false));
+    assertEquals(1L << 47, VcpuStateAccess.canonical(1L << 47, true));
+  }
+
   @Test
   void aRestoredVcpuGoesOnWhereTheOtherStood() throws Exception {
     try (RealModeGuest first = RealModeGuest.of(CHAIN);
