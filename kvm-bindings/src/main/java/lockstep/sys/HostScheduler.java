@@ -102,6 +102,11 @@ public class HostScheduler implements Scheduler {
   }
 
   @Override
+  public boolean urgent(boolean on) {
+    return false;
+  }
+
+  @Override
   public int nice() {
     return Posix.nice();
   }

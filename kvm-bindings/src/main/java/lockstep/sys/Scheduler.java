@@ -10,6 +10,9 @@ import java.util.concurrent.locks.Lock;
  * nothing with a time limit elsewhere; untimed waiting ({@code Future.get}, {@code Thread.join},
  * {@code LockSupport.unpark}) needs no help.
  *
+ * <p>No default methods: {@link #HOST} is made of a subclass, and an interface that has them is
+ * initialized by it, so that two threads could wait for each other.
+ *
  * <p>Any thread.
  */
 public interface Scheduler {
@@ -77,18 +80,14 @@ public interface Scheduler {
    *
    * @param thread its name
    */
-  default void failStop(String thread, Throwable cause) {
-    failStop("thread " + thread + " has failed: " + cause);
-  }
+  void failStop(String thread, Throwable cause);
 
   /**
    * Has the calling thread run before all ordinary ones, or not any more, where the host lets it.
    *
    * @return whether it does; false where there is nothing of the kind
    */
-  default boolean urgent(boolean on) {
-    return false;
-  }
+  boolean urgent(boolean on);
 
   /** See {@link Posix#nice()}. */
   int nice();

@@ -212,8 +212,18 @@ final class Turns {
     }
 
     @Override
+    public void failStop(String thread, Throwable cause) {
+      failStop("thread " + thread + " has failed: " + cause);
+    }
+
+    @Override
     public void failStop(String reason) {
       throw new AssertionError(reason);
+    }
+
+    @Override
+    public boolean urgent(boolean on) {
+      return false;
     }
 
     @Override
