@@ -41,6 +41,7 @@ final class FaultCampaign {
     } catch (InterruptedException e) {
       throw e;
     } catch (Exception | AssertionError e) {
+      System.out.println(e.getMessage());
       return Result.failed(fault, "seed %d: %s".formatted(seed, e.getMessage()));
     }
   }
@@ -52,9 +53,14 @@ final class FaultCampaign {
    * @param untilNanos the end of this slice, by System.nanoTime
    */
   void run(int rounds, long untilNanos, Random seeds) throws IOException, InterruptedException {
+    run(rounds, untilNanos, seeds, List.of(Fault.values()));
+  }
+
+  /** The same with some kinds alone. */
+  void run(int rounds, long untilNanos, Random seeds, List<Fault> kinds)
+      throws IOException, InterruptedException {
     while (results.all().size() < rounds && System.nanoTime() < untilNanos) {
-      Fault fault =
-          Stream.of(Fault.values()).min(Comparator.comparingInt(results::count)).orElseThrow();
+      Fault fault = kinds.stream().min(Comparator.comparingInt(results::count)).orElseThrow();
       Result result = inject(fault, seeds.nextLong());
       results.add(result);
       System.out.printf(
@@ -72,6 +78,7 @@ final class FaultCampaign {
     int rounds = 1_000;
     int minutes = 60;
     Optional<Path> report = Optional.empty();
+    List<Fault> kinds = List.of(Fault.values());
     List<String> words = new ArrayList<>(List.of(args));
     Path file = Path.of(words.removeFirst());
     while (!words.isEmpty()) {
@@ -79,6 +86,8 @@ final class FaultCampaign {
       switch (option) {
         case "--rounds" -> rounds = Integer.parseInt(words.removeFirst());
         case "--minutes" -> minutes = Integer.parseInt(words.removeFirst());
+        case "--kinds" ->
+            kinds = Stream.of(words.removeFirst().split(",")).map(Fault::valueOf).toList();
         case "--report" -> report = Optional.of(Path.of(words.removeFirst()));
         default -> throw new IllegalArgumentException("unknown option " + option);
       }
@@ -90,7 +99,7 @@ final class FaultCampaign {
       Path directory = Files.createTempDirectory("lockstep-campaign-");
       try {
         long untilNanos = System.nanoTime() + minutes * 60_000_000_000L;
-        new FaultCampaign(results, directory).run(rounds, untilNanos, new Random());
+        new FaultCampaign(results, directory).run(rounds, untilNanos, new Random(), kinds);
       } finally {
         Files.delete(directory);
       }

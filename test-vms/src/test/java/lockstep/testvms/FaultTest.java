@@ -35,12 +35,14 @@ class FaultTest {
     assumeTrue(complaint.isEmpty(), () -> "no network namespaces: " + complaint.get());
   }
 
-  /** The damaged processes and the restarted target are for the campaign alone, so far. */
+  /**
+   * The damaged or terminated processes and the restarted target are for the campaign alone so far.
+   */
   @ParameterizedTest
   @EnumSource(
       value = Fault.class,
       mode = EnumSource.Mode.MATCH_NONE,
-      names = {"TARGET_.*", ".*_KVM_FAILS", ".*_VCPU_.*"})
+      names = {"TARGET_.*", "PRIMARY_TERMINATED", ".*_KVM_FAILS", ".*_VCPU_.*"})
   void nothingIsLostAndOneSideSpeaks(Fault fault) throws Exception {
     try (TwoHosts hosts = new TwoHosts();
         FaultyPair pair = new FaultyPair(directory, hosts, new Random(1), fault)) {

@@ -41,6 +41,8 @@ final class FaultyPair implements AutoCloseable {
     DISK_GONE_AND_PRIMARY_KILLED(Effect.LOSS),
     /** Nobody reaches anybody. */
     DISK_GONE_AND_CHANNEL_CUT(Effect.LOSS),
+    /** As when the host of the primary shuts down. */
+    PRIMARY_TERMINATED(Effect.LEAVES),
     /** A target that forgets all reservations, and an old primary that wakes up after that. */
     TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP(Effect.LOSS),
     /** Every call of KVM for the vCPU fails. */
@@ -66,6 +68,8 @@ final class FaultyPair implements AutoCloseable {
     LOSS,
     /** One, whose other side may be unable to end as it should. */
     DAMAGE,
+    /** One, whose other side has ended by itself. */
+    LEAVES,
     /** One or both. */
     PASSES
   }
@@ -281,6 +285,7 @@ final class FaultyPair implements AutoCloseable {
         silentUntilTheDiskIsBack();
         assertEquals(before, primary.consoleBytes(), "it spoke without knowing");
       }
+      case PRIMARY_TERMINATED -> primary.signal("TERM");
       case TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP -> {
         primary.signal("STOP");
         backup.awaitNote(GOES_ON, LIMIT_SECONDS);
@@ -326,6 +331,10 @@ final class FaultyPair implements AutoCloseable {
 
   /** The one that lost has noticed; one that cannot end any more is killed. */
   private void awaitLoser(PairSide loser) throws Exception {
+    if (fault.effect == Effect.LEAVES) {
+      assertTrue(loser.await(LIMIT_SECONDS).isPresent(), "it was told to end and did not");
+      return;
+    }
     boolean damaged = fault.effect == Effect.DAMAGE;
     Optional<Integer> code = loser.await(damaged ? LIMIT_SECONDS / 8 : LIMIT_SECONDS);
     if (damaged) {

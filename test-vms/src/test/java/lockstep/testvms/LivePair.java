@@ -155,12 +155,7 @@ record LivePair(
                 backup.node()::turnedAway);
     LiveSide primary =
         new LiveSide(
-            kvm,
-            FtSession.primary(guest.name(), VM, times),
-            times,
-            arbiter,
-            disks.disk(),
-            options);
+            kvm, FtSession.primary(guest.name(), VM, times), times, arbiter, disks.disk(), options);
     AtomicReference<FailingMachine> running = new AtomicReference<>();
     long memoryBytes = (long) guest.memoryMib() << 20;
     MachineConfig config =

@@ -137,7 +137,7 @@ class ForgetfulUnitTest {
     a.reachable(true);
     until(() -> a.standing() == Standing.WAITS);
     assertEquals(Verdict.UNKNOWN.name(), claim(a, PRIMARY));
-    pass(300);
+    pass(30);
     assertEquals(1, a.unanswered(), "it may not fail while nobody knows");
     b.reachable(true);
     until(() -> a.standing() == Standing.LOST);

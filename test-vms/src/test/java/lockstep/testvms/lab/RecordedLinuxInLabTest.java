@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 @Tag("lab")
 @Tag("proof")
 final class RecordedLinuxInLabTest {
-  /** About a minute on an idle machine; only ends what hangs. */
+  /** Four minutes were seen on a machine with a load of 20; only ends what hangs. */
   private static final Duration TIMEOUT = Duration.ofMinutes(10);
 
   @BeforeAll
@@ -49,7 +49,7 @@ final class RecordedLinuxInLabTest {
     LabJob job = LabJob.of(carried, "sh", "-c", script).withTimeout(TIMEOUT);
     LabResult result = HostLab.prepare(Path.of("")).run(job, OutputStream.nullOutputStream());
     assertEquals(0, result.exitCode(), result::console);
-    assertTrue(result.console().contains("Linux 6.1."), result::console);
+    assertTrue(result.console().contains("tiny Linux is up"), result::console);
     assertTrue(result.console().contains("equal to the recording: "), result::console);
     System.out.println(result.console());
   }

@@ -37,7 +37,7 @@ final class ScsiDevicesInLabTest {
     assertStep(console, "late-write", 1, "");
     assertStep(console, "winner-writes", 0, "");
     assertStep(console, "decided", 0, "reserved by  " + vm + "backup that won");
-    assertStep(console, "decided", 0, "registered   " + vm + "backup\n");
+    assertStep(console, "decided", 0, "registered   " + vm + "backup that won\n");
     assertStep(console, "claim-again", 0, "WON");
     assertStep(console, "nothing-to-reopen", 1, "belongs to this VM on another host");
     assertStep(console, "restart", 0, "");
