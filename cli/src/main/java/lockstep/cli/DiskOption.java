@@ -25,7 +25,8 @@ final class DiskOption {
       names = "--disk",
       paramLabel = "SPEC",
       description =
-          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one);"
+          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one), which a pair"
+              + " reaches past the page cache, so that a completed write survives its host;"
               + " dev:/dev/NAME, a block device; or iscsi://HOST[:PORT]/TARGET/LUN[?chap=FILE],"
               + " a unit of an iSCSI target, with USER:SECRET in a file that others cannot read.")
   private Optional<String> disk = Optional.empty();

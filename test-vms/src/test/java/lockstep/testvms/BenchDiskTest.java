@@ -94,7 +94,7 @@ class BenchDiskTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"'file 64K fua', 3", "'dev 4K read', 3", "'iscsi 4K', 9"})
+  @CsvSource({"'file 64K fua', 3", "'pair 64K write', 3", "'dev 4K read', 3", "'iscsi 4K', 9"})
   void everyKindOfDiskHasItsRows(String prefix, int count) throws Exception {
     assertRows(prefix, count);
   }
