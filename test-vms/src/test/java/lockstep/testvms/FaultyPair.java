@@ -1,5 +1,6 @@
 package lockstep.testvms;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -180,6 +181,9 @@ final class FaultyPair implements AutoCloseable {
       command.add(
           "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,quiet=y,address=127.0.0.1:"
               + DEBUG_PORT);
+      // The debug library may crash while the JVM is halted (seen, Temurin 25.0.3), which says
+      // nothing of Lockstep, and the report of it would be taken for output of the guest.
+      command.addAll(List.of("-XX:+DisplayVMOutputToStderr", "-XX:ErrorFile=/dev/null"));
     }
     command.add("-Dfault.file=" + damageFile(role));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
@@ -406,7 +410,7 @@ final class FaultyPair implements AutoCloseable {
     if (survivor == Survivor.PRIMARY && backup.process().isAlive()) {
       awaitLoser(backup);
     }
-    assertEquals(0, backup.consoleBytes(), "the backup spoke");
+    assertEquals("", new String(backup.console(), ISO_8859_1), "the backup spoke");
     byte[] soFar = primary.console();
     more(primary, record(soFar, new byte[0], soFar.length).last());
     end(primary);
