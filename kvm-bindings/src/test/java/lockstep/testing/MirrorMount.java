@@ -52,11 +52,23 @@ public final class MirrorMount implements AutoCloseable {
   }
 
   /**
-   * Mounts a directory once more.
+   * Mounts a directory once more, with a cache that looks at nothing and writes back late.
    *
    * @param program what {@link #compile} made
    */
   public static MirrorMount of(Path program, Path directory) throws Exception {
+    return of(program, directory, "writeback,cache=always");
+  }
+
+  /**
+   * The same with a cache as network file systems have one: names for a second, contents until a
+   * file is opened again.
+   */
+  public static MirrorMount closeToOpen(Path program, Path directory) throws Exception {
+    return of(program, directory, "cache=auto");
+  }
+
+  private static MirrorMount of(Path program, Path directory, String options) throws Exception {
     Path place = Files.createTempDirectory("lockstep-mirror-");
     try {
       Process daemon =
@@ -65,7 +77,7 @@ public final class MirrorMount implements AutoCloseable {
                       program.toString(),
                       "-f",
                       "-o",
-                      "writeback,cache=always,source=" + directory + "/.",
+                      options + ",source=" + directory + "/.",
                       place.toString()))
               .redirectErrorStream(true)
               .redirectOutput(ProcessBuilder.Redirect.DISCARD)

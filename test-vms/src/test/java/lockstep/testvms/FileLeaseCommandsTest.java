@@ -82,8 +82,8 @@ class FileLeaseCommandsTest {
     Path shared = Files.createDirectory(directory.resolve("shared"));
     Path on = shared.resolve("disk.img");
     FileDisk.create(on, DISK_BYTES);
-    try (MirrorMount one = MirrorMount.of(program, shared);
-        MirrorMount two = MirrorMount.of(program, shared)) {
+    try (MirrorMount one = MirrorMount.closeToOpen(program, shared);
+        MirrorMount two = MirrorMount.closeToOpen(program, shared)) {
       Path here = one.directoryForOthers().resolve("disk.img");
       Path there = two.directoryForOthers().resolve("disk.img");
       try (ConsoleSession first = vm("run", here)) {
