@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ModelHost implements ScsiTransport {
   private static final int PATIENCE = 40;
+  private static final int SLOW = 40;
 
   private final String name;
   private final ModelUnit unit;
@@ -190,7 +191,10 @@ final class ModelHost implements ScsiTransport {
     if (reply.attention() && reply.sense().reservationsInDoubt()) {
       held = true;
     }
-    turns.pass();
+    // Now and then this host is slow to hear of it.
+    for (int i = faults > 0 && random.nextInt(faults) == 0 ? SLOW : 1; i > 0; i--) {
+      turns.pass();
+    }
     return reply;
   }
 

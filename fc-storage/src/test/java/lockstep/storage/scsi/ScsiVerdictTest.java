@@ -45,6 +45,10 @@ class ScsiVerdictTest {
     private final Map<Long, Set<Long>> rewritten = new HashMap<>();
     private final List<String> events = new ArrayList<>();
     private final boolean cuts;
+
+    /** Stands still from the cut on, until the other one has won and the target has restarted. */
+    private String sleeper = "";
+
     private Pair pair;
     private String complaint = "";
 
@@ -187,6 +191,9 @@ class ScsiVerdictTest {
       }
       hosts.values().forEach(host -> host.faults(30));
       for (int i = 0; i < STEPS && complaint.isEmpty(); i++) {
+        if (random.nextInt(20) == 0) {
+          wakeTheLoser();
+        }
         trouble(losses);
         step();
       }
@@ -199,15 +206,15 @@ class ScsiVerdictTest {
           events.add("restart");
         }
         case 1, 2 -> host(List.of("a", "b", "c").get(random.nextInt(3))).reachable(false);
-        case 3, 4, 5 -> hosts.values().forEach(host -> host.reachable(true));
+        case 3, 4 -> hosts.values().forEach(host -> host.reachable(true));
         case 6 -> asleep.add(List.of("a", "b", "c").get(random.nextInt(3)));
-        case 7, 8 -> asleep.clear();
+        case 7, 8 -> asleep.removeIf(one -> !one.equals(sleeper));
         case 9, 10, 11 -> {
           if (unit.late() > 0) {
             unit.arrive(random.nextInt(unit.late()));
           }
         }
-        case 12 -> pair.cut |= pair.formed && cuts;
+        case 12 -> cut();
         case 13, 14, 15, 16 -> write();
         case 17, 18 -> heartbeat();
         case 19 -> next();
@@ -222,6 +229,28 @@ class ScsiVerdictTest {
         default -> {
           // Nothing happens.
         }
+      }
+    }
+
+    private void cut() {
+      if (pair.formed && cuts && !pair.cut) {
+        pair.cut = true;
+        sleeper = List.of("", pair.primary, pair.backup).get(random.nextInt(3));
+        if (!sleeper.isEmpty()) {
+          asleep.add(sleeper);
+        }
+      }
+    }
+
+    /** The winner is cut off, the target forgets, and the other one wakes up. */
+    private void wakeTheLoser() {
+      if (!sleeper.isEmpty() && winners.containsKey(pair.epoch)) {
+        host(vm()).reachable(false);
+        unit.restart();
+        asleep.remove(sleeper);
+        host(sleeper).reachable(true);
+        events.add(sleeper + " wakes up");
+        sleeper = "";
       }
     }
 
@@ -259,6 +288,7 @@ class ScsiVerdictTest {
     }
 
     void heal() {
+      sleeper = "";
       asleep.clear();
       hosts.values().forEach(host -> host.faults(0));
       hosts.values().forEach(host -> host.reachable(true));
