@@ -9,10 +9,12 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
+import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
+import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.replay.ft.Arbiter;
@@ -30,6 +32,10 @@ record LivePair(
     AtomicReference<FailingMachine> machine)
     implements AutoCloseable {
   private static final String VM = "00112233445566778899aabbccddeeff";
+
+  /** As the commands do it. */
+  private static final RewriteOptions REWRITE =
+      RewriteOptions.timestamps(MachineLayout.CLOCK_PORT, MachineLayout.CLOCK_AUX_PORT);
 
   /** More than two sides and a guest on one busy CPU are ever silent for. */
   private static final long SILENCE_MILLIS = 3_000;
@@ -169,7 +175,7 @@ record LivePair(
               machine.boot(
                   BootImages.load(
                       BootFile.of(guest.name(), guest.image()),
-                      BootConfig.of(memoryBytes, commandLine)));
+                      BootConfig.of(memoryBytes, commandLine).withRewrite(REWRITE)));
               FailingMachine made = new FailingMachine(machine);
               running.set(made);
               return made;

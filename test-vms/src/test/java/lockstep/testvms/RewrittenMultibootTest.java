@@ -10,8 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import lockstep.kvm.Kvm;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
@@ -21,6 +23,7 @@ import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.boot.RewriteReport.Kind;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.FtVm;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
@@ -37,6 +40,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 class RewrittenMultibootTest {
   private static final long MEMORY_BYTES = 8L << 20;
 
+  /** Ends a pair that hangs. */
+  private static final long PAIR_SECONDS = 300;
+
   /** The ELF header's number of section headers. */
   private static final int E_SHNUM = 48;
 
@@ -46,17 +52,19 @@ class RewrittenMultibootTest {
 
   @TempDir private Path directory = Path.of("");
 
+  private static final Guest GUEST =
+      new Guest(
+          "clock",
+          "prints RDTSC",
+          "/lockstep/guests/clock.elf",
+          Guest.Format.MULTIBOOT,
+          8,
+          "",
+          Pattern.compile(""),
+          0);
+
   private static byte[] clock() {
-    return new Guest(
-            "clock",
-            "prints RDTSC",
-            "/lockstep/guests/clock.elf",
-            Guest.Format.MULTIBOOT,
-            8,
-            "",
-            Pattern.compile(""),
-            0)
-        .image();
+    return GUEST.image();
   }
 
   private static BootImage load(byte[] kernel, RewriteOptions options) throws BootException {
@@ -80,7 +88,23 @@ class RewrittenMultibootTest {
     RecordReplayTest.assertReplays(guest, recording);
   }
 
-  /** The test above is worth something: without the rewriting the replay reads another clock. */
+  @Test
+  void aGuestThatPrintsRdtscEndsEqualInAPair() throws Exception {
+    try (Kvm kvm = Kvm.open();
+        MemoryMedium medium = new MemoryMedium(HostileGuest.DISK_BYTES);
+        LivePair pair = LivePair.form(kvm, GUEST, "", medium)) {
+      FtVm.End end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      FtVm.End other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      String said = pair.primary().notes() + "; " + pair.backup().notes();
+      assertEquals(
+          new RunResult.ExitPort(0), assertInstanceOf(FtVm.End.Guest.class, end, said).result());
+      assertInstanceOf(FtVm.End.Elsewhere.class, other, said);
+      assertTrue(pair.backup().notes("divergence").isEmpty(), said);
+      assertEquals(20, pair.primary().console().lines().distinct().count());
+    }
+  }
+
+  /** These two are worth something: without the rewriting the replay reads another clock. */
   @Test
   void withoutTheRewritingTheReplayDiverges() throws Exception {
     RecordedGuest guest = guest(RewriteOptions.NONE);
