@@ -7,6 +7,7 @@ import java.net.InetSocketAddress;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -252,7 +253,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
                   at.set(vm.point());
                   return ended;
                 }),
-        () -> whyNotKept(at.get()));
+        () -> whyNotKept(Objects.requireNonNull(at.get())));
   }
 
   /** Nobody may have a state of the guest that a failover could still undo. */

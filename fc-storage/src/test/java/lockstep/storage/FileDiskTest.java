@@ -19,6 +19,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -350,7 +351,7 @@ class FileDiskTest {
     byte[] second = new byte[4096];
     Arrays.fill(second, (byte) 2);
     try (FileDisk disk = open(path)) {
-      disk.permit(answer::get);
+      disk.permit(() -> Objects.requireNonNull(answer.get()));
       assertInstanceOf(
           BlockResult.Done.class,
           result(disk, new BlockRequest.Write(1, 0, Bytes.copyOf(first), false)));

@@ -12,6 +12,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -127,7 +128,7 @@ class StalledFileDiskTest {
               image,
               FileDisk.HostCache.BYPASSED,
               medium -> DiskEngine.of(DiskEngine.Kind.THREADS, medium, NativeDisk.DEPTH))) {
-        disk.permit(answer::get);
+        disk.permit(() -> Objects.requireNonNull(answer.get()));
         for (int i = 0; i < NativeDisk.DEPTH; i++) {
           assertInstanceOf(
               BlockResult.Done.class,

@@ -280,7 +280,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     } catch (ExecutionException | CancellationException e) {
       return false;
     }
-    return gate.awaitKept(now.get().equals(moment) ? moment : moment.next(), nanos);
+    return gate.awaitKept(moment.equals(now.get()) ? moment : moment.next(), nanos);
   }
 
   private LiveMachine live() {
