@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
@@ -48,10 +49,13 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   private final WritePermit permit;
   private volatile boolean closed;
 
-  /** What the medium has not been given yet, oldest first. Guarded by itself. */
+  /** No monitor: the permit, which is asked under it, may wait for the output gate's lock. */
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /** What the medium has not been given yet, oldest first. Guarded by {@link #lock}. */
   private final ArrayDeque<BlockRequest> waiting = new ArrayDeque<>();
 
-  /** Requests that the medium has. Guarded by {@link #waiting}. */
+  /** Requests that the medium has. Guarded by {@link #lock}. */
   private int inFlight;
 
   /** A bridge to a medium that nobody else writes to. */
@@ -74,13 +78,16 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
 
   @Override
   public void request(BlockRequest request) {
-    synchronized (waiting) {
+    lock.lock();
+    try {
       if (waiting.size() >= BlockRequest.MAX_UNANSWERED) {
         throw new IllegalStateException(
             "%d disk requests wait, and a guest may have asked %d"
                 .formatted(waiting.size() + 1, BlockRequest.MAX_UNANSWERED));
       }
       waiting.add(request);
+    } finally {
+      lock.unlock();
     }
     submitWaiting();
   }
@@ -98,11 +105,14 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
    */
   public void flush(long limitNanos) throws IOException, InterruptedException {
     CompletableFuture<BlockResult> done = new CompletableFuture<>();
-    synchronized (waiting) {
+    lock.lock();
+    try {
       if (inFlight == medium.depth()) {
         throw new IOException(inFlight + " requests are in flight");
       }
       inFlight++;
+    } finally {
+      lock.unlock();
     }
     try {
       medium.submit(new BlockRequest.Flush(FLUSH_ID), done::complete);
@@ -121,8 +131,11 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
       throw new IOException(
           "no answer within %d s".formatted(TimeUnit.NANOSECONDS.toSeconds(limitNanos)), e);
     } finally {
-      synchronized (waiting) {
+      lock.lock();
+      try {
         inFlight--;
+      } finally {
+        lock.unlock();
       }
       submitWaiting();
     }
@@ -139,8 +152,11 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
 
   /** Requests that the medium has not been given. */
   public int waiting() {
-    synchronized (waiting) {
+    lock.lock();
+    try {
       return waiting.size();
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -155,7 +171,8 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
 
   /** The oldest request that the medium may have now, counted as its own; null if there is none. */
   private @Nullable BlockRequest take() {
-    synchronized (waiting) {
+    lock.lock();
+    try {
       if (inFlight == medium.depth() || waiting.isEmpty()) {
         return null;
       }
@@ -173,6 +190,8 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
         }
       }
       return null;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -195,15 +214,21 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
       case BlockResult.Fenced fenced ->
           handOver(new DiskCompletion(fenced.id(), DiskStatus.FENCED, reason(fenced.reason())));
       case BlockResult.NotStarted _ -> {
-        synchronized (waiting) {
+        lock.lock();
+        try {
           if (!closed) {
             waiting.addFirst(request);
           }
+        } finally {
+          lock.unlock();
         }
       }
     }
-    synchronized (waiting) {
+    lock.lock();
+    try {
       inFlight--;
+    } finally {
+      lock.unlock();
     }
     submitWaiting();
   }
@@ -223,9 +248,12 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   /** Requests that wait are dropped, and completions from now on lost. Any thread. */
   @Override
   public void close() {
-    synchronized (waiting) {
+    lock.lock();
+    try {
       closed = true;
       waiting.clear();
+    } finally {
+      lock.unlock();
     }
   }
 }
