@@ -193,7 +193,7 @@ final class ElfFile {
     for (int i = 0; i < count; i++) {
       long at = table + (long) i * entryBytes;
       String what = "a section header";
-      int word = is64 ? Long.BYTES : Integer.BYTES;
+      long word = is64 ? Long.BYTES : Integer.BYTES;
       Section section =
           new Section(
               i,

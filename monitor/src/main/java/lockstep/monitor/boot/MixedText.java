@@ -3,8 +3,9 @@ package lockstep.monitor.boot;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.TreeMap;
+import java.util.Map;
 import lockstep.monitor.boot.RewriteReport.Kind;
 import lockstep.monitor.boot.RewriteReport.Site;
 
@@ -61,8 +62,8 @@ final class MixedText {
       int from, int end, long address, String name, int[] starts, int[] modes, boolean rewrite) {
     ranges++;
     bytes += end - from;
-    TreeMap<Integer, Found> one = find(from, end, starts, modes[0]);
-    TreeMap<Integer, Found> other = find(from, end, starts, modes[1]);
+    Map<Integer, Found> one = find(from, end, starts, modes[0]);
+    Map<Integer, Found> other = find(from, end, starts, modes[1]);
     List<Site> unsure = new ArrayList<>();
     one.forEach(
         (opcode, found) -> {
@@ -86,9 +87,9 @@ final class MixedText {
 
   private record Found(Kind kind, int at) {}
 
-  /** What is to be replaced, by where its opcode is. */
-  private TreeMap<Integer, Found> find(int from, int end, int[] starts, int bits) {
-    TreeMap<Integer, Found> all = new TreeMap<>();
+  /** What is to be replaced, by where its opcode is, in order. */
+  private Map<Integer, Found> find(int from, int end, int[] starts, int bits) {
+    Map<Integer, Found> all = new LinkedHashMap<>();
     int at = from;
     int next = 0;
     while (at < end) {

@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -177,10 +176,7 @@ final class MultibootLoader {
       return;
     }
     MixedText text = new MixedText(kernel, config.rewrite());
-    Optional<CodeSections> code = codeSections(elf, kernel.length);
-    if (code.isPresent()) {
-      code.get().sections().forEach(section -> text.rewrite(section, code.get().functionStarts()));
-    } else {
+    if (!rewriteSections(elf, text, kernel.length)) {
       for (ElfFile.Load load : loads) {
         if (load.executable()) {
           text.look((int) load.offset(), (int) load.fileBytes(), load.paddr(), "segment", false);
@@ -190,19 +186,20 @@ final class MultibootLoader {
     rewrites = text.report();
   }
 
-  private record CodeSections(List<ElfFile.Section> sections, long[] functionStarts) {}
-
-  /** Empty where section headers are missing or make no sense: nobody needs them to run. */
-  private static Optional<CodeSections> codeSections(ElfFile elf, int fileBytes) {
+  /** False where section headers are missing or make no sense: nobody needs them to run. */
+  private static boolean rewriteSections(ElfFile elf, MixedText text, int fileBytes) {
     try {
       List<ElfFile.Section> all = elf.sections();
       List<ElfFile.Section> code = all.stream().filter(ElfFile.Section::isCode).toList();
       long bytes = code.stream().mapToLong(ElfFile.Section::bytes).sum();
-      return code.isEmpty() || bytes > fileBytes
-          ? Optional.empty()
-          : Optional.of(new CodeSections(code, elf.functionStarts(all)));
+      if (code.isEmpty() || bytes > fileBytes) {
+        return false;
+      }
+      long[] starts = elf.functionStarts(all);
+      code.forEach(section -> text.rewrite(section, starts));
+      return true;
     } catch (BootException e) {
-      return Optional.empty();
+      return false;
     }
   }
 
