@@ -2,6 +2,7 @@ package lockstep.storage.scsi;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -182,8 +183,12 @@ public final class ScsiArbiter implements Arbiter {
     }
   }
 
+  private Stake stake() {
+    return Objects.requireNonNull(stake.get());
+  }
+
   private Ruling ruling(Claimant self) throws IOException {
-    Stake before = stake.get();
+    Stake before = stake();
     if (before instanceof Stake.Lost lost && lost.self().equals(self)) {
       return new Ruling(Verdict.LOST, lost.why());
     }
@@ -253,7 +258,7 @@ public final class ScsiArbiter implements Arbiter {
 
   private Ruling lost(Claimant self, long to) throws IOException {
     String why = "disk %s has gone to %s".formatted(unit.name(), ScsiKey.holder(to));
-    lose(stake.get(), self, why);
+    lose(stake(), self, why);
     // A registration that lost is of no use; where it cannot be given back it does no harm.
     here().end();
     return new Ruling(Verdict.LOST, why);
@@ -316,7 +321,7 @@ public final class ScsiArbiter implements Arbiter {
    * @throws IOException when that cannot be told; try again, with another connection
    */
   public Standing restore(ScsiTransport nexus) throws IOException {
-    Stake now = stake.get();
+    Stake now = stake();
     Reservations fresh = new Reservations(nexus, type, timeoutMillis, time);
     Standing found =
         switch (now) {
