@@ -93,7 +93,7 @@ final class PairControl extends VmControl {
                   + " again");
         }
       }
-      case WAITING, RECEIVING, FOLLOWING, ALONE, PAIRING, PROTECTED, HALTED, ENDED -> {
+      case WAITING, RECEIVING, FOLLOWING, CATCHING_UP, ALONE, PAIRING, PROTECTED, HALTED, ENDED -> {
         // Not between two sides.
       }
     }
@@ -130,7 +130,7 @@ final class PairControl extends VmControl {
     FtState now = run.node().status().state();
     switch (now) {
       case PAIRING, PROTECTED, RECEIVING, FOLLOWING -> run.detach();
-      case CLAIMING, HANDING_OVER, TAKING_OVER ->
+      case CATCHING_UP, CLAIMING, HANDING_OVER, TAKING_OVER ->
           throw new IOException(
               "this side is %s; lockstep status shows what becomes of it".formatted(now));
       case ALONE, WAITING, HALTED, ENDED ->

@@ -23,7 +23,6 @@ import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.BiConsumer;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
@@ -49,9 +48,12 @@ class PairIdentityTest {
           500);
 
   private final BlockingQueue<String> rejected = new LinkedBlockingQueue<>();
-  private final BiConsumer<String, String> turnedAway = (who, why) -> rejected.add(why);
 
   @TempDir private Path directory = Path.of("");
+
+  private void turnedAway(String who, String why) {
+    rejected.add(why);
+  }
 
   /** Keeps what comes in. */
   private static final class Inbox implements PeerLink.Listener {
@@ -103,7 +105,7 @@ class PairIdentityTest {
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(ours.get(0)));
         PeerNetwork stranger = new PeerNetwork(PairIdentity.read(others.get(0)));
         PeerNetwork plain = new PeerNetwork(PeerSecurity.none())) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> backup, turnedAway);
+      InetSocketAddress at = listening.listen(anyPort(), link -> backup, this::turnedAway);
       PeerLink link = connecting.connect(at, LIMIT_MILLIS, new Inbox());
       link.send(HELLO);
       assertEquals(HELLO, backup.messages.poll(LIMIT_MILLIS, TimeUnit.MILLISECONDS));
@@ -130,7 +132,7 @@ class PairIdentityTest {
     Path one = PairIdentity.make(directory.resolve("ours")).get(0);
     try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(one));
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), this::turnedAway);
       IOException refused =
           assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
       assertTrue(
@@ -144,7 +146,7 @@ class PairIdentityTest {
     Path one = PairIdentity.make(directory.resolve("ours")).get(0);
     try (PeerNetwork listening = new PeerNetwork(PeerSecurity.none());
         PeerNetwork connecting = new PeerNetwork(PairIdentity.read(one))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), this::turnedAway);
       IOException refused =
           assertThrows(IOException.class, () -> connecting.connect(at, LIMIT_MILLIS, new Inbox()));
       assertTrue(
@@ -157,7 +159,7 @@ class PairIdentityTest {
   void oneWhoSaysNothingHearsNothing() throws Exception {
     List<Path> ours = PairIdentity.make(directory.resolve("ours"));
     try (PeerNetwork listening = new PeerNetwork(PairIdentity.read(ours.get(1)))) {
-      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), turnedAway);
+      InetSocketAddress at = listening.listen(anyPort(), link -> new Inbox(), this::turnedAway);
       try (Socket socket = new Socket(at.getAddress(), at.getPort())) {
         socket.setSoTimeout(300);
         InputStream in = socket.getInputStream();

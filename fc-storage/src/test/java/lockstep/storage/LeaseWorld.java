@@ -73,7 +73,7 @@ final class LeaseWorld {
     this.god = share.mount(Cache.NONE, true);
     boolean ownLocks = random.nextBoolean();
     for (int i = 0; i < HOSTS; i++) {
-      Cache cache = Cache.values()[random.nextInt(Cache.values().length)];
+      Cache cache = List.of(Cache.values()).get(random.nextInt(Cache.values().length));
       hosts.add(new Host(i, share.mount(cache, ownLocks || random.nextInt(4) == 0)));
     }
   }
@@ -442,7 +442,7 @@ final class LeaseWorld {
     }
     Claimant self = host.self.get();
     boolean isVm =
-        self.side() == Side.PRIMARY && peer(self).isEmpty()
+        (self.side() == Side.PRIMARY && peer(self).isEmpty())
             || winners.get(key(self)) == self.side();
     say(host + (isVm ? " leaves" : " parts"));
     try {

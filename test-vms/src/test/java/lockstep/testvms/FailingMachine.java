@@ -3,6 +3,7 @@ package lockstep.testvms;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import lockstep.monitor.MachineCopy;
@@ -40,7 +41,7 @@ final class FailingMachine implements VirtualMachine {
 
   @Override
   public RunResult run() throws SysException, InterruptedException {
-    Optional<Failure> how = failure.get();
+    Optional<Failure> how = Objects.requireNonNull(failure.get());
     return how.isPresent() ? how.get().end() : machine.run();
   }
 

@@ -356,7 +356,7 @@ class FailoverTest {
   @ParameterizedTest
   @ValueSource(strings = {"TERM", "HUP", "TERM --stop-timeout 0"})
   void aSignalToAProtectedPrimaryLetsTheBackupContinue(String how) throws Exception {
-    String[] words = how.split(" ");
+    String[] words = how.split(" ", -1);
     Path image = directory.resolve("signal.img");
     FileDisk.create(image, DISK_BYTES);
     String[] more = Arrays.copyOfRange(words, 1, words.length);

@@ -9,6 +9,7 @@ import com.sun.jdi.connect.AttachingConnector;
 import com.sun.jdi.connect.Connector;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A program: throws an Error in a thread of another JVM, wherever that thread is, through its debug
@@ -16,6 +17,10 @@ import java.util.Map;
  */
 final class FaultyThread {
   private FaultyThread() {}
+
+  private static Connector.Argument argument(Map<String, Connector.Argument> all, String name) {
+    return Objects.requireNonNull(all.get(name), name);
+  }
 
   /** The arguments are the port and the thread's name. */
   public static void main(String[] args) throws Exception {
@@ -25,8 +30,8 @@ final class FaultyThread {
             .findFirst()
             .orElseThrow();
     Map<String, Connector.Argument> arguments = connector.defaultArguments();
-    arguments.get("hostname").setValue("127.0.0.1");
-    arguments.get("port").setValue(args[0]);
+    argument(arguments, "hostname").setValue("127.0.0.1");
+    argument(arguments, "port").setValue(args[0]);
     VirtualMachine vm = connector.attach(arguments);
     try {
       ThreadReference thread =

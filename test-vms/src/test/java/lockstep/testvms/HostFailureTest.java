@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -33,7 +34,7 @@ class HostFailureTest {
   private static void fails(LivePair pair, FailingMachine.Failure how) throws Exception {
     LiveSide primary = pair.primary();
     primary.await(text -> text.contains("bank: 2\r\n"), "no transaction", LIMIT_SECONDS);
-    pair.machine().get().fail(how);
+    Objects.requireNonNull(pair.machine().get()).fail(how);
     // A look makes the machine leave its run.
     Future<?> unused = primary.vm().look((_, _) -> Optional.empty());
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -85,6 +86,6 @@ class LostSideTest {
                   return Optional.empty();
                 })
             .get(LIMIT_SECONDS, TimeUnit.SECONDS));
-    return point.get();
+    return Objects.requireNonNull(point.get());
   }
 }

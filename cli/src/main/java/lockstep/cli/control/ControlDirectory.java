@@ -66,7 +66,7 @@ public final class ControlDirectory {
   private static int user() throws IOException {
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
       if (line.startsWith("Uid:")) {
-        return Integer.parseUnsignedInt(line.split("\\s+")[2]);
+        return Integer.parseUnsignedInt(line.split("\\s+", -1)[2]);
       }
     }
     throw new IOException("/proc/self/status names no user");

@@ -180,7 +180,7 @@ final class ModelHost implements ScsiTransport {
     if (fault == 0) {
       on.sendLate(cdb, out);
     } else if (fault == 1 && on.isUp()) {
-      ScsiReply unheard = on.execute(cdb, out);
+      ScsiReply unused = on.execute(cdb, out);
       turns.pass();
     }
     if (fault >= 0 && fault < 3) {

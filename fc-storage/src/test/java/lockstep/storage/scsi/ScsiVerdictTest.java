@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -163,7 +164,7 @@ class ScsiVerdictTest {
     private void written(String by, long block, lockstep.monitor.state.Bytes data) {
       winners.forEach(
           (epoch, winner) -> {
-            Set<Long> theirs = rewritten.get(epoch);
+            Set<Long> theirs = Objects.requireNonNull(rewritten.get(epoch));
             boolean loser = Verdict.LOST == verdicts.get(epoch + by) || !isOfLater(epoch, by);
             if (winner.equals(by)) {
               theirs.add(block);

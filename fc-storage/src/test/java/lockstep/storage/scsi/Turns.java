@@ -18,7 +18,7 @@ import lockstep.sys.Scheduler;
  */
 final class Turns {
   /** One of the threads. */
-  final class Actor {
+  static final class Actor {
     private final String host;
     private final Semaphore go = new Semaphore(0);
     private long wakeNanos;

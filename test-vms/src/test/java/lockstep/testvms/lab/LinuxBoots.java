@@ -2,8 +2,11 @@ package lockstep.testvms.lab;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
+import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.FutureTask;
@@ -57,14 +60,14 @@ final class LinuxBoots {
   public static void main(String[] args) throws Exception {
     int boots = Integer.parseInt(args[0]);
     long limitSeconds = Long.parseLong(args[1]);
-    int[] counts = new int[End.values().length];
+    Map<End, Integer> counts = new EnumMap<>(End.class);
     try (Kvm kvm = Kvm.open()) {
       BootImage image = image();
       for (int boot = 1; boot <= boots; boot++) {
         long start = System.nanoTime();
         String console = boot(kvm, image, limitSeconds);
         End end = end(console);
-        counts[end.ordinal()]++;
+        counts.merge(end, 1, Integer::sum);
         System.out.printf(
             "boot %d: %s after %d s, guest clock %s%n",
             boot,
@@ -77,8 +80,11 @@ final class LinuxBoots {
       }
     }
     System.out.printf(
-        "boots: %d to the prompt, %d too slow, %d stopped%n", counts[0], counts[1], counts[2]);
-    System.exit(counts[0] == boots ? 0 : 1);
+        "boots: %d to the prompt, %d too slow, %d stopped%n",
+        counts.getOrDefault(End.PROMPT, 0),
+        counts.getOrDefault(End.SLOW, 0),
+        counts.getOrDefault(End.STOPPED, 0));
+    System.exit(counts.getOrDefault(End.PROMPT, 0) == boots ? 0 : 1);
   }
 
   /** How a boot came out. */
@@ -121,7 +127,7 @@ final class LinuxBoots {
   }
 
   private static String boot(Kvm kvm, BootImage image, long limitSeconds) throws Exception {
-    StringBuffer console = new StringBuffer();
+    ByteArrayOutputStream console = new ByteArrayOutputStream();
     InputQueue queue = new InputQueue();
     VcpuHandle[] handle = new VcpuHandle[1];
     Runnable kick =
@@ -139,7 +145,7 @@ final class LinuxBoots {
                 config,
                 QuirkProbe.probe(kvm),
                 new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
-                value -> console.append(new String(new byte[] {(byte) value}, ISO_8859_1)))) {
+                console::write)) {
       machine.boot(image);
       FutureTask<RunResult> task = new FutureTask<>(machine::run);
       Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);
@@ -147,12 +153,15 @@ final class LinuxBoots {
       queue.wakeWith(kick);
       vcpu.start();
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(limitSeconds);
-      while (!task.isDone() && console.indexOf(PROMPT) < 0 && System.nanoTime() < deadline) {
+      while (!task.isDone()
+          && !console.toString(ISO_8859_1).contains(PROMPT)
+          && System.nanoTime() < deadline) {
         Thread.sleep(100);
       }
       queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
       RunResult how = task.get();
-      return console + (how instanceof RunResult.Stopped ? "" : "\nended: " + how);
+      return console.toString(ISO_8859_1)
+          + (how instanceof RunResult.Stopped ? "" : "\nended: " + how);
     }
   }
 
