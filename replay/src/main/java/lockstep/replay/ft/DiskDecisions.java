@@ -5,6 +5,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
@@ -32,9 +33,10 @@ final class DiskDecisions implements AutoCloseable {
    * @throws IOException as that does; one line
    */
   void call(Callable<?> work) throws IOException, InterruptedException {
-    Future<?> asked = thread.submit(work);
     try {
-      asked.get();
+      thread.submit(work).get();
+    } catch (RejectedExecutionException e) {
+      throw new IOException("this side is closed", e);
     } catch (ExecutionException e) {
       throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
     }

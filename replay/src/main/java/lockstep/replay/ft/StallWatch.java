@@ -12,7 +12,7 @@ final class StallWatch {
   private final long mostPerTickNanos;
   private long last;
   private long ageNanos;
-  private boolean told;
+  private long tellsAtNanos;
 
   /**
    * @param limitNanos how long it may stand still
@@ -21,6 +21,7 @@ final class StallWatch {
   StallWatch(long limitNanos, long mostPerTickNanos) {
     this.limitNanos = limitNanos;
     this.mostPerTickNanos = mostPerTickNanos;
+    this.tellsAtNanos = limitNanos;
   }
 
   /**
@@ -29,20 +30,21 @@ final class StallWatch {
    * @param moves a count that changes when it moves on
    * @param mayStand whether it need not move now
    * @param nanos since the last tick
-   * @return for how long it has stood still, once, when that is too long; in ns
+   * @return for how long it has stood still when that is too long, once for each time-out; in ns
    */
   Optional<Long> tick(long moves, boolean mayStand, long nanos) {
     if (mayStand || moves != last) {
       last = moves;
       ageNanos = 0;
-      told = false;
+      tellsAtNanos = limitNanos;
       return Optional.empty();
     }
     ageNanos += Math.min(nanos, mostPerTickNanos);
-    if (told || ageNanos < limitNanos) {
+    if (ageNanos < tellsAtNanos) {
       return Optional.empty();
     }
-    told = true;
+    // Again later: it may matter then, because there is another side.
+    tellsAtNanos = ageNanos + limitNanos;
     return Optional.of(ageNanos);
   }
 

@@ -22,6 +22,10 @@ final class SimCluster {
   final SimWorld world;
   final SimPlant plant;
   final FtTimes times;
+
+  /** After twice this, a side that stands still is given up. */
+  private final long stallNanos;
+
   final SimStorage storage;
   final SimOutside outside;
   final Set<String> transitions = new TreeSet<>();
@@ -34,9 +38,9 @@ final class SimCluster {
     int[] timeouts = {50, 200, 200, 200, 500};
     int timeout = timeouts[world.random.nextInt(timeouts.length)];
     // Short, so that a thread that stands still for good is found while the world lasts.
-    long stall =
-        plant == SimPlant.NO_STALL_WATCH ? Integer.MAX_VALUE : Math.max(2_000, 2 * timeout);
-    this.times = FtTimes.of(timeout, stall);
+    long stall = Math.max(2_000, 2 * timeout);
+    this.stallNanos = stall * SimWorld.MS;
+    this.times = FtTimes.of(timeout, plant == SimPlant.NO_STALL_WATCH ? Integer.MAX_VALUE : stall);
     this.outside = new SimOutside(world);
     this.storage = new SimStorage(this, world.chance(0.5));
     for (String name : List.of("PRIMARY", "BACKUP", "SPARE")) {
@@ -103,7 +107,7 @@ final class SimCluster {
     if (sides.stream().noneMatch(SimSide::isStalled)) {
       return;
     }
-    world.runUntil(world.now() + 2 * times.stallNanos());
+    world.runUntil(world.now() + 2 * stallNanos);
     for (SimSide side : sides) {
       if (side.isStalled()
           && (side.state() == FtState.PROTECTED || side.state() == FtState.FOLLOWING)) {

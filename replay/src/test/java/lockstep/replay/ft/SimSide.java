@@ -66,6 +66,11 @@ final class SimSide {
   private long diesAtExit = Long.MAX_VALUE;
 
   private Optional<String> wrong = Optional.empty();
+
+  /** Whether the present write to the terminal was under way when it lost; there may be one. */
+  private boolean late;
+
+  private int lateWrites;
   private boolean faulty;
   private boolean given;
   private Optional<FtVm.End> end = Optional.empty();
@@ -119,7 +124,14 @@ final class SimSide {
     command(
         "primary",
         () -> {
-          node.hold();
+          try {
+            node.hold();
+          } catch (IOException e) {
+            // The command fails, and there has been no VM.
+            given = true;
+            world.after(0, process::die);
+            throw e;
+          }
           vm.start(doors -> new SimGuest(this, doors), 0, backup.isPresent());
           if (backup.isPresent()) {
             try {
@@ -130,7 +142,6 @@ final class SimSide {
             }
           }
         });
-    cluster.outside.isAlone(this);
     untilTheEnd();
   }
 
@@ -235,8 +246,8 @@ final class SimSide {
   /** As {@code lockstep stop}. */
   void stop() {
     world.trace(name + " is stopped by its user");
-    // The disk may be this side's by then, and the user be told so: as good as dead.
-    given |= session.state() == FtState.CLAIMING && session.side() == Claimant.Side.BACKUP;
+    // One that was to go on does not, or the user was told so: as good as dead.
+    given |= session.side() == Claimant.Side.BACKUP;
     if (node.status().state() == FtState.WAITING) {
       node.tell(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
@@ -325,6 +336,9 @@ final class SimSide {
   }
 
   void exited(long exits) {
+    if (exited == 0 && isTheVm()) {
+      cluster.outside.begins(this);
+    }
     exited = exits;
     if (exits >= diesAtExit) {
       die(world.chance(0.5));
@@ -406,6 +420,10 @@ final class SimSide {
     wrong.ifPresent(world::fail);
   }
 
+  boolean isLate() {
+    return late;
+  }
+
   boolean hasShown(long position) {
     return !shown.add(position);
   }
@@ -427,6 +445,9 @@ final class SimSide {
         Thread.currentThread().interrupt();
         throw new java.io.InterruptedIOException();
       }
+      late = late || (lateWrites == 0 && cluster.outside.mustBeSilent(SimSide.this));
+      lateWrites += late ? 1 : 0;
+      late = lateWrites == 1;
       if (!counted) {
         counted = true;
         nextByte += gate.consoleReleased() - count;
@@ -494,7 +515,7 @@ final class SimSide {
       cluster.transitions.add(last + " " + now);
       if (now == FtState.FOLLOWING) {
         cluster.outside.follows(this);
-      } else if (now == FtState.ALONE) {
+      } else if (now == FtState.ALONE && exited > 0) {
         cluster.outside.isAlone(this);
       }
       last = now;
@@ -554,7 +575,8 @@ final class SimSide {
 
   /** Whether the world must do without it: dead, faulty, or given up by its user. */
   boolean isGone() {
-    return process.isDead() || faulty || given;
+    // One that has ended by itself is not excused: it may have been the last one.
+    return (process.isDead() && end.isEmpty()) || faulty || given;
   }
 
   boolean isTheVm() {

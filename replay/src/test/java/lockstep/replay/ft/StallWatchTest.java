@@ -31,6 +31,16 @@ class StallWatchTest {
     }
   }
 
+  /** The side may have had nobody else when it was told of first. */
+  @Test
+  void whatStandsOnIsToldOfAgain() {
+    int told = 0;
+    for (int i = 0; i < 35; i++) {
+      told += watch.tick(0, false, 10).isPresent() ? 1 : 0;
+    }
+    assertEquals(3, told);
+  }
+
   @Test
   void whatMayStandDoesSoForAsLongAsItLikes() {
     for (int i = 0; i < 1_000; i++) {
