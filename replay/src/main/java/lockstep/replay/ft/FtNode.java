@@ -31,6 +31,9 @@ public final class FtNode implements AutoCloseable {
 
   private static final long CLOSE_SECONDS = 2;
 
+  /** A first TLS handshake of two JVMs that have just started on busy hosts takes seconds. */
+  private static final long CONNECT_MILLIS = 10_000;
+
   /** The machine, as the session's orders reach it. Called on the loop thread; returns at once. */
   public interface Vm {
     /** Primary: copy the state into the stream and record into it from there. */
@@ -115,7 +118,7 @@ public final class FtNode implements AutoCloseable {
     this.session = session;
     this.disk = new DiskDecisions(host, arbiter);
     this.door = new PeerDoor(host, network.loop(), session, times, new Heard());
-    this.connectMillis = Math.max(5_000, times.silenceNanos() / 1_000_000);
+    this.connectMillis = Math.max(CONNECT_MILLIS, times.silenceNanos() / 1_000_000);
     this.status = FtStatus.of(session, "", transfer);
     this.ticks =
         network
