@@ -329,7 +329,7 @@ public final class ScsiArbiter implements Arbiter {
           case Stake.Left _, Stake.Lost _ -> Standing.LOST;
           case Stake.Won won -> {
             UnitRestore all = restoreOf(fresh, won.self());
-            yield all.owner(ScsiKey.winning(won.self()));
+            yield all.owner(ScsiKey.winning(won.self()), () -> true);
           }
           case Stake.Open open -> undecided(fresh, open.self());
         };
@@ -366,8 +366,13 @@ public final class ScsiArbiter implements Arbiter {
     UnitRestore all = restoreOf(fresh, self);
     return switch (self.side()) {
       case BACKUP -> all.follower();
-      case PRIMARY ->
-          vacancy.isContested() ? all.contender(vacancy) : all.owner(ScsiKey.open(self));
+      case PRIMARY -> {
+        Standing found = Standing.WAITS;
+        if (!vacancy.isContested()) {
+          found = all.owner(ScsiKey.open(self), () -> !vacancy.isContested());
+        }
+        yield found == Standing.WAITS ? all.contender(vacancy) : found;
+      }
     };
   }
 

@@ -44,10 +44,16 @@ final class UnitRestore {
    * claim the disk from. What stands in its way, and is no later VM's, is cleared away.
    *
    * @param key with which it holds the reservation
+   * @param beyondDoubt asked again after each look at the unit: a backup that claims was allowed to
+   *     before, so what a primary read before it allowed that says nothing of what it reads now
+   * @return WAITS when the disk is not beyond doubt this side's any more: it is a contender
    */
-  Standing owner(long key) throws IOException {
+  Standing owner(long key, BooleanSupplier beyondDoubt) throws IOException {
     for (int i = 0; i < ROUNDS; i++) {
       Optional<Reservation> now = unit.reservation();
+      if (!beyondDoubt.getAsBoolean()) {
+        return Standing.WAITS;
+      }
       if (now.isPresent() && now.get().key() == key) {
         if (takeBack(key)) {
           removeRest(key);

@@ -32,6 +32,9 @@ final class RaceSide {
   private static final int WRITERS = 8;
   private static final int LATE_WRITES = 16;
 
+  /** A loser knows nothing before the winner has told the unit; one a millisecond. */
+  private static final int CLAIMS = 5_000;
+
   private final IscsiDisk disk;
   private final Claimant.Side side;
   private final AtomicLong numbers = new AtomicLong();
@@ -79,12 +82,19 @@ final class RaceSide {
         }
         return "entered";
       }
+      case "contested" -> {
+        // As FtNode does before the backup may claim: without it a beat of this primary may take
+        // the disk back from a backup that is just winning it.
+        arbiter.contested(true);
+        return "contested";
+      }
       case "claim" -> {
         while (System.currentTimeMillis() < Long.parseLong(words[2])) {
           Thread.onSpinWait();
         }
         Arbiter.Ruling ruling = arbiter.claim(self);
-        for (int i = 0; i < 100 && ruling.verdict() == Arbiter.Verdict.UNKNOWN; i++) {
+        for (int i = 0; i < CLAIMS && ruling.verdict() == Arbiter.Verdict.UNKNOWN; i++) {
+          Thread.sleep(1);
           ruling = arbiter.claim(self);
         }
         return ruling.verdict().name();

@@ -137,6 +137,7 @@ class ScsiArbiterTest {
         Host two = host("two")) {
       one.arbiter.enter(primary);
       two.arbiter.enter(backup);
+      one.arbiter.contested(true);
       assertInstanceOf(BlockResult.Done.class, one.write(0));
       assertInstanceOf(BlockResult.Fenced.class, two.write(0), "a backup that follows wrote");
       for (int i = 0; i < 3; i++) {
@@ -148,6 +149,7 @@ class ScsiArbiterTest {
       Claimant second = claimant(VM, 2, Side.PRIMARY);
       two.arbiter.enter(second);
       one.arbiter.enter(second.peer());
+      two.arbiter.contested(true);
       assertEquals(Verdict.LOST, one.claim(primary), "an old epoch");
       assertEquals(Verdict.WON, two.claim(second));
       assertEquals(Verdict.LOST, one.claim(second.peer()));
@@ -195,6 +197,7 @@ class ScsiArbiterTest {
                     Tgtd.address(far.port(), 1, "?initiator=iqn.2026-11.dev:two")))) {
       one.arbiter.enter(primary);
       two.arbiter.enter(backup);
+      one.arbiter.contested(true);
       near.cut(false);
       far.cut(false);
       assertInstanceOf(BlockResult.Done.class, one.write(0), "after its own reconnect");
@@ -408,6 +411,7 @@ class ScsiArbiterTest {
       for (int round = 1; round <= rounds; round++) {
         assertEquals("entered", one.ask("enter " + round));
         assertEquals("entered", two.ask("enter " + round));
+        assertEquals("contested", one.ask("contested " + round));
         long at = System.currentTimeMillis() + 5;
         // The primary needs one command for what the backup does with two.
         one.tell("claim " + round + " " + (at + (round % 3)));
