@@ -69,8 +69,14 @@ final class Draining {
       if (now - since > STUCK_NANOS) {
         throw stuck();
       }
-      host.sleep(POLL_NANOS);
+      poll();
     }
+  }
+
+  /** The thread that stands for others shows that it lives. */
+  private void poll() throws InterruptedException {
+    vcpu.commands().comesBy();
+    host.sleep(POLL_NANOS);
   }
 
   private IOException stuck() {
@@ -92,7 +98,7 @@ final class Draining {
       if (host.nanoTime() - start > limitNanos) {
         return false;
       }
-      host.sleep(POLL_NANOS);
+      poll();
     }
     return true;
   }
@@ -122,7 +128,7 @@ final class Draining {
       if (now - since > DRAIN_NANOS) {
         return Math.max(1, gate.waiting());
       }
-      host.sleep(POLL_NANOS);
+      poll();
     }
     return 0;
   }

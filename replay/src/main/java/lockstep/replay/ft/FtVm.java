@@ -180,18 +180,24 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** Waits, before the first instruction, until the VM has a backup or there will be none. */
   private boolean isProtected() throws Exception {
-    while (vcpu.mayGoOn()) {
-      Optional<RunResult> unused = vcpu.commands().runTasks();
-      FtStatus now = node.status();
-      if (now.state() == FtState.PROTECTED) {
-        return true;
+    vcpu.commands().inRun(true);
+    try {
+      while (vcpu.mayGoOn()) {
+        vcpu.commands().comesBy();
+        Optional<RunResult> unused = vcpu.commands().runTasks();
+        FtStatus now = node.status();
+        if (now.state() == FtState.PROTECTED) {
+          return true;
+        }
+        if (now.epoch() > 0 && now.state() == FtState.ALONE) {
+          return false;
+        }
+        host.sleep(POLL_NANOS);
       }
-      if (now.epoch() > 0 && now.state() == FtState.ALONE) {
-        return false;
-      }
-      host.sleep(POLL_NANOS);
+      return false;
+    } finally {
+      vcpu.commands().inRun(false);
     }
-    return false;
   }
 
   private End unprotected(VirtualMachine made) throws Exception {

@@ -92,11 +92,14 @@ public final class HandOver {
 
   /** What the guest was told is written must not be in this host alone; why it is, if it is. */
   private Optional<String> flush(long limitNanos) throws InterruptedException {
+    vcpu.commands().excused(true);
     try {
       disk.flush(limitNanos);
       return Optional.empty();
     } catch (IOException e) {
       return Optional.of("the disk was not flushed: " + e.getMessage());
+    } finally {
+      vcpu.commands().excused(false);
     }
   }
 
@@ -131,6 +134,7 @@ public final class HandOver {
    */
   private void awaitWhoGoesOn() throws InterruptedException {
     while (node.status().state().isUndecided() && vcpu.halted().isEmpty()) {
+      vcpu.commands().comesBy();
       host.sleep(POLL_NANOS);
     }
   }

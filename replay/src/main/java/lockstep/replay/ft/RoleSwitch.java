@@ -52,16 +52,21 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
    * @throws Exception what the machine or a task threw
    */
   public RunResult run(VirtualMachine machine) throws Exception {
-    while (true) {
-      RunResult result = enter(machine);
-      if (!left) {
-        return result;
+    commands.inRun(true);
+    try {
+      while (true) {
+        RunResult result = machine.run();
+        if (!left) {
+          return result;
+        }
+        left = false;
+        Optional<RunResult> ended = commands.runTasks();
+        if (ended.isPresent() || commands.state() == VcpuCommands.State.HALTS) {
+          return ended.orElse(result);
+        }
       }
-      left = false;
-      Optional<RunResult> ended = commands.runTasks();
-      if (ended.isPresent() || commands.state() == VcpuCommands.State.HALTS) {
-        return ended.orElse(result);
-      }
+    } finally {
+      commands.inRun(false);
     }
   }
 

@@ -65,6 +65,10 @@ public final class VcpuCommands {
   private final AtomicLong stops = new AtomicLong();
 
   private volatile boolean inRun;
+
+  /** What the vCPU thread does now has a limit of its own, or is its asker's matter. */
+  private volatile boolean excused;
+
   private final InputQueue queue;
   private final ConcurrentLinkedQueue<Task> tasks = new ConcurrentLinkedQueue<>();
   private boolean paused;
@@ -163,8 +167,13 @@ public final class VcpuCommands {
    * One that failed is its asker's matter, and one that was cancelled is nobody's; but after an
    * Error nothing here can be relied on.
    */
-  private static Optional<RunResult> looked(FutureTask<Optional<RunResult>> future) {
-    future.run();
+  private Optional<RunResult> looked(FutureTask<Optional<RunResult>> future) {
+    excused(true);
+    try {
+      future.run();
+    } finally {
+      excused(false);
+    }
     if (future.state() == Future.State.FAILED && future.exceptionNow() instanceof Error e) {
       throw e;
     }
@@ -197,14 +206,25 @@ public final class VcpuCommands {
     changed();
   }
 
-  /** The machine's run begins or has ended. */
+  /** From here on the vCPU thread comes by, in runs and in tasks; until it does not. */
   void inRun(boolean on) {
     inRun = on;
   }
 
-  /** Whether the vCPU thread must come by here again soon: it runs the guest. Any thread. */
+  /** Between these the vCPU thread may take longer than it may stand still. vCPU thread. */
+  void excused(boolean on) {
+    excused = on;
+  }
+
+  /** Whether the vCPU thread must come by here again soon. Any thread. */
   boolean mustMove() {
-    return inRun && state != State.PAUSED;
+    return inRun && !excused && state != State.PAUSED;
+  }
+
+  /** It comes by: a task that waits does so, too. vCPU thread. */
+  void comesBy() {
+    // One writer, and nothing depends on when others see it.
+    stops.lazySet(stops.getPlain() + 1);
   }
 
   /** A count that changes with each stop of the machine. Any thread. */
@@ -214,8 +234,7 @@ public final class VcpuCommands {
 
   /** What a machine does at a stop; one that is not live follows its log, whatever is asked. */
   Order order() {
-    // One writer, and nothing depends on when others see it.
-    stops.lazySet(stops.getPlain() + 1);
+    comesBy();
     if (!live) {
       return Order.RUN;
     }

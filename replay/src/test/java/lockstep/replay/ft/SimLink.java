@@ -194,6 +194,7 @@ final class SimLink implements PeerLink {
         if (!SimFrames.unknownEntry(copy, KIND_BYTES)) {
           return bytes;
         }
+        peer.flatMap(to -> to.network.host.side()).ifPresent(SimSide::missesAnEntry);
       }
     }
     damage = Damage.NONE;

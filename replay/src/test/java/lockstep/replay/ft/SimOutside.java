@@ -28,6 +28,7 @@ final class SimOutside {
   private final Set<SimSide> holders = new HashSet<>();
 
   private Optional<String> over = Optional.empty();
+  private boolean detached;
 
   SimOutside(SimWorld world) {
     this.world = world;
@@ -132,7 +133,20 @@ final class SimOutside {
 
   /** A backup has begun to follow: it goes on when the primary dies. */
   void follows(SimSide side) {
+    detached = false;
     holders.add(side);
+  }
+
+  /** The user of the VM gives its protection up. */
+  void detaches() {
+    detached = true;
+  }
+
+  /** A backup waits for the next primary: when the user let it go it is no loss. */
+  void waits(SimSide side) {
+    if (detached) {
+      holders.remove(side);
+    }
   }
 
   /** The guest has ended, or its user has stopped it, and the world was told so. */

@@ -247,13 +247,20 @@ final class SimProcess implements Scheduler {
 
     @Override
     public void lock() {
+      if (world.running().isEmpty()) {
+        // The world itself looks, between two turns: it must not wait for a thread that has it.
+        boolean unused = lock.tryLock();
+        return;
+      }
       point();
       lock.lock();
     }
 
     @Override
     public void unlock() {
-      lock.unlock();
+      if (world.running().isPresent() || lock.isHeldByCurrentThread()) {
+        lock.unlock();
+      }
     }
 
     @Override

@@ -58,6 +58,10 @@ final class SimSide {
   private Optional<Runnable> asked = Optional.empty();
   private long nextByte;
   private boolean counted = true;
+
+  /** Console bytes that the gate had given out when the present machine came. */
+  private long takenBefore;
+
   private long divergesAtExit = Long.MAX_VALUE;
   private long exited;
   private long consoleBackNanos;
@@ -116,7 +120,25 @@ final class SimSide {
     // Its gate counts from the first byte that the log makes.
     nextByte = made.memory().consoleBytes;
     counted = false;
+    // The former machine's memory has gone with it.
+    faulty = false;
+    takenBefore = gate.taken(Output.Kind.CONSOLE);
     return made;
+  }
+
+  /** Which byte the terminal gets next: what the other side has shown is known when it is over. */
+  private void count() {
+    long taken;
+    long released;
+    do {
+      // Each look takes the gate's lock, and other threads may have their turn.
+      taken = gate.taken(Output.Kind.CONSOLE);
+      released = gate.consoleReleased();
+    } while (taken != gate.taken(Output.Kind.CONSOLE));
+    if (!counted) {
+      counted = true;
+      nextByte += released - (taken - takenBefore);
+    }
   }
 
   /** Runs the VM here; with a backup as {@code lockstep primary --backup} does. */
@@ -263,6 +285,7 @@ final class SimSide {
 
   void detach() {
     if (session.side() == Claimant.Side.PRIMARY) {
+      cluster.outside.detaches();
       node.tell(new FtEvent.Detach());
     }
   }
@@ -325,6 +348,11 @@ final class SimSide {
       faulty = true;
       memory.mix(1);
     }
+  }
+
+  /** What its primary said cannot be understood: it does not go on from there. */
+  void missesAnEntry() {
+    faulty = true;
   }
 
   private boolean isReplaying() {
@@ -448,10 +476,7 @@ final class SimSide {
       late = late || (lateWrites == 0 && cluster.outside.mustBeSilent(SimSide.this));
       lateWrites += late ? 1 : 0;
       late = lateWrites == 1;
-      if (!counted) {
-        counted = true;
-        nextByte += gate.consoleReleased() - count;
-      }
+      count();
       for (int i = 0; i < count; i++) {
         long position = nextByte++;
         checkAcknowledged("byte " + position, Optional.ofNullable(bytesNeed.remove(position)));
@@ -515,8 +540,13 @@ final class SimSide {
       cluster.transitions.add(last + " " + now);
       if (now == FtState.FOLLOWING) {
         cluster.outside.follows(this);
+      } else if (now == FtState.WAITING) {
+        cluster.outside.waits(this);
       } else if (now == FtState.ALONE && exited > 0) {
         cluster.outside.isAlone(this);
+      }
+      if (now == FtState.ALONE) {
+        count();
       }
       last = now;
     }

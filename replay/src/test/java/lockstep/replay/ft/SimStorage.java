@@ -138,7 +138,14 @@ final class SimStorage {
       // The host's kernel sends it again, as long as there is one.
       if (!side.process.isDead()) {
         world.after(
-            back - world.now() + world.between(0, MS), () -> arrives(side, request, completion));
+            back - world.now() + world.between(0, MS),
+            () -> {
+              // What cannot fence would take it also from a loser: docs/storage.md says so, "It
+              // decides who goes on, and it cannot fence".
+              if (!side.process.isDead() && (fences || owner.equals(Optional.of(side)))) {
+                arrives(side, request, completion);
+              }
+            });
       }
       return;
     }

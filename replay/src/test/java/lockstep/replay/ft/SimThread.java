@@ -66,7 +66,7 @@ final class SimThread implements Executor {
 
   /** It does nothing for so long: a page fault, a collection, a busy CPU. */
   void stall(long nanos) {
-    stalledUntilNanos = process.world.now() + nanos;
+    stalledUntilNanos = Math.max(stalledUntilNanos, process.world.now() + nanos);
   }
 
   boolean isStalled() {
