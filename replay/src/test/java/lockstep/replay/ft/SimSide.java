@@ -541,6 +541,8 @@ final class SimSide {
       if (now == FtState.FOLLOWING) {
         cluster.outside.follows(this);
       } else if (now == FtState.WAITING) {
+        // Given up while it could not replay: as good as dead.
+        faulty |= isStalled();
         cluster.outside.waits(this);
       } else if (now == FtState.ALONE && exited > 0) {
         cluster.outside.isAlone(this);
