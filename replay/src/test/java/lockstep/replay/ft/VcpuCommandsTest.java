@@ -130,4 +130,31 @@ class VcpuCommandsTest {
     assertEquals(Optional.of(new RunResult.ExitPort(7)), commands.runTasks());
     assertEquals(List.of(), done);
   }
+
+  /** A pair waits for a task as it waits for the guest; how long a look takes is its asker's. */
+  @Test
+  void aThreadMustComeByInATaskAndNotInALook() throws Exception {
+    List<Boolean> must = new ArrayList<>();
+    commands.run();
+    commands.inRun(true);
+    commands.ask(
+        () -> {
+          must.add(commands.mustMove());
+          long before = commands.moves();
+          commands.comesBy();
+          must.add(commands.moves() != before);
+        });
+    Future<Optional<RunResult>> look =
+        commands.look(
+            () -> {
+              must.add(commands.mustMove());
+              return Optional.empty();
+            });
+    assertEquals(Optional.empty(), commands.runTasks());
+    assertEquals(Optional.empty(), look.get());
+    assertEquals(List.of(true, true, false), must);
+    assertTrue(commands.mustMove(), "after the look");
+    commands.inRun(false);
+    assertFalse(commands.mustMove());
+  }
 }
