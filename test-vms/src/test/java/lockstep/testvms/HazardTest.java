@@ -59,7 +59,8 @@ class HazardTest {
     SYSCALL(8, 3),
     BREAK(9, 3),
     REFUSED(10, 3),
-    FAULTS(11, 3);
+    FAULTS(11, 3),
+    CLOCK(12, 3);
 
     private final int number;
 

@@ -1,5 +1,7 @@
 package lockstep.monitor.vcpu;
 
+import static lockstep.uapi.kvm_h.KVM_EXIT_DEBUG;
+
 import lockstep.kvm.Reg;
 import lockstep.kvm.VcpuFd;
 import lockstep.monitor.MachineLayout;
@@ -52,7 +54,8 @@ public final class SpecialPorts {
    * Answers the IN that {@code vcpu} just exited with, and completes the instruction. A string
    * instruction, which no rewritten kernel has, takes what comes and leaves the registers alone.
    *
-   * @return true if the instruction came back with a new exit, which is still to be handled
+   * @return true if the instruction came back with another exit of its own, which is still to be
+   *     handled; the end of a step, which is reported here, is none: the reading is complete then
    */
   boolean read(int port, VcpuFd vcpu) throws SysException {
     int elements = vcpu.ioCount();
@@ -62,7 +65,7 @@ public final class SpecialPorts {
     if (port != MachineLayout.CPUID_PORT) {
       long now = clock.nowNanos();
       vcpu.ioData(0, (int) now);
-      if (vcpu.completeInstruction()) {
+      if (comesBack(vcpu)) {
         return true;
       }
       if (elements > 1) {
@@ -79,7 +82,7 @@ public final class SpecialPorts {
     vcpu.readRegs();
     cpuid.query((int) vcpu.reg(Reg.RAX), (int) vcpu.reg(Reg.RCX), scratch);
     vcpu.ioData(0, scratch[0]);
-    if (vcpu.completeInstruction()) {
+    if (comesBack(vcpu)) {
       return true;
     }
     if (elements > 1) {
@@ -91,5 +94,9 @@ public final class SpecialPorts {
     vcpu.reg(Reg.RDX, scratch[3] & LOW_32);
     vcpu.writeRegs();
     return false;
+  }
+
+  private static boolean comesBack(VcpuFd vcpu) throws SysException {
+    return vcpu.completeInstruction() && vcpu.exitReason() != KVM_EXIT_DEBUG;
   }
 }

@@ -372,8 +372,8 @@ public final class VcpuLoop implements VcpuPosition {
       }
     } else if (specialPorts.claims(port, size)) {
       guestExit(GuestExit.PORT_IN, port, size, 0);
-      // Under a step its end is reported here: the step ends at this exit, as after any other.
-      exitAgain = specialPorts.read(port, vcpu) && vcpu.exitReason() != KVM_EXIT_DEBUG;
+      // A step ends at this exit, as after any other.
+      exitAgain = specialPorts.read(port, vcpu);
       completionPending = false;
     } else {
       for (int i = 0; i < count; i++) {
