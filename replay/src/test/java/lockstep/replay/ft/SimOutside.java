@@ -29,6 +29,7 @@ final class SimOutside {
 
   private Optional<String> over = Optional.empty();
   private boolean detached;
+  private boolean begun;
 
   SimOutside(SimWorld world) {
     this.world = world;
@@ -120,6 +121,7 @@ final class SimOutside {
 
   /** The guest executes its first instruction: from here on there is a VM to lose. */
   void begins(SimSide side) {
+    begun = true;
     holders.add(side);
   }
 
@@ -162,7 +164,8 @@ final class SimOutside {
 
   /** Whether it is nobody's fault that there is no VM any more. */
   boolean mayBeGone() {
-    return over.isPresent() || holders.stream().allMatch(SimSide::isGone);
+    // A VM that loses its first backup before its first instruction is not started.
+    return !begun || over.isPresent() || holders.stream().allMatch(SimSide::isGone);
   }
 
   /** Who must go on, for a report. */
