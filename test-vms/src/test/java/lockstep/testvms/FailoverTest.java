@@ -488,6 +488,10 @@ class FailoverTest {
       assertTrue(
           primary.awaitNote(Pattern.compile("DIVERGED|diverged|left"), LIMIT_SECONDS).isPresent(),
           () -> said(primary, backup));
+      // As replay prints it, headline first; not as a record of ours.
+      Pattern headline = Pattern.compile("divergence \\([a-z ]+\\) after [0-9]+ guest exits");
+      assertTrue(
+          backup.awaitNote(headline, LIMIT_SECONDS).isPresent(), () -> said(primary, backup));
       awaitState(name, "PROTECTED", primary, backup);
       assertEquals("2", String.valueOf(ask(name, Map.of("command", "status")).get("epoch")));
       int before = primary.consoleBytes();

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 /** SCSI disks of a stock kernel, which the build machines have none of: reservations by SG_IO. */
 @Tag("lab")
 final class ScsiDevicesInLabTest {
-  private static final Duration TIMEOUT = Duration.ofMinutes(6);
+  private static final Duration TIMEOUT = Duration.ofMinutes(12);
 
   @Test
   void oneOfTwoAdaptersGetsTheDiskAndTheOtherIsRefused() throws Exception {
