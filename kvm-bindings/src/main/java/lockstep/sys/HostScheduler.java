@@ -58,6 +58,7 @@ public class HostScheduler implements Scheduler {
   }
 
   private Runnable vital(String name, Runnable work) {
+    ProcessEnd.prepare();
     return () -> {
       try {
         work.run();
@@ -72,15 +73,9 @@ public class HostScheduler implements Scheduler {
     new SecureRandom().nextBytes(into);
   }
 
-  /** Without shutdown hooks: one of them might wait for what has failed. */
   @Override
   public void failStop(String line) {
-    try {
-      System.err.print("lockstep: " + line + "\r\n");
-      System.err.flush();
-    } finally {
-      Runtime.getRuntime().halt(FAIL_STOP);
-    }
+    ProcessEnd.now("lockstep: " + line + "\r\n", FAIL_STOP);
   }
 
   @Override

@@ -137,6 +137,11 @@ final class BrokenChannel implements FtNode.Network {
       }
     }
 
+    @Override
+    public boolean hasRoom() {
+      return muted || cut || link.hasRoom();
+    }
+
     private static int checksum(byte[] bytes, int length) {
       CRC32C crc = new CRC32C();
       crc.update(bytes, 0, length);

@@ -180,13 +180,18 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
-    while (!channel.isWritable() && channel.isActive()) {
+    while (!hasRoom()) {
       if (Thread.interrupted()) {
         throw new InterruptedException("told to end");
       }
       LockSupport.parkNanos(this, ROOM_NANOS);
     }
     channel.writeAndFlush(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
+  }
+
+  @Override
+  public boolean hasRoom() {
+    return channel.isWritable() || !channel.isActive();
   }
 
   @Override

@@ -170,6 +170,8 @@ public final class FtNode implements AutoCloseable {
           PeerLink to = connect(with, incoming, now);
           backup = with;
           network.loop().execute(() -> door.connected(to, incoming));
+          // Who asks next is to find that the VM is not alone any more.
+          settle();
           return null;
         });
   }

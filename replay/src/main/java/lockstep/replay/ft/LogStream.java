@@ -40,9 +40,6 @@ public final class LogStream implements EntryFramer.Frames {
   private long sentEntries;
   private boolean cut;
 
-  /** A frame waits for room, or for the wire. */
-  private volatile boolean waiting;
-
   /**
    * A stream into a connection.
    *
@@ -59,7 +56,6 @@ public final class LogStream implements EntryFramer.Frames {
   @Override
   public void frame(byte[] header, ByteBuffer body, long entries)
       throws java.io.InterruptedIOException {
-    waiting = true;
     try {
       long now = host.nanoTime();
       if (room(new Sent(entries, header.length + body.remaining(), now))) {
@@ -69,8 +65,6 @@ public final class LogStream implements EntryFramer.Frames {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new java.io.InterruptedIOException("told to end while the backup had no room");
-    } finally {
-      waiting = false;
     }
   }
 
@@ -94,11 +88,16 @@ public final class LogStream implements EntryFramer.Frames {
     }
   }
 
+  /** Whether the backup is too far behind; with the lock. */
+  private boolean isFull() {
+    return unacknowledgedBytes > WINDOW_BYTES || unreplayedBytes > WINDOW_BYTES;
+  }
+
   /** Waits for room and takes it; false when cut. */
   private boolean room(Sent next) throws InterruptedException {
     lock.lock();
     try {
-      while (!cut && (unacknowledgedBytes > WINDOW_BYTES || unreplayedBytes > WINDOW_BYTES)) {
+      while (!cut && isFull()) {
         room.await();
       }
       if (!cut) {
@@ -168,7 +167,13 @@ public final class LogStream implements EntryFramer.Frames {
 
   /** Whether the recorded guest waits for the backup, or for the wire. Any thread. */
   boolean isWaiting() {
-    return waiting;
+    lock.lock();
+    try {
+      // As it is now: a thread that once waited may stand still since.
+      return !cut && (isFull() || !link.hasRoom());
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether nothing is sent any more. */

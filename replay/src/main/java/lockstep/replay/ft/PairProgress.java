@@ -15,7 +15,15 @@ final class PairProgress {
   private StallWatch replayed;
   private long tickNanos;
 
-  private record Watched(VitalSign sign, StallWatch watch) {}
+  private record Watched(VitalSign sign, StallWatch watch) {
+    /**
+     * Whether a backup may only seem to stand: what the vCPU thread has counted as sent may be on
+     * its way to the wire for ever.
+     */
+    boolean mayHoldThePeer() {
+      return sign.waitsForPeer() && watch.isGrave();
+    }
+  }
 
   /** Nothing to watch yet. */
   PairProgress(FtTimes times, long nowNanos) {
@@ -65,7 +73,11 @@ final class PairProgress {
         sign.nudge();
       }
     }
-    primary.ifPresent(log -> peer(log, nanos, events));
+    List<FtEvent> ofPeer = new ArrayList<>();
+    primary.ifPresent(log -> peer(log, nanos, ofPeer));
+    if (own.stream().noneMatch(Watched::mayHoldThePeer)) {
+      events.addAll(ofPeer);
+    }
     return events;
   }
 

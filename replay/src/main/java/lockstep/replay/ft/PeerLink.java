@@ -46,6 +46,9 @@ public interface PeerLink {
    */
   void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException;
 
+  /** Whether {@link #sendFrame} would not wait now. Any thread. */
+  boolean hasRoom();
+
   /** Sends a heartbeat, on the channel and by UDP; one that asks for an answer by UDP alone. */
   void sendBeat(FtAction.SendBeat beat);
 

@@ -48,6 +48,11 @@ final class StallWatch {
     return Optional.of(ageNanos);
   }
 
+  /** Whether it has stood still for so long that it will hardly continue. */
+  boolean isGrave() {
+    return ageNanos >= limitNanos / 2;
+  }
+
   /** Whether it has stood still for some time, though not for too long yet. */
   boolean isSuspicious() {
     return ageNanos >= limitNanos / 8;

@@ -1,13 +1,17 @@
 package lockstep.replay.ft;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.Thread.State;
 import java.nio.ByteBuffer;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import lockstep.monitor.state.Bytes;
 import lockstep.sys.Scheduler;
 import org.junit.jupiter.api.Test;
@@ -20,6 +24,11 @@ class LogStreamTest {
   /** Counts frames, and drops them. */
   private static final class Wire implements PeerLink {
     private final AtomicInteger frames = new AtomicInteger();
+    private final Runnable onFrame;
+
+    Wire(Runnable onFrame) {
+      this.onFrame = onFrame;
+    }
 
     @Override
     public void send(PeerMessage message) {
@@ -29,6 +38,12 @@ class LogStreamTest {
     @Override
     public void sendFrame(byte[] header, ByteBuffer body) {
       frames.incrementAndGet();
+      onFrame.run();
+    }
+
+    @Override
+    public boolean hasRoom() {
+      return true;
     }
 
     @Override
@@ -62,9 +77,24 @@ class LogStreamTest {
     }
   }
 
+  /** A thread that stands still in the middle of a frame is excused by nothing. */
+  @Test
+  void frameThatIsBeingSentWaitsForNobodyWhileThereIsRoom() throws Exception {
+    AtomicBoolean waited = new AtomicBoolean(true);
+    AtomicReference<LogStream> sending = new AtomicReference<>();
+    Wire wire =
+        new Wire(() -> waited.set(Objects.requireNonNull(sending.get()).isWaiting()));
+    LogStream stream = new LogStream(wire, Scheduler.HOST);
+    sending.set(stream);
+    stream.frame(new byte[0], ByteBuffer.allocate(1), 1);
+    assertFalse(waited.get());
+    stream.frame(new byte[0], ByteBuffer.allocate(32 * FRAME_BYTES), 2);
+    assertTrue(stream.isWaiting(), "the backup is 32 MiB behind");
+  }
+
   @Test
   void primaryWaitsForTheReplayAsForAcknowledgements() throws Exception {
-    Wire wire = new Wire();
+    Wire wire = new Wire(() -> {});
     LogStream stream = new LogStream(wire, Scheduler.HOST);
     Thread vcpu =
         Thread.ofPlatform()

@@ -151,6 +151,11 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     }
 
     @Override
+    public boolean hasRoom() {
+      return true;
+    }
+
+    @Override
     public void sendBeat(FtAction.SendBeat beat) {
       // None is wanted.
     }

@@ -1,8 +1,10 @@
 package lockstep.replay.ft;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -52,6 +54,16 @@ class PeerWordsTest {
       begin(side, 1);
       side.node.released(9);
       assertEquals(new PeerMessage.Released(2, 9), released(side).getLast());
+    }
+  }
+
+  /** Else both callers hear that the VM is protected, and one of the backups waits. */
+  @Test
+  void secondBackupAtTheSameMomentIsRefused() throws Exception {
+    try (NodeFixture side = primary()) {
+      side.node.protect(THERE);
+      IOException refused = assertThrows(IOException.class, () -> side.node.protect(THERE));
+      assertEquals("the VM is PAIRING, not alone", refused.getMessage());
     }
   }
 

@@ -110,6 +110,17 @@ class ProgressTest {
         pass(3_000, Optional.of(log(9, 9, 8)), false));
   }
 
+  /** Held after it has counted an entry and before it has sent it: the backup is well. */
+  @Test
+  void backupOfAVcpuThatStandsIsNotBlamed() {
+    sign.waitsForPeer = true;
+    assertEquals(List.of(), pass(2_000, Optional.of(log(8, 8, 8)), false));
+    sign.moves++;
+    assertEquals(
+        List.of(new FtEvent.Stalled("the vCPU has not advanced for 10000 ms")),
+        pass(12_000, Optional.of(log(9, 8, 8)), false));
+  }
+
   @Test
   void backupWithoutAcknowledgementsIsTold() {
     sign.mayStand = true;

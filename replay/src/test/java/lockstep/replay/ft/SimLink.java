@@ -121,7 +121,7 @@ final class SimLink implements PeerLink {
 
   @Override
   public void sendFrame(byte[] header, ByteBuffer body) throws InterruptedException {
-    while (onItsWayBytes > ROOM_BYTES && isOpen()) {
+    while (!hasRoom()) {
       process.point();
       if (Thread.interrupted()) {
         throw new InterruptedException("told to end");
@@ -134,6 +134,11 @@ final class SimLink implements PeerLink {
     plantedAck();
     onItsWayBytes += bytes.length;
     onLoop(() -> transmit(bytes, bytes.length));
+  }
+
+  @Override
+  public boolean hasRoom() {
+    return onItsWayBytes <= ROOM_BYTES || !isOpen();
   }
 
   /** Loop thread. */
