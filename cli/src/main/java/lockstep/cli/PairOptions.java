@@ -234,8 +234,8 @@ final class PairOptions {
         medium.map(
             disk ->
                 lease
-                    .<BlockDevice>map(asked -> new LeasedDisk(disk.medium(), asked))
-                    .orElse(disk.medium())),
+                    .<BlockDevice>map(asked -> new LeasedDisk(disk.requests(), asked))
+                    .orElse(disk.requests())),
         lease,
         guarantees,
         open);

@@ -35,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Any thread; calls of {@link Arbiter} one at a time.
  */
-public final class FileLease implements Arbiter {
+public final class FileLease implements Arbiter, Tenure {
   /** Between two heartbeats. */
   public static final long BEAT_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
@@ -109,6 +109,7 @@ public final class FileLease implements Arbiter {
   // What a disk asks.
 
   /** Whether this process may write now. Cheap. */
+  @Override
   public Standing standing() {
     return hold.standing();
   }
@@ -119,6 +120,7 @@ public final class FileLease implements Arbiter {
   }
 
   /** Why it is {@link Standing#LOST}: one line; empty when it is not. */
+  @Override
   public String lossReason() {
     return hold.lossReason();
   }
@@ -133,6 +135,7 @@ public final class FileLease implements Arbiter {
    *
    * @param watcher called on the thread of heartbeats, or of a call; returns soon
    */
+  @Override
   public void watch(Consumer<Standing> watcher) {
     hold.watch(watcher);
   }

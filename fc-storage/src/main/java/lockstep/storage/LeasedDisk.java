@@ -13,15 +13,15 @@ import lockstep.monitor.block.WritePermit;
 import lockstep.storage.FileLease.Standing;
 
 /**
- * A medium whose changes need a lease: it is asked here and, right before the system call, by the
- * medium's own thread. While the lease is unsure, changes wait here; when it is lost, every request
- * is answered as fenced, and the guest ends.
+ * A medium whose changes need a lease, or a reservation: it is asked here and, right before the
+ * system call, by the medium's own thread. While the lease is unsure, changes wait here; when it is
+ * lost, every request is answered as fenced, and the guest ends.
  *
  * <p>Any thread.
  */
 public final class LeasedDisk implements BlockDevice {
   private final BlockDevice medium;
-  private final FileLease lease;
+  private final Tenure lease;
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
   private volatile WritePermit outer = WritePermit.ALWAYS;
   private boolean closed;
@@ -33,6 +33,11 @@ public final class LeasedDisk implements BlockDevice {
    * @param lease stays its owner's
    */
   public LeasedDisk(BlockDevice medium, FileLease lease) {
+    this(medium, (Tenure) lease);
+  }
+
+  /** The same with something else to ask. */
+  LeasedDisk(BlockDevice medium, Tenure lease) {
     this.medium = medium;
     this.lease = lease;
     medium.permit(this::answer);

@@ -39,6 +39,10 @@ public final class SharedDisk implements AutoCloseable {
   }
 
   private final BlockDevice medium;
+
+  /** The medium, or what has its changes wait while the unit has forgotten whose it is. */
+  private final BlockDevice reserved;
+
   private final Optional<ScsiTransport> unit;
   private final Optional<ScsiArbiter> arbiter;
   private final Optional<FileLease> lease;
@@ -58,6 +62,14 @@ public final class SharedDisk implements AutoCloseable {
     this.way = way;
     this.arbiter = reserves.arbiter();
     this.whyNot = reserves.whyNot();
+    this.reserved = reserved(medium, reserves.arbiter());
+  }
+
+  private static BlockDevice reserved(BlockDevice medium, Optional<ScsiArbiter> arbiter) {
+    // The session of an iSCSI disk has its requests wait itself.
+    return medium instanceof BlockDisk && arbiter.isPresent()
+        ? new LeasedDisk(medium, Tenure.of(arbiter.get(), "the device"))
+        : medium;
   }
 
   private record Reserves(Optional<ScsiArbiter> arbiter, String whyNot) {
@@ -149,6 +161,11 @@ public final class SharedDisk implements AutoCloseable {
     }
   }
 
+  /** Takes a guest's requests, and has them wait where the disk does not; closed with this. */
+  public BlockDevice requests() {
+    return reserved;
+  }
+
   /** The medium; closed with this. */
   public BlockDevice medium() {
     return medium;
@@ -191,7 +208,7 @@ public final class SharedDisk implements AutoCloseable {
       by.get().enter(self);
       holder = self;
     }
-    return new Held(lease.<BlockDevice>map(held -> new LeasedDisk(medium, held)).orElse(medium));
+    return new Held(lease.<BlockDevice>map(held -> new LeasedDisk(medium, held)).orElse(reserved));
   }
 
   private final class Held implements BlockDevice {
@@ -248,7 +265,7 @@ public final class SharedDisk implements AutoCloseable {
   public void close() throws IOException {
     try (way;
         Way _ = this::release) {
-      medium.close();
+      reserved.close();
     }
   }
 

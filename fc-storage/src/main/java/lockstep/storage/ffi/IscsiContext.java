@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.Optional;
+import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -247,6 +248,19 @@ public final class IscsiContext implements AutoCloseable {
   public int events() {
     try {
       return (int) lib.whichEvents.invokeExact(context);
+    } catch (Throwable t) {
+      throw unexpected(t);
+    }
+  }
+
+  /**
+   * Whether something that was queued is not, or not wholly, with this host's kernel: the socket is
+   * full, or the target takes no more commands now.
+   */
+  public boolean hasUnsent() {
+    try {
+      // The length leaves out the one that is being sent, for which the socket is waited for.
+      return (int) lib.outQueueLength.invokeExact(context) > 0 || (events() & posix_h.POLLOUT) != 0;
     } catch (Throwable t) {
       throw unexpected(t);
     }

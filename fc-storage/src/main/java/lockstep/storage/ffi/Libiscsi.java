@@ -71,6 +71,7 @@ final class Libiscsi {
   final MethodHandle fullConnectAsync;
   final MethodHandle getFd;
   final MethodHandle whichEvents;
+  final MethodHandle outQueueLength;
   final MethodHandle service;
   final MethodHandle getError;
   final MethodHandle createTask;
@@ -102,6 +103,7 @@ final class Libiscsi {
             "iscsi_full_connect_async", JAVA_INT, JAVA_LONG, ADDRESS, JAVA_INT, ADDRESS, JAVA_LONG);
     getFd = function("iscsi_get_fd", JAVA_INT, JAVA_LONG);
     whichEvents = function("iscsi_which_events", JAVA_INT, JAVA_LONG);
+    outQueueLength = function("iscsi_out_queue_length", JAVA_INT, JAVA_LONG);
     service = function("iscsi_service", JAVA_INT, JAVA_LONG, JAVA_INT);
     getError = function("iscsi_get_error", JAVA_LONG, JAVA_LONG);
     createTask = function("scsi_create_task", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);

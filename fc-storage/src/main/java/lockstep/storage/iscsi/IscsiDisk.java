@@ -135,8 +135,8 @@ public final class IscsiDisk implements BlockDevice {
     }
 
     void next() {
-      if (request.changes() && permit.now() != WritePermit.Answer.START) {
-        end(new BlockResult.NotStarted(request.id()));
+      if (!maySend()) {
+        notSent();
         return;
       }
       int block = geometry().blockBytes();
@@ -187,6 +187,16 @@ public final class IscsiDisk implements BlockDevice {
         parts[doneParts] = Bytes.copyOf(data);
       }
       return Bytes.empty();
+    }
+
+    @Override
+    public boolean maySend() {
+      return !request.changes() || permit.now() == WritePermit.Answer.START;
+    }
+
+    @Override
+    public void notSent() {
+      end(new BlockResult.NotStarted(request.id()));
     }
 
     @Override

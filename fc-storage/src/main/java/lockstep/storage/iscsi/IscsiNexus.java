@@ -189,6 +189,16 @@ final class IscsiNexus implements AutoCloseable {
   private static final ScsiCommand.Answer NOBODY =
       new ScsiCommand.Answer() {
         @Override
+        public boolean maySend() {
+          return true;
+        }
+
+        @Override
+        public void notSent() {
+          throw new IllegalStateException("it may always be sent");
+        }
+
+        @Override
         public void replied(ScsiReply reply) {
           // Whoever asked has waited for it.
         }

@@ -18,6 +18,7 @@ import lockstep.storage.scsi.ScsiReply;
 import lockstep.storage.scsi.ScsiTransport;
 import lockstep.storage.scsi.Sense;
 import lockstep.storage.scsi.Standing;
+import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +29,10 @@ import org.jspecify.annotations.Nullable;
  * answered is sent again, in the order in which it was first sent. Before that the unit is reset,
  * so that nothing of the former connection is carried out afterwards. All that only if the disk is
  * this host's, as the {@link Greeting} says: otherwise a disk's requests wait, or are refused.
+ *
+ * <p>A request that may not reach the disk any more is not sent, whatever it has waited for here:
+ * that is asked right before each time it is sent. What the connection has of it and the kernel has
+ * not goes with the connection.
  */
 public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Commands in flight: a disk's {@link IscsiDisk#DEPTH} and a few of an arbiter. */
@@ -54,6 +59,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private final IscsiAddress address;
   private final IscsiTimes times;
   private final SocketWait wait;
+  private final Scheduler host;
   private final Thread loop;
   private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean rung = new AtomicBoolean();
@@ -66,11 +72,14 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
 
   // All of this belongs to the loop thread.
   private final IscsiNexus nexus;
-  private final @Nullable ScsiCommand[] inFlight = new ScsiCommand[SLOTS];
+  private final SentCommands sent = new SentCommands(SLOTS);
   private final WaitingCommands ready = new WaitingCommands();
   private @Nullable IscsiContext context;
   private @Nullable ScsiCommand reset;
-  private int flying;
+
+  /** The connection has something of a disk's request that the kernel has not. */
+  private boolean unsent;
+
   private boolean unsettled;
   private Standing standing = Standing.HOLDS;
 
@@ -99,7 +108,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     Standing greet(ScsiTransport nexus) throws IOException;
   }
 
-  private IscsiSession(IscsiAddress address, IscsiTimes times) throws IOException {
+  private IscsiSession(IscsiAddress address, IscsiTimes times, Scheduler host) throws IOException {
+    this.host = host;
     this.address = address;
     this.times = times;
     try {
@@ -122,7 +132,15 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
    * @throws IOException when that fails; one line
    */
   public static IscsiSession open(IscsiAddress address, IscsiTimes times) throws IOException {
-    IscsiSession session = new IscsiSession(address, times);
+    return open(address, times, Scheduler.HOST);
+  }
+
+  /**
+   * @param host ends the process when the session's thread fails
+   */
+  static IscsiSession open(IscsiAddress address, IscsiTimes times, Scheduler host)
+      throws IOException {
+    IscsiSession session = new IscsiSession(address, times, host);
     session.loop.start();
     try {
       await(session.first, times.loginMillis() + CLOSE_MILLIS, address.toString());
@@ -214,6 +232,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         // All of it is done there.
       }
     } catch (RuntimeException | Error e) {
+      // First of all: to a guest that lives on elsewhere its disk has not failed.
+      host.failStop(loop.getName(), e);
       problem = "the session's thread failed: " + e;
       throw e;
     } finally {
@@ -247,7 +267,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     if (closeNanos == Long.MAX_VALUE) {
       closeNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CLOSE_MILLIS);
     }
-    return (ready.isEmpty() && flying == 0 && reset == null)
+    return (ready.isEmpty() && sent.isEmpty() && reset == null)
         || (!first.isDone() || first.isCompletedExceptionally())
         || System.nanoTime() > closeNanos;
   }
@@ -256,7 +276,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     IscsiContext last = context;
     if (last != null) {
       try {
-        if (flying == 0) {
+        if (sent.isEmpty()) {
           nexus.logout(last);
         }
       } catch (IOException e) {
@@ -277,17 +297,26 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       greetAgain(now);
       sendReady(now);
       // What fits into the socket's buffer goes at once, without asking poll.
-      if ((now.events() & posix_h.POLLOUT) != 0 && !now.service(posix_h.POLLOUT)) {
-        throw new IOException(now.error());
+      if ((now.events() & posix_h.POLLOUT) != 0) {
+        serve(now, posix_h.POLLOUT);
       }
       collect(now);
-      int found = wait.await(now.fd(), now.events(), pollMillis());
-      if (!now.service(found)) {
-        throw new IOException(now.error());
-      }
+      serve(now, wait.await(now.fd(), now.events(), pollMillis()));
       collect(now);
     } catch (IOException e) {
       drop(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Sends and takes in what can be. What libiscsi has once it gives back to nobody. */
+  private void serve(IscsiContext now, int found) throws IOException {
+    if (unsent && !sent.mayBeSent()) {
+      throw new IOException("requests that may not reach the disk now were not wholly sent");
+    }
+    boolean stands = now.service(found);
+    unsent = !sent.isEmpty() && now.hasUnsent();
+    if (!stands) {
+      throw new IOException(now.error());
     }
   }
 
@@ -295,20 +324,24 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     if (!incoming.isEmpty()) {
       return 0;
     }
-    if (!ready.isEmpty() && flying < SLOTS) {
+    if (!ready.isEmpty() && !sent.isFull()) {
       return held ? HELD_MILLIS : BUSY_MILLIS;
     }
-    return flying > 0 || held || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
+    return !sent.isEmpty() || held || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
   }
 
   private void sendReady(IscsiContext to) throws IOException {
     if (reset != null || System.nanoTime() < pausedUntilNanos) {
       return;
     }
-    while (flying < SLOTS && reset == null) {
+    while (!sent.isFull() && reset == null) {
       ScsiCommand command = ready.next(held);
       if (command == null) {
         return;
+      }
+      if (!command.maySend()) {
+        command.notSent();
+        continue;
       }
       command.sentNanos = System.nanoTime();
       if (command.cdb.equals(ScsiCommand.RESET)) {
@@ -316,20 +349,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         to.resetUnit(address.lun());
         return;
       }
-      int slot = freeSlot();
-      inFlight[slot] = command;
-      flying++;
-      nexus.send(to, slot, command);
+      // An arbiter's command says nothing of requests that were wholly sent before it.
+      unsent |= command.patient;
+      nexus.send(to, sent.add(command), command);
     }
-  }
-
-  private int freeSlot() {
-    for (int slot = 0; slot < SLOTS; slot++) {
-      if (inFlight[slot] == null) {
-        return slot;
-      }
-    }
-    throw new IllegalStateException(flying + " commands in flight, and no free slot");
   }
 
   private void collect(IscsiContext from) throws IOException {
@@ -338,16 +361,12 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       if (one.slot() == IscsiContext.RESET) {
         resetEnded(one.status());
       } else if (one.slot() >= 0) {
-        ScsiCommand command = inFlight[one.slot()];
-        if (command == null) {
-          throw new IllegalStateException("an answer to nothing, in slot " + one.slot());
-        }
+        ScsiCommand command = sent.at(one.slot());
         if (one.status() > 0xff && reset == null) {
           throw new IOException(from.error());
         }
         ScsiReply reply = one.status() > 0xff ? ABORTED : nexus.reply(command, one);
-        inFlight[one.slot()] = null;
-        flying--;
+        sent.free(one.slot());
         if (reply.attention() && reply.sense().reservationsInDoubt()) {
           hold(0);
         }
@@ -408,19 +427,15 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       retryMillis = FIRST_RETRY_MILLIS;
     }
     List<ScsiCommand> again = new ArrayList<>();
-    for (int slot = 0; slot < SLOTS; slot++) {
-      ScsiCommand command = inFlight[slot];
-      inFlight[slot] = null;
-      if (command != null) {
-        unsettled = true;
-        if (command.patient) {
-          again.add(command);
-        } else {
-          command.lost(new IOException(name() + ": connection lost: " + why));
-        }
+    unsent = false;
+    for (ScsiCommand command : sent.takeAll()) {
+      unsettled = true;
+      if (command.patient) {
+        again.add(command);
+      } else {
+        command.lost(new IOException(name() + ": connection lost: " + why));
       }
     }
-    flying = 0;
     if (reset != null) {
       reset.lost(new IOException(name() + ": connection lost: " + why));
       reset = null;
@@ -458,7 +473,10 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private void greetAgain(IscsiContext now) throws IOException {
     boolean due = held && System.nanoTime() - greetNanos >= 0;
     // A disk that is lost is asked for when there is a request: this host may have a part again.
-    if (due && flying == 0 && reset == null && (standing != Standing.LOST || ready.hasRequests())) {
+    if (due
+        && sent.isEmpty()
+        && reset == null
+        && (standing != Standing.LOST || ready.hasRequests())) {
       greeted(nexus.greet(now, greeting, unsettled));
     }
   }
@@ -500,10 +518,8 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
     ready.expire(now, "%s: no answer in time: %s".formatted(name(), problem));
     boolean silent = false;
-    for (ScsiCommand one : inFlight) {
-      if (one != null) {
-        silent |= expire(one, now);
-      }
+    for (ScsiCommand one : sent.all()) {
+      silent |= expire(one, now);
     }
     if (reset != null) {
       silent |= expire(reset, now);

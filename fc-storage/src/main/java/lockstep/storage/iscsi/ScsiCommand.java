@@ -11,6 +11,14 @@ final class ScsiCommand {
   /** Told once, on the loop thread, how it ended. */
   interface Answer {
     /**
+     * Whether it may reach the unit at this moment; asked each time that it is about to be sent.
+     */
+    boolean maySend();
+
+    /** It is not sent, or not once more, because it may not be. */
+    void notSent();
+
+    /**
      * What the target sent, before {@link #replied}.
      *
      * @param data memory of the session, until {@link #replied} has returned
@@ -30,6 +38,16 @@ final class ScsiCommand {
   /** An answer that another thread waits for. */
   static final class Awaited implements Answer {
     final CompletableFuture<ScsiReply> future = new CompletableFuture<>();
+
+    @Override
+    public boolean maySend() {
+      return true;
+    }
+
+    @Override
+    public void notSent() {
+      throw new IllegalStateException("it may always be sent");
+    }
 
     @Override
     public void replied(ScsiReply reply) {
@@ -76,6 +94,19 @@ final class ScsiCommand {
 
   boolean answered() {
     return answered;
+  }
+
+  /** Whether it may reach the unit at this moment. */
+  boolean maySend() {
+    return answer.maySend();
+  }
+
+  /** It may not be sent, and is not the session's any more. */
+  void notSent() {
+    if (!answered) {
+      answered = true;
+      answer.notSent();
+    }
   }
 
   /** What the target sent, as the reply is to have it. */

@@ -59,6 +59,7 @@ public final class ScsiArbiter implements Arbiter {
   private final Vacancy vacancy;
   private volatile Standing standing = Standing.FOLLOWS;
   private volatile Runnable onDoubt = this::restoreHere;
+  private volatile Runnable onStanding = () -> {};
   private volatile @Nullable Thread beats;
   private volatile boolean closed;
 
@@ -98,6 +99,19 @@ public final class ScsiArbiter implements Arbiter {
     onDoubt = look;
   }
 
+  /** Has somebody told when {@link #standing} has changed; on any thread, returns at once. */
+  public void onStanding(Runnable told) {
+    onStanding = told;
+  }
+
+  private void stands(Standing now) {
+    boolean changed = standing != now;
+    standing = now;
+    if (changed) {
+      onStanding.run();
+    }
+  }
+
   /** What is done by one thread at a time. */
   private interface Step<T> {
     T take() throws IOException;
@@ -132,11 +146,11 @@ public final class ScsiArbiter implements Arbiter {
       case PRIMARY -> {
         entry.primary();
         vacancy.contested(false);
-        standing = Standing.HOLDS;
+        stands(Standing.HOLDS);
       }
       case BACKUP -> {
         entry.backup();
-        standing = Standing.FOLLOWS;
+        stands(Standing.FOLLOWS);
       }
     }
     vacancy.ends();
@@ -290,7 +304,7 @@ public final class ScsiArbiter implements Arbiter {
         || !stake.compareAndSet(before, new Stake.Won(self))) {
       return new Ruling(Verdict.UNKNOWN, "disk %s: won, and not confirmed".formatted(unit.name()));
     }
-    standing = Standing.HOLDS;
+    stands(Standing.HOLDS);
     return published(self, held);
   }
 
@@ -341,7 +355,7 @@ public final class ScsiArbiter implements Arbiter {
     if (found != standing) {
       tell(found);
     }
-    standing = found;
+    stands(found);
     return found;
   }
 
@@ -394,7 +408,7 @@ public final class ScsiArbiter implements Arbiter {
           case Stake.Outside _, Stake.Lost _, Stake.Left _ -> false;
         };
     if (mine && stake.compareAndSet(now, new Stake.Lost(self, why))) {
-      standing = Standing.LOST;
+      stands(Standing.LOST);
     }
   }
 

@@ -70,6 +70,7 @@ class LibiscsiHeaderTest {
             + ", const char *, int, iscsi_command_cb, void *);",
         "int iscsi_get_fd(" + context + ");",
         "int iscsi_which_events(" + context + ");",
+        "int iscsi_out_queue_length(" + context + ");",
         "int iscsi_service(" + context + ", int);",
         "const char *iscsi_get_error(" + context + ");",
         "struct scsi_task *scsi_create_task(int, unsigned char *, int, int);",

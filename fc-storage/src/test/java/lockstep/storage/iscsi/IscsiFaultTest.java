@@ -1,5 +1,6 @@
 package lockstep.storage.iscsi;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,11 +11,20 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
+import lockstep.monitor.block.WritePermit;
+import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
+import lockstep.sys.HostScheduler;
 import lockstep.testing.CuttingProxy;
 import lockstep.testing.SmallFileSystem;
 import lockstep.testing.Tgtd;
@@ -28,10 +38,12 @@ class IscsiFaultTest {
   private static final int IMAGE_BYTES = 4 << 20;
   private static final int BLOCK = 4096;
   private static final int LANES = 16;
+  private static final long LIMIT_SECONDS = 60;
 
   @TempDir private Path directory = Path.of("");
   private Path image = Path.of("");
   private Tgtd tgtd;
+  private final BlockingQueue<ExternalInput> done = new LinkedBlockingQueue<>();
 
   @BeforeEach
   void start() throws Exception {
@@ -187,6 +199,142 @@ class IscsiFaultTest {
         };
     during(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL, 1, stop);
     during(IscsiAddress.parse(tgtd.address(1, "")), new IscsiTimes(400, 400, 30_000, 200), 2, stop);
+  }
+
+  private static final class Permit implements WritePermit {
+    private volatile Answer answer = Answer.START;
+
+    @Override
+    public Answer now() {
+      return answer;
+    }
+  }
+
+  private static List<CompletableFuture<BlockResult>> writes(IscsiDisk disk, int count, int bytes) {
+    byte[] ones = new byte[bytes];
+    Arrays.fill(ones, (byte) 1);
+    List<CompletableFuture<BlockResult>> all = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      CompletableFuture<BlockResult> one = new CompletableFuture<>();
+      disk.submit(
+          new BlockRequest.Write(i, (long) i * bytes, Bytes.copyOf(ones), false),
+          result -> one.complete(result.kept()));
+      all.add(one);
+    }
+    return all;
+  }
+
+  private void assertNothingWritten(List<CompletableFuture<BlockResult>> writes) throws Exception {
+    for (CompletableFuture<BlockResult> one : writes) {
+      assertInstanceOf(
+          BlockResult.NotStarted.class, one.get(LIMIT_SECONDS, TimeUnit.SECONDS), "of a loser");
+    }
+    // What was sent before that would come now.
+    Thread.sleep(500);
+    assertArrayEquals(new byte[IMAGE_BYTES], Files.readAllBytes(image), "the medium");
+  }
+
+  /** They wait for a connection when their side loses. */
+  @Test
+  void loserSendsNothingThatWaitedForAConnection() throws Exception {
+    Permit permit = new Permit();
+    try (CuttingProxy proxy = new CuttingProxy(tgtd.port());
+        IscsiSession session =
+            IscsiSession.open(
+                IscsiAddress.parse(Tgtd.address(proxy.port(), 1, "")), IscsiTimes.USUAL);
+        IscsiDisk disk = IscsiDisk.open(session)) {
+      disk.permit(permit);
+      proxy.cut(true);
+      List<CompletableFuture<BlockResult>> writes = writes(disk, IscsiDisk.DEPTH, BLOCK);
+      Thread.sleep(300);
+      permit.answer = WritePermit.Answer.DROP;
+      proxy.cut(false);
+      assertNothingWritten(writes);
+    }
+  }
+
+  /** The target wants their data only later: libiscsi has it, and would send it by itself. */
+  @Test
+  void loserSendsNoDataThatTheTargetAsksForLate() throws Exception {
+    Permit permit = new Permit();
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
+        IscsiDisk disk = IscsiDisk.open(session)) {
+      disk.permit(permit);
+      tgtd.signal("STOP");
+      List<CompletableFuture<BlockResult>> writes =
+          writes(
+              disk, IMAGE_BYTES / BlockRequest.MAX_TRANSFER_BYTES, BlockRequest.MAX_TRANSFER_BYTES);
+      Thread.sleep(300);
+      permit.answer = WritePermit.Answer.DROP;
+      tgtd.signal("CONT");
+      assertNothingWritten(writes);
+      // The connection was cut with what it had; the next one works.
+      assertInstanceOf(
+          BlockResult.Done.class, IscsiDiskTest.carryOut(disk, new BlockRequest.Read(1, 0, BLOCK)));
+      assertEquals(2, session.logins());
+    }
+  }
+
+  /** A request that is held comes to the disk when it may; none of them fails or is lost. */
+  @Test
+  void heldWritesArriveWhenTheyMay() throws Exception {
+    Permit permit = new Permit();
+    try (IscsiSession session =
+            IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
+        IscsiDisk disk = IscsiDisk.open(session);
+        DiskBridge bridge = new DiskBridge(disk, done::add, permit)) {
+      tgtd.signal("STOP");
+      byte[] ones = new byte[BlockRequest.MAX_TRANSFER_BYTES];
+      Arrays.fill(ones, (byte) 1);
+      for (int i = 0; i < IMAGE_BYTES / ones.length; i++) {
+        bridge.request(
+            new BlockRequest.Write(i, (long) i * ones.length, Bytes.copyOf(ones), false));
+      }
+      Thread.sleep(300);
+      permit.answer = WritePermit.Answer.HOLD;
+      tgtd.signal("CONT");
+      Thread.sleep(500);
+      permit.answer = WritePermit.Answer.START;
+      bridge.permitChanged();
+      for (int i = 0; i < IMAGE_BYTES / ones.length; i++) {
+        ExternalInput input = done.poll(LIMIT_SECONDS, TimeUnit.SECONDS);
+        assertTrue(
+            input instanceof ExternalInput.DiskCompletion completion
+                && completion.status() == ExternalInput.DiskStatus.DONE,
+            String.valueOf(input));
+      }
+      byte[] all = new byte[IMAGE_BYTES];
+      Arrays.fill(all, (byte) 1);
+      assertArrayEquals(all, Files.readAllBytes(image));
+    }
+  }
+
+  /** Before a guest that lives on elsewhere is told that its disk has failed. */
+  @Test
+  void errorOfTheSessionEndsTheProcessBeforeRequestsFail() throws Exception {
+    BlockingQueue<String> order = new LinkedBlockingQueue<>();
+    HostScheduler host =
+        new HostScheduler() {
+          @Override
+          public void failStop(String thread, Throwable cause) {
+            order.add(thread + ": " + cause.getMessage());
+          }
+        };
+    try (IscsiSession session =
+        IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL, host)) {
+      IscsiDisk disk = IscsiDisk.open(session);
+      tgtd.signal("STOP");
+      disk.submit(
+          new BlockRequest.Read(1, 0, BLOCK),
+          _ -> {
+            throw new StackOverflowError("planted");
+          });
+      disk.submit(new BlockRequest.Read(2, 0, BLOCK), _ -> order.add("answered"));
+      tgtd.signal("CONT");
+      assertEquals("iscsi-127.0.0.1: planted", order.poll(LIMIT_SECONDS, TimeUnit.SECONDS));
+      assertEquals("answered", order.poll(LIMIT_SECONDS, TimeUnit.SECONDS));
+    }
   }
 
   @Test

@@ -26,6 +26,7 @@ final class Callers {
 
   private final List<Caller> present = new ArrayList<>();
   private final BiConsumer<String, String> turnedAway;
+  private final LoopGuard guard;
 
   private static final class Caller {
     private final Channel channel;
@@ -41,8 +42,9 @@ final class Callers {
   /**
    * @param turnedAway told who had to go, and why
    */
-  Callers(BiConsumer<String, String> turnedAway) {
+  Callers(BiConsumer<String, String> turnedAway, LoopGuard guard) {
     this.turnedAway = turnedAway;
+    this.guard = guard;
   }
 
   /** A new one; closed at once, and false, when there is no room. */
@@ -58,7 +60,7 @@ final class Callers {
     }
     Caller caller = new Caller(channel, from.getAddress());
     present.add(caller);
-    channel.closeFuture().addListener(_ -> present.remove(caller));
+    channel.closeFuture().addListener(guard.listener(_ -> present.remove(caller)));
     return true;
   }
 

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("FutureReturnValueIgnored")
 final class HeartbeatSocket {
   private final boolean shared;
+  private final LoopGuard guard;
   private final List<NettyLink> links = new ArrayList<>();
   private @Nullable Channel channel;
   private int port;
@@ -24,8 +25,9 @@ final class HeartbeatSocket {
   /**
    * @param shared whether it stays when no connection hears by it
    */
-  HeartbeatSocket(boolean shared) {
+  HeartbeatSocket(boolean shared, LoopGuard guard) {
     this.shared = shared;
+    this.guard = guard;
   }
 
   /** What goes into the socket's pipeline. */
@@ -76,7 +78,7 @@ final class HeartbeatSocket {
   void send(DatagramPacket packet) {
     Channel now = channel;
     if (now != null && now.isActive()) {
-      now.writeAndFlush(packet);
+      now.writeAndFlush(packet, now.voidPromise());
     } else {
       packet.release();
     }
@@ -98,6 +100,7 @@ final class HeartbeatSocket {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      guard.check(cause);
       // A datagram may fail, for example because nobody hears it: then it is lost, as others are.
     }
   }

@@ -37,6 +37,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   private final Channel channel;
   private final HeartbeatSocket datagrams;
+  private final LoopGuard guard;
   private final boolean connected;
   private final Runnable firstWord;
   private Listener listener = new Unheard();
@@ -60,9 +61,15 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
    * @param datagrams bound
    * @param firstWord told when something comes in that makes sense
    */
-  NettyLink(Channel channel, HeartbeatSocket datagrams, boolean connected, Runnable firstWord) {
+  NettyLink(
+      Channel channel,
+      HeartbeatSocket datagrams,
+      LoopGuard guard,
+      boolean connected,
+      Runnable firstWord) {
     this.channel = channel;
     this.datagrams = datagrams;
+    this.guard = guard;
     this.connected = connected;
     this.firstWord = firstWord;
     datagrams.add(this);
@@ -95,12 +102,13 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     channel
         .eventLoop()
         .schedule(
-            () -> {
-              if (!introduced) {
-                why = "it said nothing for " + millis + " ms";
-                channel.close();
-              }
-            },
+            guard.task(
+                () -> {
+                  if (!introduced) {
+                    why = "it said nothing for " + millis + " ms";
+                    channel.close();
+                  }
+                }),
             millis,
             TimeUnit.MILLISECONDS);
   }
@@ -136,6 +144,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+    guard.check(cause);
     Throwable root =
         cause instanceof DecoderException && cause.getCause() != null ? cause.getCause() : cause;
     why = String.valueOf(root.getMessage());
@@ -199,7 +208,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     if (!beat.asks()) {
       send(new PeerMessage.Beat(beat.sequence(), beat.echo()));
     }
-    channel.eventLoop().execute(() -> beatByDatagram(beat));
+    channel.eventLoop().execute(guard.task(() -> beatByDatagram(beat)));
   }
 
   private void beatByDatagram(FtAction.SendBeat beat) {
@@ -224,10 +233,11 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     channel
         .eventLoop()
         .execute(
-            () -> {
-              heartbeat = new Heartbeat(key, connected);
-              beatsTo = new InetSocketAddress(remote.getAddress(), peerPort);
-            });
+            guard.task(
+                () -> {
+                  heartbeat = new Heartbeat(key, connected);
+                  beatsTo = new InetSocketAddress(remote.getAddress(), peerPort);
+                }));
   }
 
   @Override
@@ -238,8 +248,8 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   @Override
   public void close() {
     closing = true;
-    channel.eventLoop().execute(() -> datagrams.remove(this));
-    PeerFrames.lastWrite(channel).addListener(_ -> channel.close());
+    channel.eventLoop().execute(guard.task(() -> datagrams.remove(this)));
+    PeerFrames.lastWrite(channel).addListener(guard.listener(_ -> channel.close()));
     channel.eventLoop().schedule(() -> channel.close(), CLOSE_MILLIS, TimeUnit.MILLISECONDS);
   }
 

@@ -25,7 +25,7 @@ final class PeerFrames {
   private PeerFrames() {}
 
   /** Sets up a fresh connection; the link goes on top. */
-  static void install(Channel channel, Optional<SslHandler> tls) {
+  static void install(Channel channel, Optional<SslHandler> tls, LoopGuard guard) {
     ChannelPipeline pipeline = channel.pipeline();
     tls.ifPresent(pipeline::addLast);
     pipeline.addLast(new Arrivals());
@@ -36,7 +36,7 @@ final class PeerFrames {
     // What was decoded before there is a link waits for it.
     pipeline.addLast(new FlowControlHandler());
     pipeline.addLast(new LengthFieldPrepender(LENGTH_BYTES));
-    pipeline.addLast(new Strangers());
+    pipeline.addLast(new Strangers(guard));
   }
 
   /** Has a link told of bytes, whole messages or not: a slow wire takes seconds for a long one. */
@@ -95,9 +95,16 @@ final class PeerFrames {
 
   /** Before there is a link: whoever sends what cannot be understood is left without a word. */
   private static final class Strangers extends ChannelInboundHandlerAdapter {
+    private final LoopGuard guard;
+
+    Strangers(LoopGuard guard) {
+      this.guard = guard;
+    }
+
     @Override
     @SuppressWarnings("FutureReturnValueIgnored") // A connection that closes says so itself.
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      guard.check(cause);
       if (context.pipeline().get(NettyLink.class) == null) {
         context.close();
       } else {

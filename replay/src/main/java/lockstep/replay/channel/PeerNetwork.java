@@ -44,6 +44,7 @@ import java.util.function.Function;
 import lockstep.replay.ft.FtNode;
 import lockstep.replay.ft.PeerLink;
 import lockstep.sys.Posix;
+import lockstep.sys.Scheduler;
 import lockstep.uapi.posix_h;
 import org.jspecify.annotations.Nullable;
 
@@ -72,6 +73,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   private final boolean epoll = Epoll.isAvailable();
   private final MultiThreadIoEventLoopGroup group;
   private final EventLoop loop;
+  private final LoopGuard guard;
   private final PeerSecurity security;
   private final long wordMillis;
   private final int heartbeatPort;
@@ -81,6 +83,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
       Executors.newSingleThreadExecutor(new DefaultThreadFactory("handshakes", true));
 
   private @Nullable Channel server;
+  private volatile boolean closing;
 
   /** The listening side's; null without one. */
   private volatile @Nullable HeartbeatSocket beats;
@@ -97,21 +100,36 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
    *     listened on
    */
   public PeerNetwork(PeerSecurity security, int heartbeatPort) {
-    this(security, heartbeatPort, WORD_MILLIS);
+    this(security, heartbeatPort, WORD_MILLIS, Scheduler.HOST);
   }
 
   /**
    * @param wordMillis how long a caller may be silent before its first word
+   * @param host ends the process when the loop fails
    */
-  PeerNetwork(PeerSecurity security, int heartbeatPort, long wordMillis) {
+  PeerNetwork(PeerSecurity security, int heartbeatPort, long wordMillis, Scheduler host) {
     this.wordMillis = wordMillis;
     this.heartbeatPort = heartbeatPort;
     IoHandlerFactory factory = epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
     this.group =
-        new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory("peer-loop", true), factory);
+        new MultiThreadIoEventLoopGroup(
+            1, new DefaultThreadFactory(LoopGuard.THREAD, true), factory);
     this.loop = group.next();
-    loop.execute(() -> Posix.nice(FtNode.NICE));
+    this.guard = new LoopGuard(host);
     this.security = security;
+    watchTheEnd();
+    loop.execute(guard.task(() -> Posix.nice(FtNode.NICE)));
+  }
+
+  @SuppressWarnings("FutureReturnValueIgnored") // The same future.
+  private void watchTheEnd() {
+    loop.terminationFuture()
+        .addListener(
+            ended -> {
+              if (!closing) {
+                guard.ended(ended.cause());
+              }
+            });
   }
 
   /** The loop's thread, on which every listener is called. */
@@ -149,9 +167,15 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
-                    Optional<SslHandler> made = security.toBackup(channel.alloc(), to, handshakes);
-                    made.ifPresent(tls::set);
-                    PeerFrames.install(channel, made);
+                    guard
+                        .task(
+                            () -> {
+                              Optional<SslHandler> made =
+                                  security.toBackup(channel.alloc(), to, handshakes);
+                              made.ifPresent(tls::set);
+                              PeerFrames.install(channel, made, guard);
+                            })
+                        .run();
                   }
                 });
     known(to, "connect to ");
@@ -180,7 +204,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
       Function<PeerLink, PeerLink.Listener> accept,
       BiConsumer<String, String> turnedAway)
       throws IOException {
-    Callers callers = new Callers(turnedAway);
+    Callers callers = new Callers(turnedAway, guard);
     ServerBootstrap bootstrap =
         new ServerBootstrap()
             .group(loop)
@@ -193,9 +217,14 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
                 new ChannelInitializer<SocketChannel>() {
                   @Override
                   protected void initChannel(SocketChannel channel) {
-                    if (callers.admit(channel)) {
-                      admitted(channel, callers, accept, turnedAway);
-                    }
+                    guard
+                        .task(
+                            () -> {
+                              if (callers.admit(channel)) {
+                                admitted(channel, callers, accept, turnedAway);
+                              }
+                            })
+                        .run();
                   }
                 });
     known(at, "listen on ");
@@ -224,10 +253,11 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
       Function<PeerLink, PeerLink.Listener> accept,
       BiConsumer<String, String> turnedAway) {
     String who = show(channel.remoteAddress());
-    PeerFrames.install(channel, security.toPrimary(channel.alloc(), handshakes));
+    PeerFrames.install(channel, security.toPrimary(channel.alloc(), handshakes), guard);
     security.whenKnown(
         channel,
         handshakes,
+        guard,
         () -> link(channel, Optional.of(callers), accept),
         why -> turnedAway.accept(who, why));
   }
@@ -240,7 +270,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
   }
 
   private HeartbeatSocket hearOn(InetSocketAddress at) throws IOException {
-    HeartbeatSocket socket = new HeartbeatSocket(true);
+    HeartbeatSocket socket = new HeartbeatSocket(true, guard);
     socket.bound(
         done(datagrams(socket).bind(at), "hear heartbeats (UDP) on " + show(at)).channel());
     return socket;
@@ -258,22 +288,23 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     Promise<NettyLink> promise = loop.newPromise();
     HeartbeatSocket common = beats;
     if (common != null && common.serves(local)) {
-      loop.execute(() -> promise.setSuccess(speak(channel, common, callers, accept)));
+      loop.execute(guard.task(() -> promise.setSuccess(speak(channel, common, callers, accept))));
       return promise;
     }
-    HeartbeatSocket own = new HeartbeatSocket(false);
+    HeartbeatSocket own = new HeartbeatSocket(false, guard);
     datagrams(own)
         .bind(new InetSocketAddress(local.getAddress(), heartbeatPort))
         .addListener(
-            (ChannelFuture bound) -> {
-              if (!bound.isSuccess()) {
-                channel.close();
-                promise.setFailure(bound.cause());
-                return;
-              }
-              own.bound(bound.channel());
-              promise.setSuccess(speak(channel, own, callers, accept));
-            });
+            guard.listener(
+                (ChannelFuture bound) -> {
+                  if (!bound.isSuccess()) {
+                    channel.close();
+                    promise.setFailure(bound.cause());
+                    return;
+                  }
+                  own.bound(bound.channel());
+                  promise.setSuccess(speak(channel, own, callers, accept));
+                }));
     return promise;
   }
 
@@ -286,6 +317,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
         new NettyLink(
             channel,
             socket,
+            guard,
             callers.isEmpty(),
             () -> callers.ifPresent(present -> present.spoke(channel)));
     link.listener(accept.apply(link));
@@ -345,6 +377,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
 
   @Override
   public void close() {
+    closing = true;
     handshakes.shutdownNow();
     group
         .shutdownGracefully(0, CLOSE_SECONDS, TimeUnit.SECONDS)

@@ -165,30 +165,41 @@ public final class PeerSecurity {
    * Calls back on the loop's thread when the other side is known; closes on strangers.
    *
    * @param handshakes see {@link #toBackup}
+   * @param guard sees to what fails on the loop's thread
    * @param stranger told why, on the loop's thread
    */
-  void whenKnown(Channel channel, Executor handshakes, Runnable known, Consumer<String> stranger) {
+  void whenKnown(
+      Channel channel,
+      Executor handshakes,
+      LoopGuard guard,
+      Runnable known,
+      Consumer<String> stranger) {
     SslHandler tls = channel.pipeline().get(SslHandler.class);
     if (tls == null) {
-      whenOwnUser(channel, handshakes, known, stranger);
+      whenOwnUser(channel, handshakes, guard, known, stranger);
       return;
     }
     tls.handshakeFuture()
         .addListener(
-            done -> {
-              if (done.isSuccess()) {
-                channel.config().setAutoRead(false);
-                known.run();
-              } else {
-                stranger.accept("it did not show that it is the other side: " + done.cause());
-                channel.close();
-              }
-            });
+            guard.listener(
+                done -> {
+                  if (done.isSuccess()) {
+                    channel.config().setAutoRead(false);
+                    known.run();
+                  } else {
+                    stranger.accept("it did not show that it is the other side: " + done.cause());
+                    channel.close();
+                  }
+                }));
   }
 
   /** Plain TCP on the loopback interface is open to all users of a host; a pair is one user's. */
   private static void whenOwnUser(
-      Channel channel, Executor handshakes, Runnable known, Consumer<String> stranger) {
+      Channel channel,
+      Executor handshakes,
+      LoopGuard guard,
+      Runnable known,
+      Consumer<String> stranger) {
     InetSocketAddress theirs = remote(channel);
     InetSocketAddress ours = (InetSocketAddress) channel.localAddress();
     if (theirs == null || ours == null) {
@@ -196,7 +207,7 @@ public final class PeerSecurity {
       return;
     }
     if (!theirs.getAddress().isLoopbackAddress()) {
-      channel.eventLoop().execute(known);
+      channel.eventLoop().execute(guard.task(known));
       return;
     }
     handshakes.execute(
@@ -205,14 +216,15 @@ public final class PeerSecurity {
           channel
               .eventLoop()
               .execute(
-                  () -> {
-                    if (objection.isPresent()) {
-                      stranger.accept(objection.get());
-                      channel.close();
-                    } else {
-                      known.run();
-                    }
-                  });
+                  guard.task(
+                      () -> {
+                        if (objection.isPresent()) {
+                          stranger.accept(objection.get());
+                          channel.close();
+                        } else {
+                          known.run();
+                        }
+                      }));
         });
   }
 

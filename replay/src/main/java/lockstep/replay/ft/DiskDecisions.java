@@ -18,13 +18,30 @@ import lockstep.sys.Scheduler;
 final class DiskDecisions implements AutoCloseable {
   private static final long LEAVE_SECONDS = 2;
 
+  private static final String THREAD = "arbiter";
+
+  private final Scheduler host;
   private final Arbiter arbiter;
   private final ExecutorService thread;
   private volatile boolean holding;
 
   DiskDecisions(Scheduler host, Arbiter arbiter) {
-    this.thread = host.executor("arbiter");
+    this.host = host;
+    this.thread = host.executor(THREAD);
     this.arbiter = arbiter;
+  }
+
+  /** The future of a piece of work would keep an Error, and this side would go on without it. */
+  private <T> Future<T> submit(Callable<T> work) {
+    return thread.submit(
+        () -> {
+          try {
+            return work.call();
+          } catch (Error e) {
+            host.failStop(THREAD, e);
+            throw e;
+          }
+        });
   }
 
   /**
@@ -34,7 +51,7 @@ final class DiskDecisions implements AutoCloseable {
    */
   void call(Callable<?> work) throws IOException, InterruptedException {
     try {
-      thread.submit(work).get();
+      submit(work).get();
     } catch (RejectedExecutionException e) {
       throw new IOException("this side is closed", e);
     } catch (ExecutionException e) {
@@ -116,7 +133,7 @@ final class DiskDecisions implements AutoCloseable {
    */
   void left(Claimant self, boolean over) throws IOException, InterruptedException {
     Future<?> asked =
-        thread.submit(
+        submit(
             () -> {
               if (over) {
                 arbiter.leave(self);

@@ -5,8 +5,6 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -29,7 +27,7 @@ public final class FtNode implements AutoCloseable {
    */
   public static final int NICE = -10;
 
-  private static final long CLOSE_SECONDS = 2;
+  private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** A first TLS handshake of two JVMs that have just started on busy hosts takes seconds. */
   private static final long CONNECT_MILLIS = 10_000;
@@ -77,6 +75,7 @@ public final class FtNode implements AutoCloseable {
   private final Scheduler host;
   private final FtTimes times;
   private final Network network;
+  private final VitalLoop loop;
   private final OutputGate gate;
   private final FtSession session;
   private final DiskDecisions disk;
@@ -114,25 +113,19 @@ public final class FtNode implements AutoCloseable {
     this.resyncs = new Resyncs(host);
     this.progress = new PairProgress(times, host.steadyNanos());
     this.network = network;
+    this.loop = new VitalLoop(host, network.loop());
     this.gate = gate;
     this.session = session;
     this.disk = new DiskDecisions(host, arbiter);
-    this.door = new PeerDoor(host, network.loop(), session, times, new Heard());
+    this.door = new PeerDoor(host, loop, session, times, new Heard());
     this.connectMillis = Math.max(CONNECT_MILLIS, times.silenceNanos() / 1_000_000);
     this.status = FtStatus.of(session, "", transfer);
-    this.ticks =
-        network
-            .loop()
-            .scheduleAtFixedRate(
-                () -> tell(new FtEvent.Tick()),
-                times.beatNanos(),
-                times.beatNanos(),
-                TimeUnit.NANOSECONDS);
+    this.ticks = loop.every(() -> tell(new FtEvent.Tick()), times.beatNanos());
   }
 
   /** Connects it with its machine; before anything else. */
   public void attach(Vm newVm) {
-    onLoop(
+    loop.execute(
         () -> {
           vm = newVm;
           progress.watch(newVm.vitalSigns());
@@ -169,7 +162,7 @@ public final class FtNode implements AutoCloseable {
           PeerDoor.Incoming incoming = door.toBackup();
           PeerLink to = connect(with, incoming, now);
           backup = with;
-          network.loop().execute(() -> door.connected(to, incoming));
+          loop.execute(() -> door.connected(to, incoming));
           // Who asks next is to find that the VM is not alone any more.
           settle();
           return null;
@@ -244,27 +237,7 @@ public final class FtNode implements AutoCloseable {
 
   /** Tells the session something. Any thread. */
   public void tell(FtEvent event) {
-    onLoop(() -> perform(event));
-  }
-
-  /** A loop that drops what failed and beats on would hide that this side is broken. */
-  private Runnable vital(Runnable work) {
-    return () -> {
-      try {
-        work.run();
-      } catch (RuntimeException | Error e) {
-        host.failStop("peer-loop", e);
-        throw e;
-      }
-    };
-  }
-
-  private void onLoop(Runnable work) {
-    try {
-      network.loop().execute(vital(work));
-    } catch (RejectedExecutionException e) {
-      // The network is closed: this side is over.
-    }
+    loop.execute(() -> perform(event));
   }
 
   private void perform(FtEvent event) {
@@ -434,7 +407,7 @@ public final class FtNode implements AutoCloseable {
     if (to == null) {
       throw new IllegalStateException("a backup that went astray, and none was ever asked");
     }
-    resyncs.plan(network.loop(), () -> protect(to), machine::note);
+    resyncs.plan(loop, () -> protect(to), machine::note);
   }
 
   private void sendBegin(PeerLink peer) {
@@ -466,7 +439,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void receive(PeerMessage.Hello hello, PeerLink from, Vm machine) {
-    LogIntake fresh = new LogIntake(from, this::onLoop, host, () -> acknowledge(true));
+    LogIntake fresh = new LogIntake(from, loop::execute, host, () -> acknowledge(true));
     intake = fresh;
     gate.follow();
     from.startBeats(hello.heartbeatKey(), hello.heartbeatPort());
@@ -489,7 +462,7 @@ public final class FtNode implements AutoCloseable {
 
   /** Tells the session something of one pair; nothing, when it has gone on to the next one. */
   void tell(Claimant of, FtEvent event) {
-    onLoop(
+    loop.execute(
         () -> {
           if (session.epoch() == of.epoch() && session.vm().equals(of.vm())) {
             perform(event);
@@ -502,7 +475,7 @@ public final class FtNode implements AutoCloseable {
    * on counts from the beginning of this stream's log. On the vCPU thread.
    */
   public void logBegins(LogStream of) {
-    onLoop(
+    loop.execute(
         () -> {
           if (of == stream) {
             counted = of;
@@ -515,7 +488,7 @@ public final class FtNode implements AutoCloseable {
 
   /** Primary: outputs have left. Any thread. */
   public void released(long consoleBytes) {
-    onLoop(
+    loop.execute(
         () -> {
           FtState state = session.state();
           // While the state is on its way the count is still that of an earlier log, or of none.
@@ -537,19 +510,13 @@ public final class FtNode implements AutoCloseable {
 
   /** Waits until everything told before has been done. Not on the loop thread. */
   public void settle() throws InterruptedException {
-    try {
-      network.loop().submit(() -> {}).get(CLOSE_SECONDS, TimeUnit.SECONDS);
-    } catch (ExecutionException | java.util.concurrent.TimeoutException e) {
-      throw new IllegalStateException("the loop thread does not answer", e);
-    } catch (RejectedExecutionException e) {
-      // Closed already.
-    }
+    loop.settle(CLOSE_NANOS);
   }
 
   @Override
   public void close() {
     ticks.cancel(false);
-    onLoop(door::close);
+    loop.execute(door::close);
     disk.close();
   }
 }

@@ -2,7 +2,6 @@ package lockstep.replay.ft;
 
 import java.nio.ByteBuffer;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -28,7 +27,7 @@ final class PeerDoor {
   private static final FtEvent SOME_BYTES = new FtEvent.Bytes();
 
   private final Scheduler host;
-  private final ScheduledExecutorService loop;
+  private final VitalLoop loop;
   private final FtSession session;
   private final FtTimes times;
   private final Hearer hearer;
@@ -55,12 +54,7 @@ final class PeerDoor {
   }
 
   /** No connection yet. */
-  PeerDoor(
-      Scheduler host,
-      ScheduledExecutorService loop,
-      FtSession session,
-      FtTimes times,
-      Hearer hearer) {
+  PeerDoor(Scheduler host, VitalLoop loop, FtSession session, FtTimes times, Hearer hearer) {
     this.host = host;
     this.notedNanos = host.nanoTime() - NOTE_NANOS;
     this.loop = loop;
@@ -216,14 +210,13 @@ final class PeerDoor {
 
     private void lookAgain(PeerLink closed, boolean byPeer, long nanos) {
       ScheduledFuture<?> unused =
-          loop.schedule(
+          loop.later(
               () -> {
                 if (closed == link) {
                   hearer.event(new FtEvent.Closed(byPeer));
                 }
               },
-              nanos,
-              TimeUnit.NANOSECONDS);
+              nanos);
     }
   }
 

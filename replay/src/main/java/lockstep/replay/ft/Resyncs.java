@@ -2,7 +2,6 @@ package lockstep.replay.ft;
 
 import java.io.IOException;
 import java.util.ArrayDeque;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import lockstep.sys.Scheduler;
@@ -15,7 +14,7 @@ final class Resyncs {
   private static final int MOST = 3;
 
   /** The backup has to take its machine apart first. */
-  private static final long AFTER_MILLIS = 500;
+  private static final long AFTER_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
   private static final long WITHIN_NANOS = TimeUnit.MINUTES.toNanos(10);
 
@@ -38,13 +37,13 @@ final class Resyncs {
    * @param loop whose thread this is
    * @param notes takes a line for the user when nothing comes of it
    */
-  void plan(ScheduledExecutorService loop, Copy copy, Consumer<String> notes) {
+  void plan(VitalLoop loop, Copy copy, Consumer<String> notes) {
     if (!mayTry(host.nanoTime())) {
       notes.accept("no resync: the backup has diverged too often; see lockstep protect");
       return;
     }
     Runnable again = () -> host.spawn(() -> begin(copy, notes));
-    if (loop.schedule(again, AFTER_MILLIS, TimeUnit.MILLISECONDS).isCancelled()) {
+    if (loop.later(again, AFTER_NANOS).isCancelled()) {
       notes.accept("no resync: this side is closed");
     }
   }

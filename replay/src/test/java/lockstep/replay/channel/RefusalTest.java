@@ -378,7 +378,7 @@ class RefusalTest {
 
   @Test
   void strangerThatSaysNothingIsNotWaitedForForEver() throws IOException {
-    try (PeerNetwork brief = new PeerNetwork(PeerSecurity.none(), 0, 100)) {
+    try (PeerNetwork brief = new PeerNetwork(PeerSecurity.none(), 0, 100, Scheduler.HOST)) {
       at =
           brief.listen(
               new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),

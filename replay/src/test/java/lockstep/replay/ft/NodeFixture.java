@@ -4,6 +4,7 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -29,6 +30,8 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   private final List<FramePipe> pipes = new ArrayList<>();
   private PeerLink.@Nullable Listener listener;
   private final AtomicLong nanos = new AtomicLong();
+  private final List<String> failed = new CopyOnWriteArrayList<>();
+  private volatile String failsAt = "";
   private volatile boolean urgent;
   private final HostScheduler host =
       new HostScheduler() {
@@ -41,6 +44,11 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
         public boolean urgent(boolean on) {
           urgent = on;
           return true;
+        }
+
+        @Override
+        public void failStop(String thread, Throwable cause) {
+          failed.add(thread + ": " + cause.getMessage());
         }
       };
   final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, host);
@@ -61,6 +69,22 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener newListener) {
     listener = newListener;
     return new Link();
+  }
+
+  /** From here on a call of this name meets an Error. */
+  void failAt(String call) {
+    failsAt = call;
+  }
+
+  private void meet(String call) {
+    if (call.equals(failsAt)) {
+      throw new StackOverflowError("planted at " + call);
+    }
+  }
+
+  /** For what the process would have ended. */
+  List<String> failed() {
+    return List.copyOf(failed);
   }
 
   /** A primary has connected. */
@@ -142,6 +166,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   private final class Link implements PeerLink {
     @Override
     public void send(PeerMessage message) {
+      meet("send");
       sent.add(message);
     }
 
@@ -234,10 +259,10 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   }
 
   /** Answers nothing: whoever asks it goes on asking. */
-  private static final class NoDisk implements Arbiter {
+  private final class NoDisk implements Arbiter {
     @Override
     public void enter(Claimant self) {
-      // Welcome.
+      meet("enter");
     }
 
     @Override
@@ -247,7 +272,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
 
     @Override
     public void part(Claimant self) {
-      // As it likes.
+      meet("part");
     }
 
     @Override
