@@ -82,8 +82,7 @@ class LogStreamTest {
   void frameThatIsBeingSentWaitsForNobodyWhileThereIsRoom() throws Exception {
     AtomicBoolean waited = new AtomicBoolean(true);
     AtomicReference<LogStream> sending = new AtomicReference<>();
-    Wire wire =
-        new Wire(() -> waited.set(Objects.requireNonNull(sending.get()).isWaiting()));
+    Wire wire = new Wire(() -> waited.set(Objects.requireNonNull(sending.get()).isWaiting()));
     LogStream stream = new LogStream(wire, Scheduler.HOST);
     sending.set(stream);
     stream.frame(new byte[0], ByteBuffer.allocate(1), 1);
