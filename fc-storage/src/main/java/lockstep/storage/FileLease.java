@@ -6,6 +6,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
 import java.util.function.Consumer;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
@@ -64,6 +65,7 @@ public final class FileLease implements Arbiter, Tenure {
   private final LeaseChain chain;
   private final LeaseClock clock;
   private final LeaseHold hold;
+  private final Lock lock;
   private final LifeSigns others;
 
   /** Another VM had the disk, and may think so until its last look has run out. */
@@ -91,6 +93,7 @@ public final class FileLease implements Arbiter, Tenure {
     this.files = files;
     this.chain = new LeaseChain(files);
     this.clock = clock;
+    this.lock = clock.lock();
     this.hold = new LeaseHold(files, chain, clock, label);
     this.others = new LifeSigns(files, chain, clock);
   }
@@ -153,20 +156,26 @@ public final class FileLease implements Arbiter, Tenure {
   // Entering.
 
   @Override
-  public synchronized void enter(Claimant self) throws IOException {
-    boolean image = files.hasImage();
-    hold.expectImage(image);
+  public void enter(Claimant self) throws IOException {
+    lock.lock();
     try {
-      switch (self.side()) {
-        case PRIMARY -> enterPrimary(self);
-        case BACKUP -> enterBackup(self);
+      boolean image = files.hasImage();
+      hold.expectImage(image);
+      try {
+        switch (self.side()) {
+          case PRIMARY -> enterPrimary(self);
+          case BACKUP -> enterBackup(self);
+        }
+        if (image && !files.hasImage()) {
+          hold.end();
+          throw new IOException("disk %s is gone; is it mounted?".formatted(files.subject()));
+        }
+      } catch (NoSuchFileException | FileAlreadyExistsException e) {
+        throw new IOException(
+            "%s: another process changes it; try again".formatted(e.getFile()), e);
       }
-      if (image && !files.hasImage()) {
-        hold.end();
-        throw new IOException("disk %s is gone; is it mounted?".formatted(files.subject()));
-      }
-    } catch (NoSuchFileException | FileAlreadyExistsException e) {
-      throw new IOException("%s: another process changes it; try again".formatted(e.getFile()), e);
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -322,33 +331,38 @@ public final class FileLease implements Arbiter, Tenure {
   // Claims.
 
   @Override
-  public synchronized Ruling claim(Claimant self) {
-    long started = clock.nanos();
+  public Ruling claim(Claimant self) {
+    lock.lock();
     try {
-      Optional<Entry> entered = hold.entry().filter(mine -> mine.isOf(self));
-      if (entered.isPresent()) {
-        // First: whatever comes of it, a network file system sees the directory anew.
-        var unused = attempt(entered.get().state(), self);
-      }
-      Ruling ruling = null;
-      for (int i = 0; i < TRIES; i++) {
-        View view = chain.readSynced();
-        Optional<Ruling> judged = judge(self, entered, view);
-        if (judged.isPresent()) {
-          ruling = judged.get();
-          break;
+      long started = clock.nanos();
+      try {
+        Optional<Entry> entered = hold.entry().filter(mine -> mine.isOf(self));
+        if (entered.isPresent()) {
+          // First: whatever comes of it, a network file system sees the directory anew.
+          var unused = attempt(entered.get().state(), self);
         }
-        var unused = attempt(((View.At) view).state(), self);
+        Ruling ruling = null;
+        for (int i = 0; i < TRIES; i++) {
+          View view = chain.readSynced();
+          Optional<Ruling> judged = judge(self, entered, view);
+          if (judged.isPresent()) {
+            ruling = judged.get();
+            break;
+          }
+          var unused = attempt(((View.At) view).state(), self);
+        }
+        if (ruling == null) {
+          return unknown("the claim of disk %s does not stay".formatted(files.subject()));
+        }
+        if (entered.isPresent()) {
+          settle(self, ruling, started);
+        }
+        return ruling;
+      } catch (IOException e) {
+        return unknown(String.valueOf(e.getMessage()));
       }
-      if (ruling == null) {
-        return unknown("the claim of disk %s does not stay".formatted(files.subject()));
-      }
-      if (entered.isPresent()) {
-        settle(self, ruling, started);
-      }
-      return ruling;
-    } catch (IOException e) {
-      return unknown(String.valueOf(e.getMessage()));
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -356,10 +370,15 @@ public final class FileLease implements Arbiter, Tenure {
    * Something else has decided that this side goes on: makes the lease say so, now or with a later
    * heartbeat.
    */
-  public synchronized void won(Claimant self) {
-    hold.wonElsewhere();
-    // What came of it, the next look shows.
-    var unused = claim(self);
+  public void won(Claimant self) {
+    lock.lock();
+    try {
+      hold.wonElsewhere();
+      // What came of it, the next look shows.
+      var unused = claim(self);
+    } finally {
+      lock.unlock();
+    }
   }
 
   private boolean attempt(LeaseState state, Claimant self) throws IOException {
@@ -432,8 +451,13 @@ public final class FileLease implements Arbiter, Tenure {
   // Leaving.
 
   @Override
-  public synchronized void part(Claimant self) throws IOException {
-    hold.end();
+  public void part(Claimant self) throws IOException {
+    lock.lock();
+    try {
+      hold.end();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -441,40 +465,45 @@ public final class FileLease implements Arbiter, Tenure {
    * never won leaves that to its primary.
    */
   @Override
-  public synchronized void leave(Claimant self) throws IOException {
-    Optional<Entry> mine = hold.entry();
-    long since = clock.nanos() - tookOverNanos;
-    if (tookOver && since < RUN_OUT_NANOS) {
-      // The primary may not have looked again since; who comes next would write beside it.
-      clock.sleep(RUN_OUT_NANOS - since);
-    }
-    hold.end();
-    LeaseState own =
-        mine.map(Entry::state)
-            .filter(state -> state.vm().equals(self.vm()))
-            .orElseGet(() -> new LeaseState(0, self.vm(), self.epoch(), Mark.OPEN));
-    Side side = mine.map(Entry::side).orElse(self.side());
-    for (int i = 0; i < TRIES; i++) {
-      if (!(chain.read() instanceof View.At at)
-          || !at.state().vm().equals(own.vm())
-          || at.state().epoch() != own.epoch()) {
-        return;
+  public void leave(Claimant self) throws IOException {
+    lock.lock();
+    try {
+      Optional<Entry> mine = hold.entry();
+      long since = clock.nanos() - tookOverNanos;
+      if (tookOver && since < RUN_OUT_NANOS) {
+        // The primary may not have looked again since; who comes next would write beside it.
+        clock.sleep(RUN_OUT_NANOS - since);
       }
-      LeaseState now = at.state();
-      boolean its =
-          now.mark() == Mark.of(side) || (now.mark() == Mark.OPEN && side == Side.PRIMARY);
-      if (!its && now.mark() != Mark.OVER) {
-        return;
-      }
-      LeaseState over = now.with(Mark.OVER);
-      if (now.mark() == Mark.OVER || chain.move(now, over)) {
-        chain.clean(over);
-        for (Side each : Side.values()) {
-          files.delete(LeaseBeat.name(over.vm(), each));
+      hold.end();
+      LeaseState own =
+          mine.map(Entry::state)
+              .filter(state -> state.vm().equals(self.vm()))
+              .orElseGet(() -> new LeaseState(0, self.vm(), self.epoch(), Mark.OPEN));
+      Side side = mine.map(Entry::side).orElse(self.side());
+      for (int i = 0; i < TRIES; i++) {
+        if (!(chain.read() instanceof View.At at)
+            || !at.state().vm().equals(own.vm())
+            || at.state().epoch() != own.epoch()) {
+          return;
         }
-        files.delete(LifeSigns.LOCK);
-        return;
+        LeaseState now = at.state();
+        boolean its =
+            now.mark() == Mark.of(side) || (now.mark() == Mark.OPEN && side == Side.PRIMARY);
+        if (!its && now.mark() != Mark.OVER) {
+          return;
+        }
+        LeaseState over = now.with(Mark.OVER);
+        if (now.mark() == Mark.OVER || chain.move(now, over)) {
+          chain.clean(over);
+          for (Side each : Side.values()) {
+            files.delete(LeaseBeat.name(over.vm(), each));
+          }
+          files.delete(LifeSigns.LOCK);
+          return;
+        }
       }
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -494,7 +523,12 @@ public final class FileLease implements Arbiter, Tenure {
   }
 
   @Override
-  public synchronized void close() throws IOException {
-    hold.end();
+  public void close() throws IOException {
+    lock.lock();
+    try {
+      hold.end();
+    } finally {
+      lock.unlock();
+    }
   }
 }

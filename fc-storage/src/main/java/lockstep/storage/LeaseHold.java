@@ -5,6 +5,7 @@ import java.nio.file.NoSuchFileException;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.Lock;
 import java.util.function.Consumer;
 import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.Claimant.Side;
@@ -44,6 +45,7 @@ final class LeaseHold {
   private final LeaseChain chain;
   private final LeaseClock clock;
   private final String label;
+  private final Lock lock;
   private final List<Consumer<Standing>> watchers = new CopyOnWriteArrayList<>();
   private final List<Consumer<String>> losers = new CopyOnWriteArrayList<>();
 
@@ -53,7 +55,7 @@ final class LeaseHold {
   private volatile String lossReason = "";
   private volatile String problem = "";
 
-  // Guarded by this, which is held while a heartbeat's file is used.
+  // Guarded by the lock, which is held while a heartbeat's file is used.
   private @Nullable Entry entry;
 
   /** What this process is about to make the state, or has made it though an error said not. */
@@ -77,6 +79,7 @@ final class LeaseHold {
     this.chain = chain;
     this.clock = clock;
     this.label = label;
+    this.lock = clock.lock();
   }
 
   Standing standing() {
@@ -104,28 +107,53 @@ final class LeaseHold {
     losers.add(watcher);
   }
 
-  synchronized Optional<Entry> entry() {
-    return Optional.ofNullable(entry);
+  Optional<Entry> entry() {
+    lock.lock();
+    try {
+      return Optional.ofNullable(entry);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether the image is there: without it nothing is made in its directory. */
-  synchronized void expectImage(boolean there) {
-    image = there;
+  void expectImage(boolean there) {
+    lock.lock();
+    try {
+      image = there;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Makes the file of heartbeats, while there may be no room for it later. */
-  synchronized void prepare(Entry next) throws IOException {
-    pulse(next);
+  void prepare(Entry next) throws IOException {
+    lock.lock();
+    try {
+      pulse(next);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The state that this process is about to make. */
-  synchronized void pending(LeaseState next) {
-    pending = Optional.of(next);
+  void pending(LeaseState next) {
+    lock.lock();
+    try {
+      pending = Optional.of(next);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether a state can be this process's own, or it knows nothing. */
-  synchronized boolean mayBe(LeaseState state) {
-    return entry == null || entry.state().equals(state) || pending.equals(Optional.of(state));
+  boolean mayBe(LeaseState state) {
+    lock.lock();
+    try {
+      return entry == null || entry.state().equals(state) || pending.equals(Optional.of(state));
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -133,24 +161,29 @@ final class LeaseHold {
    *
    * @return whether there was one
    */
-  synchronized boolean adopt(Entry next) throws IOException {
-    Entry before = entry;
-    boolean same = before != null && before.state().vm().equals(next.state().vm());
-    entry = next;
-    pending = Optional.empty();
-    ready &= same;
-    holder &= same;
-    wonElsewhere = false;
-    lost = false;
-    lossReason = "";
-    if (beats == null) {
-      beats = clock.repeat(FileLease.BEAT_NANOS, this::beat);
+  boolean adopt(Entry next) throws IOException {
+    lock.lock();
+    try {
+      Entry before = entry;
+      boolean same = before != null && before.state().vm().equals(next.state().vm());
+      entry = next;
+      pending = Optional.empty();
+      ready &= same;
+      holder &= same;
+      wonElsewhere = false;
+      lost = false;
+      lossReason = "";
+      if (beats == null) {
+        beats = clock.repeat(FileLease.BEAT_NANOS, this::beat);
+      }
+      if (before != null && !before.beat().equals(next.beat())) {
+        files.delete(before.beat());
+      }
+      files.hold(LifeSigns.LOCK);
+      return same;
+    } finally {
+      lock.unlock();
     }
-    if (before != null && !before.beat().equals(next.beat())) {
-      files.delete(before.beat());
-    }
-    files.hold(LifeSigns.LOCK);
-    return same;
   }
 
   /**
@@ -159,48 +192,64 @@ final class LeaseHold {
    * @param holds whether one has, which began at {@code confirmed}
    */
   void ready(boolean holds, long confirmed) {
-    synchronized (this) {
+    lock.lock();
+    try {
       ready = true;
       if (holds && !lost) {
         confirmedNanos = confirmed;
         holder = true;
       }
+    } finally {
+      lock.unlock();
     }
     tellWatchers();
   }
 
   /** See {@link FileLease#won}. */
-  synchronized void wonElsewhere() {
-    wonElsewhere = true;
+  void wonElsewhere() {
+    lock.lock();
+    try {
+      wonElsewhere = true;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The disk is another one's, for ever. */
   void lose(String reason) {
-    synchronized (this) {
+    lock.lock();
+    try {
       lossReason = reason;
       lost = true;
       holder = false;
+    } finally {
+      lock.unlock();
     }
     tellWatchers();
   }
 
   /** Shows no life any more. */
-  synchronized void end() throws IOException {
-    Entry mine = entry;
-    entry = null;
-    pending = Optional.empty();
-    ready = false;
-    holder = false;
-    if (beats != null) {
-      beats.run();
-      beats = null;
-    }
+  void end() throws IOException {
+    lock.lock();
     try {
-      if (mine != null) {
-        files.delete(mine.beat());
+      Entry mine = entry;
+      entry = null;
+      pending = Optional.empty();
+      ready = false;
+      holder = false;
+      if (beats != null) {
+        beats.run();
+        beats = null;
+      }
+      try {
+        if (mine != null) {
+          files.delete(mine.beat());
+        }
+      } finally {
+        files.release();
       }
     } finally {
-      files.release();
+      lock.unlock();
     }
   }
 
@@ -220,7 +269,8 @@ final class LeaseHold {
 
   private void beat() {
     boolean gone = false;
-    synchronized (this) {
+    lock.lock();
+    try {
       Entry mine = entry;
       if (mine == null || lost) {
         return;
@@ -234,6 +284,8 @@ final class LeaseHold {
         // Not confirmed: the last look runs out by itself.
         problem = String.valueOf(e.getMessage());
       }
+    } finally {
+      lock.unlock();
     }
     tellWatchers();
     if (gone) {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
@@ -22,6 +23,7 @@ import lockstep.storage.FileLease.Standing;
 public final class LeasedDisk implements BlockDevice {
   private final BlockDevice medium;
   private final Tenure lease;
+  private final Executor elsewhere;
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
   private volatile WritePermit outer = WritePermit.ALWAYS;
   private boolean closed;
@@ -38,6 +40,20 @@ public final class LeasedDisk implements BlockDevice {
 
   /** The same with something else to ask. */
   LeasedDisk(BlockDevice medium, Tenure lease) {
+    this(medium, lease, work -> Thread.ofVirtual().name("disk-lease").start(work));
+  }
+
+  /**
+   * The same.
+   *
+   * @param elsewhere does something on another thread than the caller's
+   */
+  public LeasedDisk(BlockDevice medium, FileLease lease, Executor elsewhere) {
+    this(medium, (Tenure) lease, elsewhere);
+  }
+
+  private LeasedDisk(BlockDevice medium, Tenure lease, Executor elsewhere) {
+    this.elsewhere = elsewhere;
     this.medium = medium;
     this.lease = lease;
     medium.permit(this::answer);
@@ -110,7 +126,7 @@ public final class LeasedDisk implements BlockDevice {
     }
     if (lease.standing() != Standing.UNSURE) {
       // Not on the caller's thread, which may hold what the completion waits for.
-      Thread.ofVirtual().name("disk-lease").start(this::look);
+      elsewhere.execute(this::look);
     }
   }
 

@@ -14,6 +14,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 import lockstep.replay.ft.Arbiter.Ruling;
 import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.Claimant.Side;
@@ -149,6 +151,11 @@ final class LeaseWorld {
         advance(stoppedUntilNanos - nowNanos);
       }
       inFiles = true;
+    }
+
+    @Override
+    public Lock lock() {
+      return new ReentrantLock();
     }
 
     @Override

@@ -2,6 +2,8 @@ package lockstep.testing;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 import lockstep.storage.lease.LeaseClock;
 
 /**
@@ -80,6 +82,11 @@ public final class ManualClock implements LeaseClock {
   @Override
   public void sleep(long nanos) {
     time.pass(nanos);
+  }
+
+  @Override
+  public Lock lock() {
+    return new ReentrantLock();
   }
 
   @Override

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.ScsiReply;
@@ -66,7 +67,28 @@ public final class ModelUnit {
   private int life;
   private int resets;
 
-  private record Late(Connection from, Bytes cdb, Bytes out) {}
+  /** A command on its way: it arrives, or a reset or a restart of the target has ended it. */
+  public final class Late {
+    private final Connection from;
+    private final Bytes cdb;
+    private final Bytes out;
+
+    private Late(Connection from, Bytes cdb, Bytes out) {
+      this.from = from;
+      this.cdb = cdb;
+      this.out = out;
+    }
+
+    /** Whether it may still arrive. */
+    public boolean isOnItsWay() {
+      return late.contains(this);
+    }
+
+    /** It arrives, whatever became of its connection: the answer; empty when it was ended. */
+    public Optional<ScsiReply> arrive() {
+      return late.remove(this) ? Optional.of(obey(from, cdb, out)) : Optional.empty();
+    }
+  }
 
   /** A unit of zeros that nobody knows yet. */
   public ModelUnit(Kind kind, Writes writes) {
@@ -112,8 +134,15 @@ public final class ModelUnit {
     /** Sends a command that arrives by {@link #arrive}, or never. */
     public void sendLate(Bytes cdb, Bytes out) {
       if (isUp()) {
-        late.add(new Late(this, cdb, out));
+        var unused = send(cdb, out);
       }
+    }
+
+    /** Sends a command that arrives when its sender says so, or never. */
+    public Late send(Bytes cdb, Bytes out) {
+      Late one = new Late(this, cdb, out);
+      late.add(one);
+      return one;
     }
 
     /**
@@ -171,8 +200,7 @@ public final class ModelUnit {
 
   /** One command that was on its way arrives. */
   public void arrive(int which) {
-    Late one = late.remove(which);
-    ScsiReply unused = obey(one.from, one.cdb, one.out);
+    var unused = late.get(which).arrive();
   }
 
   /** How often it was reset. */
@@ -184,6 +212,11 @@ public final class ModelUnit {
   public String holder() {
     int at = holder.indexOf('#');
     return at < 0 ? holder : holder.substring(0, at);
+  }
+
+  /** The key that holds the reservation; 0 for none. */
+  public long holderKey() {
+    return registrations.getOrDefault(holder, 0L);
   }
 
   @Override

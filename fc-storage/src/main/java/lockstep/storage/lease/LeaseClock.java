@@ -2,6 +2,8 @@ package lockstep.storage.lease;
 
 import java.io.InterruptedIOException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 
 /** Time, as far as a lease needs it. */
 public interface LeaseClock {
@@ -20,6 +22,9 @@ public interface LeaseClock {
    * at once.
    */
   Runnable repeat(long nanos, Runnable work);
+
+  /** A reentrant lock for what waits by this time, so that a test decides who is next. */
+  Lock lock();
 
   /** The host's clock, and a thread {@code lease-alive} for each repetition. */
   static LeaseClock system() {
@@ -57,6 +62,11 @@ public interface LeaseClock {
                       }
                     });
         return thread::interrupt;
+      }
+
+      @Override
+      public Lock lock() {
+        return new ReentrantLock();
       }
     };
   }

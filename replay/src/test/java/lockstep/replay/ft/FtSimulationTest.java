@@ -41,17 +41,7 @@ class FtSimulationTest {
   }
 
   private static SimCluster run(SimWorld world, SimPlant plant, Consumer<SimCluster> faults) {
-    try {
-      SimCluster cluster = new SimCluster(world, plant);
-      faults.accept(cluster);
-      cluster.toTheEnd();
-      return cluster;
-    } catch (AssertionError e) {
-      throw new AssertionError(
-          "seed %d: %s; -Dsim.seed=%d shows it all; last of all:%n%s"
-              .formatted(world.seed, e.getMessage(), world.seed, world.report()),
-          e);
-    }
+    return SimCluster.run(world, each -> new SimCluster(each, plant), faults);
   }
 
   /** What became of many worlds. */

@@ -125,6 +125,21 @@ final class SimFaults {
     }
   }
 
+  /**
+   * The primary stands still while its backup wins; then the winner loses its way to the storage,
+   * which restarts, and the primary wakes up.
+   */
+  static void aWinnerThatIsCutOff(SimCluster cluster) {
+    SimWorld world = cluster.world;
+    long from = world.between(200 * MS, 500 * MS);
+    long awake = from + world.between(900 * MS, 1_500 * MS);
+    SimSide sleeper = cluster.side(0);
+    world.after(from, sleeper.process::stop);
+    world.after(awake - 30 * MS, () -> cluster.host(1).loseStorage(awake + 600 * MS));
+    world.after(awake - 20 * MS, () -> cluster.storage.restart(awake - 10 * MS));
+    world.after(awake, sleeper.process::wakeUp);
+  }
+
   /** As {@code --spares} does: a VM that lost the other side asks whoever waits. */
   static void lookForBackups(SimCluster cluster) {
     SimWorld world = cluster.world;

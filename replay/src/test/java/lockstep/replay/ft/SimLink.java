@@ -37,6 +37,10 @@ final class SimLink implements PeerLink {
   private final SimProcess process;
   private final SimWorld world;
   private final ArrayDeque<Arrival> inbox = new ArrayDeque<>();
+
+  /** What was sent and has not arrived: a connection keeps its order. */
+  private final ArrayDeque<Runnable> underWay = new ArrayDeque<>();
+
   private Optional<SimLink> peer = Optional.empty();
   private Optional<Listener> listener = Optional.empty();
   private boolean reading = true;
@@ -162,26 +166,25 @@ final class SimLink implements PeerLink {
   private void deliver(long delay, Runnable arrival) {
     SimLink to = peer.orElseThrow();
     lastArrivalNanos = Math.max(lastArrivalNanos, world.now() + delay);
-    deliverAt(to, arrival);
-  }
-
-  private void deliverAt(SimLink to, Runnable arrival) {
+    underWay.add(arrival);
     world.after(
         lastArrivalNanos - world.now(),
         () -> {
           long back = network.host.blockedUntilNanos(to.network.host);
           if (back > world.now()) {
             lastArrivalNanos = Math.max(lastArrivalNanos, back);
-            world.after(back - world.now(), () -> redeliver(to, arrival));
-          } else if (!to.process.isDead()) {
-            arrival.run();
+            world.after(back - world.now(), () -> arriveNext(to));
+          } else {
+            arriveNext(to);
           }
         });
   }
 
-  private void redeliver(SimLink to, Runnable arrival) {
+  /** Something arrives: what was sent first, whichever moment this was to be. */
+  private void arriveNext(SimLink to) {
+    Runnable first = underWay.remove();
     if (!to.process.isDead()) {
-      arrival.run();
+      first.run();
     }
   }
 

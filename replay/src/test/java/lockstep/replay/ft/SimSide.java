@@ -182,12 +182,13 @@ final class SimSide {
             () -> {
               try {
                 FtVm.End how = vm.over().get();
-                end = Optional.of(how);
+                isOver(how);
                 if (how instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
-                  node.leave();
+                  leave();
                 }
+                end = Optional.of(how);
                 ends(how);
-              } catch (ExecutionException | IOException e) {
+              } catch (ExecutionException e) {
                 process.uncaught("main", e);
               } catch (InterruptedException e) {
                 throw new IllegalStateException(e);
@@ -196,11 +197,23 @@ final class SimSide {
         .start();
   }
 
-  private void ends(FtVm.End how) {
-    world.trace("%s ends: %s".formatted(name, how));
+  private void isOver(FtVm.End how) {
     if (how instanceof FtVm.End.Guest) {
       cluster.outside.isOver(this, how.toString());
     }
+  }
+
+  private void leave() {
+    try {
+      node.leave();
+    } catch (IOException e) {
+      // The command says so; others find the disk taken.
+      world.trace("%s cannot leave the disk: %s".formatted(name, e.getMessage()));
+    }
+  }
+
+  private void ends(FtVm.End how) {
+    world.trace("%s ends: %s".formatted(name, how));
     node.close();
     // What close() sends has its time; then the kernel closes all.
     world.after(100 * SimWorld.MS, process::die);
