@@ -168,6 +168,13 @@ class FtSimulationTest {
     System.out.println("FtSimulationTest: backups ended " + runAll(1_000_000, MANY_SEEDS).backups);
   }
 
+  @Test
+  void anUnreadConsoleLetsNothingOutAfterTheLease() {
+    for (long seed = 1; seed <= SEEDS_FOR_FAILOVERS; seed++) {
+      SimCluster unused = run(seed, SimPlant.NOTHING, SimFaults::anUnreadConsoleAndACut);
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(value = SimPlant.class, mode = EnumSource.Mode.EXCLUDE, names = "NOTHING")
   void aPlantedBugIsFound(SimPlant plant) {
@@ -176,6 +183,9 @@ class FtSimulationTest {
         () -> {
           for (long seed = 1; seed <= SEEDS_FOR_A_PLANT; seed++) {
             run(seed, plant, SimFaults::some);
+            if (plant == SimPlant.FAST_CLOCKS) {
+              run(seed, plant, SimFaults::anUnreadConsoleAndACut);
+            }
           }
         },
         plant + " was not noticed in " + SEEDS_FOR_A_PLANT + " worlds");

@@ -140,6 +140,20 @@ final class SimFaults {
     world.after(awake, sleeper.process::wakeUp);
   }
 
+  /**
+   * Acknowledged bytes wait for a console that nobody reads; the network is cut for good, and the
+   * console takes them again at about the time at which the backup goes live. Only the lease keeps
+   * the primary silent then.
+   */
+  static void anUnreadConsoleAndACut(SimCluster cluster) {
+    SimWorld world = cluster.world;
+    cluster.lengthNanos = SimWorld.SECOND;
+    long at = world.between(300 * MS, 500 * MS);
+    long back = at + cluster.times.leaseNanos() * world.between(70, 250) / 100;
+    world.after(at - 100 * MS, () -> cluster.side(0).ignoreConsole(back));
+    world.after(at, () -> Kind.CUT.what.accept(cluster.side(0), at + 3 * SimWorld.SECOND));
+  }
+
   /** As {@code --spares} does: a VM that lost the other side asks whoever waits. */
   static void lookForBackups(SimCluster cluster) {
     SimWorld world = cluster.world;

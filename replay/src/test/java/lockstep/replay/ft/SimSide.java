@@ -113,7 +113,7 @@ final class SimSide {
   }
 
   private double drift() {
-    return cluster.plant == SimPlant.FAST_CLOCKS ? 0.3 : 0.01;
+    return cluster.plant == SimPlant.FAST_CLOCKS ? 0.4 : 0.01;
   }
 
   private SimGuest received(SimGuest made) {

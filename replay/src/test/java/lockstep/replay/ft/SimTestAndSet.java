@@ -93,10 +93,17 @@ final class SimTestAndSet implements SimStorage {
 
       @Override
       public void submit(BlockRequest request, Consumer<BlockResult> completion) {
-        if (request.changes() && permit.now() != WritePermit.Answer.START) {
+        world.after(inQueue(), () -> takeUp(request, completion));
+      }
+
+      /** By the engine's thread, which asks right before the system call. */
+      private void takeUp(BlockRequest request, Consumer<BlockResult> completion) {
+        if (side.process.isStopped()) {
+          world.after(MS, () -> takeUp(request, completion));
+        } else if (request.changes() && permit.now() != WritePermit.Answer.START) {
           world.after(
               0, () -> side.completed(new BlockResult.NotStarted(request.id()), completion));
-        } else {
+        } else if (!side.process.isDead()) {
           world.after(latency(), () -> arrives(side, request, completion));
         }
       }
@@ -121,6 +128,11 @@ final class SimTestAndSet implements SimStorage {
         // Nothing is held.
       }
     };
+  }
+
+  /** A thread of the engine is busy, or has no CPU. */
+  private long inQueue() {
+    return world.chance(0.02) ? world.between(0, 700 * MS) : world.between(0, MS / 10);
   }
 
   private long latency() {
