@@ -183,9 +183,7 @@ class FtSimulationTest {
         () -> {
           for (long seed = 1; seed <= SEEDS_FOR_A_PLANT; seed++) {
             run(seed, plant, SimFaults::some);
-            if (plant == SimPlant.FAST_CLOCKS) {
-              run(seed, plant, SimFaults::anUnreadConsoleAndACut);
-            }
+            run(seed, plant, SimFaults::anUnreadConsoleAndACut);
           }
         },
         plant + " was not noticed in " + SEEDS_FOR_A_PLANT + " worlds");

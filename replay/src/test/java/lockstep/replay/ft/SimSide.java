@@ -74,6 +74,9 @@ final class SimSide {
   /** Whether the present write to the terminal was under way when it lost; there may be one. */
   private boolean late;
 
+  /** Its console takes bytes now. */
+  private boolean inTerminal;
+
   private int lateWrites;
   private boolean faulty;
   private boolean given;
@@ -397,6 +400,11 @@ final class SimSide {
     return !process.isDead() && process.threads().stream().anyMatch(SimThread::isStalled);
   }
 
+  /** Whether that cannot be told from a console that nobody reads, which may last for ever. */
+  boolean isStalledInTerminal() {
+    return inTerminal;
+  }
+
   void unstall() {
     process.threads().forEach(SimThread::unstall);
   }
@@ -478,13 +486,20 @@ final class SimSide {
 
     @Override
     public void write(byte[] bytes, int offset, int count) throws IOException {
+      inTerminal = true;
       try {
-        while (consoleBackNanos > world.now()) {
-          process.sleep(consoleBackNanos - world.now());
-        }
+        show(bytes, offset, count);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new java.io.InterruptedIOException();
+      } finally {
+        inTerminal = false;
+      }
+    }
+
+    private void show(byte[] bytes, int offset, int count) throws InterruptedException {
+      while (consoleBackNanos > world.now()) {
+        process.sleep(consoleBackNanos - world.now());
       }
       late = late || (lateWrites == 0 && cluster.outside.mustBeSilent(SimSide.this));
       lateWrites += late ? 1 : 0;
