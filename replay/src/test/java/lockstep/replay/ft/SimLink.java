@@ -196,7 +196,12 @@ final class SimLink implements PeerLink {
     byte[] copy = bytes.clone();
     switch (now) {
       case NONE -> throw new AssertionError();
-      case FLIPPED -> copy[copy.length - 1] ^= 4;
+      case FLIPPED -> {
+        copy[copy.length - 1] ^= 4;
+        // It gives the log up, and is no backup until it has the state anew: a limit that
+        // docs/fault-tolerance.md names.
+        peer.flatMap(to -> to.network.host.side()).ifPresent(SimSide::missesAnEntry);
+      }
       case GARBAGE -> copy[0] = 99;
       case UNKNOWN_ENTRY -> {
         if (!SimFrames.unknownEntry(copy, KIND_BYTES)) {
