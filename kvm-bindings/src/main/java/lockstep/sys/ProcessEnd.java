@@ -7,9 +7,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Ends the process at once, by exit_group(2). {@code Runtime.halt} first waits until all threads of
- * the JVM stand, and for its agents: meanwhile the loop goes on, and may claim the disk for a VM
- * that is about to be no more (seen).
+ * Ends the process at once, by exit_group(2). {@code Runtime.halt} first waits for a safepoint and
+ * for agents. Meanwhile other threads run on: one of them claimed and won the disk for a VM that
+ * was lost a moment later.
  */
 final class ProcessEnd {
   // Linux, arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/poll.h.
@@ -23,17 +23,21 @@ final class ProcessEnd {
   /** A pipe that can be written takes as much without waiting. */
   private static final int MOST_BYTES = 4096;
 
-  // Made while there is memory.
+  // Allocated while there is memory.
   private static final MemorySegment ERRNO = Sys.errnoSlot(Arena.global());
   private static final MemorySegment TEXT = Arena.global().allocate(MOST_BYTES);
   private static final MemorySegment POLLED = Arena.global().allocate(8, 4);
 
-  private ProcessEnd() {}
-
-  /** Makes what {@link #now} needs. */
-  static void prepare() {
+  static {
     POLLED.set(ValueLayout.JAVA_INT, 0, STANDARD_ERROR);
     POLLED.set(ValueLayout.JAVA_SHORT, 4, POLLOUT);
+  }
+
+  private ProcessEnd() {}
+
+  /** Initializes this class, so that {@link #now} allocates nothing but the bytes of its line. */
+  static void prepare() {
+    // Done by the call.
   }
 
   /**
@@ -58,8 +62,7 @@ final class ProcessEnd {
         call(SYS_WRITE, STANDARD_ERROR, TEXT.address(), length);
       }
     } catch (OutOfMemoryError e) {
-      // Without a word, then.
-      call(SYS_EXIT_GROUP, HostScheduler.FAIL_STOP, 0, 0);
+      // It ends without a message.
     }
   }
 

@@ -1,113 +1,20 @@
 package lockstep.replay.ft;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
-
-import java.util.EnumMap;
-import java.util.Map;
-import java.util.function.Consumer;
-import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The worlds of {@code FtSimulationTest} over the real lease of an image: production node,
- * production lease with its heartbeats, and a share that vanishes, fills up and forgets what was
- * not synced.
+ * Pairs over the real lease of an image: production node, production lease with its heartbeats, and
+ * a share that vanishes, fills up and forgets what was not synced.
  */
-class PairOnLeaseSimulationTest {
-  private static final int SEEDS = 500;
-  private static final int MANY_SEEDS = 50_000;
-  private static final int SEEDS_FOR_A_PLANT = 1_000;
-  private static final int SEEDS_FOR_A_WINNER = 50;
-
-  private static SimCluster run(SimWorld world, SimShare.Plant plant, Consumer<SimCluster> faults) {
-    return SimCluster.run(
-        world,
-        each -> new SimCluster(each, SimPlant.NOTHING, cluster -> new SimShare(cluster, plant)),
-        faults);
-  }
-
-  private static SimCluster run(SimWorld world, SimShare.Plant plant) {
-    return run(world, plant, SimFaults::some);
-  }
-
-  private static void worlds(long first, int count) {
-    Map<FtState, Integer> backups = new EnumMap<>(FtState.class);
-    int shown = 0;
-    int undecidable = 0;
-    for (long seed = first; seed < first + count; seed++) {
-      SimCluster cluster = run(new SimWorld(seed), SimShare.Plant.NOTHING);
-      backups.merge(cluster.sides.get(1).state(), 1, Integer::sum);
-      shown += cluster.outside.shown() > 0 ? 1 : 0;
-      undecidable += cluster.isUndecidable() ? 1 : 0;
-    }
-    System.out.printf(
-        "PairOnLeaseSimulationTest: %d worlds, backups ended %s, %d undecidable%n",
-        count, backups, undecidable);
-    assertTrue(shown > count / 2, "the guests hardly ever showed something: " + shown);
-    for (FtState state : new FtState[] {FtState.ALONE, FtState.FOLLOWING, FtState.HALTED}) {
-      assertTrue(
-          backups.getOrDefault(state, 0) > count / 100, "hardly any " + state + ": " + backups);
-    }
-    assertTrue(undecidable < count / 20, "too many worlds are excused: " + undecidable);
-  }
-
-  @Test
-  void thePromiseIsKeptOverAShareThatVanishes() {
-    worlds(1, SEEDS);
-  }
-
-  @Test
-  void aWinnerThatIsCutOffStaysTheOnlyOne() {
-    Map<FtState, Integer> primaries = new EnumMap<>(FtState.class);
-    for (long seed = 1; seed <= SEEDS_FOR_A_WINNER; seed++) {
-      SimCluster cluster =
-          run(new SimWorld(seed), SimShare.Plant.NOTHING, SimFaults::aWinnerThatIsCutOff);
-      primaries.merge(cluster.side(0).state(), 1, Integer::sum);
-    }
-    assertTrue(
-        primaries.getOrDefault(FtState.HALTED, 0) > SEEDS_FOR_A_WINNER / 2,
-        "hardly a takeover: " + primaries);
-  }
-
-  @Test
-  @Tag("long")
-  void thePromiseIsKeptInManyWorlds() {
-    worlds(1_000_000, MANY_SEEDS);
-  }
-
-  @Test
-  void aSeedGivesTheSameWorldAgain() {
-    SimCluster once = run(new SimWorld(1), SimShare.Plant.NOTHING);
-    SimCluster again = run(new SimWorld(1), SimShare.Plant.NOTHING);
-    assertEquals(once.world.report(), again.world.report());
-    assertEquals(once.world.turns(), again.world.turns());
-  }
-
-  /** Prints all that happens in one world: -Dsim.seed=N. */
-  @Test
-  @EnabledIfSystemProperty(named = "sim.seed", matches = "\\d+")
-  void oneWorldIsShown() {
-    SimWorld world = new SimWorld(Long.getLong("sim.seed", 0));
-    world.traced = true;
-    assertTrue(run(world, SimShare.Plant.NOTHING).outside.shown() >= 0);
+class PairOnLeaseSimulationTest extends PairOnStorage<SimShare.Plant> {
+  PairOnLeaseSimulationTest() {
+    super(SimShare::new, SimShare.Plant.NOTHING);
   }
 
   @ParameterizedTest
   @EnumSource(value = SimShare.Plant.class, mode = EnumSource.Mode.EXCLUDE, names = "NOTHING")
   void aPlantedBugIsFound(SimShare.Plant plant) {
-    assertThrows(
-        AssertionError.class,
-        () -> {
-          for (long seed = 1; seed <= SEEDS_FOR_A_PLANT; seed++) {
-            var unused = run(new SimWorld(seed), plant, SimFaults::aWinnerThatIsCutOff);
-            var unusedToo = run(new SimWorld(seed), plant);
-          }
-        },
-        plant + " was not noticed in " + SEEDS_FOR_A_PLANT + " worlds");
+    isFound(plant);
   }
 }
