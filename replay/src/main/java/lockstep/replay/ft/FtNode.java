@@ -84,6 +84,7 @@ public final class FtNode implements AutoCloseable {
   private final long connectMillis;
   private final Resyncs resyncs;
   private final PairProgress progress;
+  private final LoopPriority priority;
   private volatile @Nullable InetSocketAddress backup;
   private volatile FtStatus status;
 
@@ -96,7 +97,6 @@ public final class FtNode implements AutoCloseable {
   private @Nullable LogStream counted;
 
   private FtStatus.Transfer transfer = FtStatus.Transfer.NONE;
-  private boolean urgent;
   private long claimedNanos;
   private long ruledNanos;
 
@@ -112,6 +112,7 @@ public final class FtNode implements AutoCloseable {
     this.times = times;
     this.resyncs = new Resyncs(host);
     this.progress = new PairProgress(times, host.steadyNanos());
+    this.priority = new LoopPriority(host, times, host.steadyNanos());
     this.network = network;
     this.loop = new VitalLoop(host, network.loop());
     this.gate = gate;
@@ -269,28 +270,13 @@ public final class FtNode implements AutoCloseable {
       noteTakeover(now);
     }
     if (event instanceof FtEvent.Tick) {
+      priority.tick(now);
       // So that a silent log still shows how far the backup is.
       acknowledge(session.state() == FtState.FOLLOWING || session.state() == FtState.CATCHING_UP);
       checkProgress(now);
     }
-    prioritize(session.state());
+    priority.in(session.state());
     status = FtStatus.of(session, door.peer(), transfer);
-  }
-
-  /**
-   * While a pair stands, a heartbeat that is late is a host that is lost, and what this thread has
-   * to do is short. Copying a machine's state is not: that waits as others do.
-   */
-  private void prioritize(FtState state) {
-    boolean now =
-        switch (state) {
-          case PROTECTED, FOLLOWING, CATCHING_UP, CLAIMING, TAKING_OVER, HANDING_OVER -> true;
-          case WAITING, RECEIVING, ALONE, PAIRING, HALTED, ENDED -> false;
-        };
-    if (now != urgent) {
-      urgent = now;
-      boolean unused = host.urgent(now);
-    }
   }
 
   /** Beside heartbeats, which a side sends that does nothing else any more. */

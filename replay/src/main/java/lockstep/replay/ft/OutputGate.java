@@ -153,7 +153,10 @@ public final class OutputGate {
         hold(new Held(output, position, sinceNanos));
       } else if (mode != Mode.DEAD) {
         line.held.add(new Held(output, position, sinceNanos));
-        line.changed.signalAll();
+        // Not for one that has to wait: who takes it would be woken for nothing, and then again.
+        if (mayLeave(line.held.element().position())) {
+          line.changed.signalAll();
+        }
       }
     } finally {
       lock.unlock();

@@ -119,6 +119,13 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     node.settle();
   }
 
+  /** A tick comes twice as late as it is due. */
+  void lateTick() throws Exception {
+    nanos.addAndGet(2 * TIMES.beatNanos());
+    node.tell(new FtEvent.Tick());
+    node.settle();
+  }
+
   /** What was sent by now, without heartbeats. */
   List<PeerMessage> sent() throws Exception {
     node.settle();
