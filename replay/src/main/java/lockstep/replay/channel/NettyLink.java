@@ -36,6 +36,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   private static final long CLOSE_MILLIS = 200;
 
   private final Channel channel;
+  private final OrderedWrites writes;
   private final HeartbeatSocket datagrams;
   private final LoopGuard guard;
   private final boolean connected;
@@ -68,6 +69,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
       boolean connected,
       Runnable firstWord) {
     this.channel = channel;
+    this.writes = new OrderedWrites(channel, guard);
     this.datagrams = datagrams;
     this.guard = guard;
     this.connected = connected;
@@ -184,7 +186,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
 
   @Override
   public void send(PeerMessage message) {
-    channel.writeAndFlush(Unpooled.wrappedBuffer(PeerCodec.encode(message)), channel.voidPromise());
+    writes.write(PeerFrames.message(channel.alloc(), PeerCodec.encode(message)));
   }
 
   @Override
@@ -195,7 +197,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
       }
       LockSupport.parkNanos(this, ROOM_NANOS);
     }
-    channel.writeAndFlush(PeerFrames.frame(channel.alloc(), header, body), channel.voidPromise());
+    writes.write(PeerFrames.frame(channel.alloc(), header, body));
   }
 
   @Override

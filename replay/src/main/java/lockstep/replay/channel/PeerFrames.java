@@ -9,7 +9,6 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.LengthFieldBasedFrameDecoder;
-import io.netty.handler.codec.LengthFieldPrepender;
 import io.netty.handler.flow.FlowControlHandler;
 import io.netty.handler.flush.FlushConsolidationHandler;
 import io.netty.handler.ssl.SslHandler;
@@ -35,7 +34,6 @@ final class PeerFrames {
             PeerCodec.MAX_BYTES + LENGTH_BYTES, 0, LENGTH_BYTES, 0, LENGTH_BYTES));
     // What was decoded before there is a link waits for it.
     pipeline.addLast(new FlowControlHandler());
-    pipeline.addLast(new LengthFieldPrepender(LENGTH_BYTES));
     pipeline.addLast(new Strangers(guard));
   }
 
@@ -69,10 +67,20 @@ final class PeerFrames {
     }
   }
 
+  /** A message, its length before it. */
+  static ByteBuf message(ByteBufAllocator buffers, byte[] encoded) {
+    return buffers
+        .directBuffer(LENGTH_BYTES + encoded.length)
+        .writeInt(encoded.length)
+        .writeBytes(encoded);
+  }
+
   /** A frame of the log as a message; a copy, where the socket or TLS takes it from. */
   static ByteBuf frame(ByteBufAllocator buffers, byte[] header, ByteBuffer body) {
+    int length = 1 + header.length + body.remaining();
     return buffers
-        .directBuffer(1 + header.length + body.remaining())
+        .directBuffer(LENGTH_BYTES + length)
+        .writeInt(length)
         .writeByte(PeerCodec.FRAME)
         .writeBytes(header)
         .writeBytes(body);
@@ -83,14 +91,9 @@ final class PeerFrames {
     return message.isReadable() && message.getByte(message.readerIndex()) == PeerCodec.FRAME;
   }
 
-  /**
-   * Succeeds when all that was written before has left. Sends nothing, not even an empty message.
-   */
+  /** Succeeds when all that was written before has left; sends nothing. */
   static ChannelFuture lastWrite(Channel channel) {
-    ChannelHandlerContext lengths = channel.pipeline().context(LengthFieldPrepender.class);
-    return lengths == null
-        ? channel.newSucceededFuture()
-        : lengths.writeAndFlush(Unpooled.EMPTY_BUFFER);
+    return channel.writeAndFlush(Unpooled.EMPTY_BUFFER);
   }
 
   /** Before there is a link: whoever sends what cannot be understood is left without a word. */

@@ -213,8 +213,11 @@ public final class FtNode implements AutoCloseable {
     public void saidAll() {
       acknowledge(false);
       LogIntake from = intake;
-      if (from != null && session.state() == FtState.RECEIVING) {
-        perform(new FtEvent.Received(from.received()));
+      if (from != null) {
+        from.pipe().wake();
+        if (session.state() == FtState.RECEIVING) {
+          perform(new FtEvent.Received(from.received()));
+        }
       }
     }
 

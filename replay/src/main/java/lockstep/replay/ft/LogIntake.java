@@ -65,6 +65,8 @@ final class LogIntake {
     }
     if (pipe.isFull() && (received <= 0 || pipe.available() > LOG_BYTES)) {
       from.reading(false);
+      // The link may have more, which it keeps back, and so not say that this was all.
+      pipe.wake();
     }
   }
 

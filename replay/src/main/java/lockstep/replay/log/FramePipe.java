@@ -57,7 +57,8 @@ public final class FramePipe extends InputStream {
   }
 
   /**
-   * Adds a frame.
+   * Adds a frame. The reader may not hear of it before {@link #wake}: waking a thread takes time,
+   * and the other side waits for the acknowledgement.
    *
    * @param frame is not kept; its position stays
    * @return how many entries have come in so far: what may be acknowledged
@@ -119,7 +120,6 @@ public final class FramePipe extends InputStream {
         tail = from + part;
         buffered += part;
         full = full || buffered > roomBytes;
-        readable.signalAll();
       } finally {
         lock.unlock();
       }
@@ -150,6 +150,16 @@ public final class FramePipe extends InputStream {
     lock.lock();
     try {
       return full;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Has the reader go on with what was put. */
+  public void wake() {
+    lock.lock();
+    try {
+      readable.signalAll();
     } finally {
       lock.unlock();
     }

@@ -93,6 +93,7 @@ class FramePipeTest {
             Thread.onSpinWait();
           }
           pipe.put(frame);
+          pipe.wake();
         }
         put.update(state);
         done += state.length;

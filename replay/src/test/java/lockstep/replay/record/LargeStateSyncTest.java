@@ -141,6 +141,7 @@ class LargeStateSyncTest {
                 Thread.onSpinWait();
               }
               pipe.put(joined(header, body));
+              pipe.wake();
             });
     Recorder recorder =
         new Recorder(

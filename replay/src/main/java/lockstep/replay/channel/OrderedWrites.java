@@ -1,0 +1,128 @@
+package lockstep.replay.channel;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelPromise;
+import io.netty.channel.unix.FileDescriptor;
+import io.netty.channel.unix.UnixChannel;
+import io.netty.handler.ssl.SslHandler;
+import java.io.IOException;
+import java.util.Optional;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.locks.ReentrantLock;
+import lockstep.sys.Fd;
+import lockstep.sys.Posix;
+import lockstep.sys.SysException;
+import lockstep.uapi.posix_h;
+
+/**
+ * Sends messages over a connection in the order in which they are given. A message goes into the
+ * socket on the caller's thread where that is possible: waking the loop's thread for it takes
+ * longer than everything else on an output's way through a pair. What the socket has no room for,
+ * and what comes after that, goes through the loop; with TLS everything does.
+ *
+ * <p>Any thread.
+ */
+// What fails in sending ends the connection, and that is told: nobody needs the single futures.
+@SuppressWarnings("FutureReturnValueIgnored")
+final class OrderedWrites {
+  private final Channel channel;
+  private final LoopGuard guard;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /**
+   * A duplicate of the socket's descriptor: the loop may close the socket at any time, and the
+   * kernel gives its number to the next file. Guarded by {@link #lock}.
+   */
+  private Optional<Fd> socket;
+
+  /** Messages that the loop has not sent yet. Guarded by {@link #lock}. */
+  private int queued;
+
+  /** Sends over a connection until it is closed. Loop thread. */
+  OrderedWrites(Channel channel, LoopGuard guard) {
+    this.channel = channel;
+    this.guard = guard;
+    this.socket = channel.pipeline().get(SslHandler.class) == null ? duplicate() : Optional.empty();
+    channel.closeFuture().addListener(guard.listener(_ -> close()));
+  }
+
+  private Optional<Fd> duplicate() {
+    if (!(channel instanceof UnixChannel unix) || !unix.fd().isOpen()) {
+      return Optional.empty();
+    }
+    String name = "logging channel";
+    Fd original = new Fd(unix.fd().intValue(), name);
+    try {
+      return Optional.of(new Fd(Posix.fcntl(original, posix_h.F_DUPFD_CLOEXEC, 0, "dup"), name));
+    } catch (SysException e) {
+      return Optional.empty(); // Too many open files: the loop sends.
+    }
+  }
+
+  private void close() {
+    lock.lock();
+    try {
+      socket.ifPresent(Fd::close);
+      socket = Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @param message with its length before it, in memory outside the heap; released here
+   */
+  void write(ByteBuf message) {
+    lock.lock();
+    try {
+      if (queued == 0) {
+        message.skipBytes(socket.map(to -> sent(message, to)).orElse(0));
+      }
+      if (message.isReadable()) {
+        queue(message);
+      } else {
+        message.release();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Bytes that the socket has taken. */
+  private static int sent(ByteBuf message, Fd to) {
+    try {
+      var bytes = message.nioBuffer();
+      return new FileDescriptor(to.number()).write(bytes, bytes.position(), bytes.limit());
+    } catch (IOException e) {
+      return 0; // The loop meets the same error, and tells of it.
+    }
+  }
+
+  private void queue(ByteBuf message) {
+    ChannelPromise sent = channel.newPromise();
+    queued++;
+    sent.addListener(guard.listener(_ -> unqueue()));
+    if (queued == 1 || !channel.eventLoop().inEventLoop()) {
+      channel.writeAndFlush(message, sent);
+      return;
+    }
+    try {
+      // Not at once: what another thread has given is among the loop's tasks.
+      channel.eventLoop().execute(guard.task(() -> channel.writeAndFlush(message, sent)));
+    } catch (RejectedExecutionException e) {
+      message.release(); // The network is closed.
+    }
+  }
+
+  private void unqueue() {
+    lock.lock();
+    try {
+      queued--;
+    } finally {
+      lock.unlock();
+    }
+  }
+}
