@@ -49,11 +49,11 @@ final class PairOptions {
   @Option(
       names = "--failure-timeout",
       paramLabel = "MS",
-      defaultValue = "500",
+      defaultValue = "200",
       description =
           "The other side counts as dead when nothing is heard of it for so long, in ms; the same"
               + " on both. Default: ${DEFAULT-VALUE}.")
-  private int timeoutMillis = 500;
+  private int timeoutMillis = 200;
 
   @Option(
       names = "--stall-timeout",
