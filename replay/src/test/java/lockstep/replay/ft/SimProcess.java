@@ -173,7 +173,7 @@ final class SimProcess implements Scheduler {
       return;
     }
     Thread self = Thread.currentThread();
-    SimWorld.Due timer =
+    SimAgenda.Due timer =
         world.after(Math.max(1, (long) (nanos / rate)), () -> LockSupport.unpark(self));
     LockSupport.park(blocker);
     timer.cancel();

@@ -433,7 +433,12 @@ final class SimSide {
 
   /** The newest connection that a log goes over. */
   Optional<SimLink> link() {
-    return network.links().reversed().stream().filter(SimLink::isFramed).findFirst();
+    for (SimLink each : network.links().reversed()) {
+      if (each.isFramed()) {
+        return Optional.of(each);
+      }
+    }
+    return Optional.empty();
   }
 
   /** From here on the gate counts for another log. */
@@ -508,7 +513,7 @@ final class SimSide {
       for (int i = 0; i < count; i++) {
         long position = nextByte++;
         checkAcknowledged("byte " + position, Optional.ofNullable(bytesNeed.remove(position)));
-        world.trace("%s shows byte %d".formatted(name, position));
+        world.trace(name + " shows byte " + position);
         cluster.outside.shows(SimSide.this, position, bytes[offset + i] & 0xff);
         shown.add(position);
       }
