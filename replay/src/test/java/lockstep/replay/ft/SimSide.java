@@ -641,7 +641,12 @@ final class SimSide {
   /** Whether the world must do without it: dead, faulty, or given up by its user. */
   boolean isGone() {
     // One that has ended by itself is not excused: it may have been the last one.
-    return (process.isDead() && end.isEmpty()) || faulty || given;
+    return wasKilled() || faulty || given;
+  }
+
+  /** Whether its process has died, and not since its VM was over. */
+  boolean wasKilled() {
+    return process.isDead() && end.isEmpty();
   }
 
   boolean isTheVm() {
