@@ -8,8 +8,16 @@ import org.junit.jupiter.params.provider.EnumSource;
  * a share that vanishes, fills up and forgets what was not synced.
  */
 class PairOnLeaseSimulationTest extends PairOnStorage<SimShare.Plant> {
+  /** The worlds of this class, for a scan. */
+  static final class Worlds implements SimScan.Worlds {
+    @Override
+    public SimCluster run(SimWorld world) {
+      return PairOnStorage.run(world, cluster -> new SimShare(cluster, SimShare.Plant.NOTHING));
+    }
+  }
+
   PairOnLeaseSimulationTest() {
-    super(SimShare::new, SimShare.Plant.NOTHING);
+    super(SimShare::new, SimShare.Plant.NOTHING, Worlds.class);
   }
 
   @ParameterizedTest

@@ -8,8 +8,16 @@ import org.junit.jupiter.params.provider.EnumSource;
  * and a unit that forgets, drops keys and answers late.
  */
 class PairOnScsiSimulationTest extends PairOnStorage<SimUnit.Plant> {
+  /** The worlds of this class, for a scan. */
+  static final class Worlds implements SimScan.Worlds {
+    @Override
+    public SimCluster run(SimWorld world) {
+      return PairOnStorage.run(world, cluster -> new SimUnit(cluster, SimUnit.Plant.NOTHING));
+    }
+  }
+
   PairOnScsiSimulationTest() {
-    super(SimUnit::new, SimUnit.Plant.NOTHING);
+    super(SimUnit::new, SimUnit.Plant.NOTHING, Worlds.class);
   }
 
   @ParameterizedTest

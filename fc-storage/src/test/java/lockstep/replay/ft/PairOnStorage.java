@@ -8,6 +8,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
@@ -25,14 +26,26 @@ abstract class PairOnStorage<P extends Enum<P>> {
 
   private final BiFunction<SimCluster, P, SimStorage> storage;
   private final P nothing;
+  private final Class<? extends SimScan.Worlds> worlds;
 
   /**
    * @param storage what a world's pairs share
    * @param nothing the plant that plants nothing
+   * @param worlds the worlds in which nothing is planted
    */
-  PairOnStorage(BiFunction<SimCluster, P, SimStorage> storage, P nothing) {
+  PairOnStorage(
+      BiFunction<SimCluster, P, SimStorage> storage,
+      P nothing,
+      Class<? extends SimScan.Worlds> worlds) {
     this.storage = storage;
     this.nothing = nothing;
+    this.worlds = worlds;
+  }
+
+  /** A whole world in which nothing is planted, for a scan. */
+  static SimCluster run(SimWorld world, Function<SimCluster, SimStorage> storage) {
+    return SimCluster.run(
+        world, each -> new SimCluster(each, SimPlant.NOTHING, storage), SimFaults::some);
   }
 
   private SimCluster run(SimWorld world, P plant, Consumer<SimCluster> faults) {
@@ -46,30 +59,25 @@ abstract class PairOnStorage<P extends Enum<P>> {
     return run(world, nothing, SimFaults::some);
   }
 
-  private void worlds(long first, int count) {
-    Map<FtState, Integer> backups = new EnumMap<>(FtState.class);
-    int shown = 0;
-    int undecidable = 0;
-    for (long seed = first; seed < first + count; seed++) {
-      SimCluster cluster = run(new SimWorld(seed));
-      backups.merge(cluster.sides.get(1).state(), 1, Integer::sum);
-      shown += cluster.outside.shown() > 0 ? 1 : 0;
-      undecidable += cluster.isUndecidable() ? 1 : 0;
-    }
-    System.out.printf(
-        "%s: %d worlds, backups ended %s, %d undecidable%n",
-        getClass().getSimpleName(), count, backups, undecidable);
-    assertTrue(shown > count / 2, "the guests hardly ever showed something: " + shown);
+  private void check(SimTally tally) {
+    long worlds = tally.of("worlds");
+    long shown = tally.of("guest showed something");
+    assertTrue(shown > worlds / 2, "the guests hardly ever showed something: " + shown);
     for (FtState state : new FtState[] {FtState.ALONE, FtState.FOLLOWING, FtState.HALTED}) {
-      assertTrue(
-          backups.getOrDefault(state, 0) > count / 100, "hardly any " + state + ": " + backups);
+      long ended = tally.of("end: backup is " + state);
+      assertTrue(ended > worlds / 100, "hardly any " + state + ": " + ended);
     }
-    assertTrue(undecidable < count / 20, "too many worlds are excused: " + undecidable);
+    long undecidable = tally.of("end: a side waits for a person's word");
+    assertTrue(undecidable < worlds / 20, "too many worlds are excused: " + undecidable);
   }
 
   @Test
   void thePromiseIsKept() {
-    worlds(1, SEEDS);
+    SimTally tally = new SimTally();
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      tally.add(run(new SimWorld(seed)));
+    }
+    check(tally);
   }
 
   @Test
@@ -84,10 +92,11 @@ abstract class PairOnStorage<P extends Enum<P>> {
         "hardly a takeover: " + primaries);
   }
 
+  /** Other ones: -Dsim.first=SEED -Dsim.worlds=N; see {@link SimScan}. */
   @Test
   @Tag("long")
-  void thePromiseIsKeptInManyWorlds() {
-    worlds(1_000_000, MANY_SEEDS);
+  void thePromiseIsKeptInManyWorlds() throws Exception {
+    check(SimScan.scan(worlds, MANY_SEEDS));
   }
 
   @Test

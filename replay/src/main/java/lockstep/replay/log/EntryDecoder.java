@@ -1,7 +1,5 @@
 package lockstep.replay.log;
 
-import com.github.luben.zstd.Zstd;
-import com.github.luben.zstd.ZstdException;
 import java.util.ArrayList;
 import java.util.List;
 import lockstep.monitor.block.BlockRequest;
@@ -202,14 +200,7 @@ final class EntryDecoder {
     int packedBytes = count(Integer.MAX_VALUE);
     need(packedBytes);
     byte[] content = new byte[size];
-    try {
-      long got = Zstd.decompressByteArray(content, 0, size, bytes, position, packedBytes);
-      if (got != size) {
-        throw new IllegalArgumentException("a compressed block of another size");
-      }
-    } catch (ZstdException e) {
-      throw new IllegalArgumentException("a damaged compressed block: " + e.getMessage(), e);
-    }
+    BlockPacking.unpack(content, bytes, position, packedBytes);
     position += packedBytes;
     return content;
   }

@@ -1,6 +1,5 @@
 package lockstep.replay.log;
 
-import com.github.luben.zstd.Zstd;
 import java.util.Arrays;
 import java.util.List;
 import lockstep.monitor.input.ExternalInput;
@@ -21,9 +20,6 @@ final class EntryEncoder {
    * pages of one entry. For both directions, so that nothing is written that cannot be read.
    */
   static final int MAX_PACKED_BYTES = 1 << 24;
-
-  /** Fast; the vCPU waits for it. */
-  private static final int ZSTD_LEVEL = 1;
 
   /** What one entry may take; the largest are digests of whole machines, far below. */
   static final int MAX_ENTRY_BYTES = 1 << 26;
@@ -215,7 +211,7 @@ final class EntryEncoder {
     }
     varint(content.length);
     if (content.length > 0) {
-      byte[] compressed = Zstd.compress(content, ZSTD_LEVEL);
+      byte[] compressed = BlockPacking.pack(content);
       varint(compressed.length);
       raw(compressed, compressed.length);
     }

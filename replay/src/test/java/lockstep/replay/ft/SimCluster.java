@@ -1,6 +1,7 @@
 package lockstep.replay.ft;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -31,6 +32,10 @@ final class SimCluster {
   final SimStorage storage;
   final SimOutside outside;
   final Set<String> transitions = new TreeSet<>();
+
+  /** What has gone wrong, and what users have done. */
+  final Set<SimFaults.Kind> faults = EnumSet.noneOf(SimFaults.Kind.class);
+
   final List<SimHost> hosts = new ArrayList<>();
   final List<SimSide> sides = new ArrayList<>();
 

@@ -185,6 +185,7 @@ final class SimFaults {
         () -> {
           SimSide side = cluster.side(number);
           if (!side.process.isDead()) {
+            cluster.faults.add(kind);
             kind.what.accept(side, world.now() + length);
           }
         });

@@ -56,7 +56,12 @@ final class SimMemory {
   }
 
   boolean isBusy(int block) {
-    return inFlight.stream().anyMatch(request -> blockOf(request) == block);
+    for (BlockRequest request : inFlight) {
+      if (blockOf(request) == block) {
+        return true;
+      }
+    }
+    return false;
   }
 
   boolean isFlushing() {

@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.Lock;
@@ -128,8 +129,11 @@ final class SimProcess implements Scheduler {
   @SuppressWarnings("ThreadPriorityCheck") // The order of threads is chosen here, by the seed.
   void point() {
     if (Thread.currentThread().isVirtual()) {
-      world.running().ifPresent(SimThread::throwIfDue);
-      if (world.chance(PREEMPTED)) {
+      Optional<SimThread> running = world.running();
+      if (running.isPresent()) {
+        running.get().throwIfDue();
+      }
+      if (world.chance(PREEMPTED) && !goesOnAt(0)) {
         Thread.yield();
       }
     }
@@ -173,10 +177,29 @@ final class SimProcess implements Scheduler {
       return;
     }
     Thread self = Thread.currentThread();
-    SimWorld.Due timer =
-        world.after(Math.max(1, (long) (nanos / rate)), () -> LockSupport.unpark(self));
+    long wait = Math.max(1, (long) (nanos / rate));
+    if (self.isVirtual()
+        && !self.isInterrupted()
+        && !SimThreads.hasPermit(self)
+        && goesOnAt(world.now() + wait)) {
+      return;
+    }
+    SimAgenda.Due timer = world.after(wait, () -> LockSupport.unpark(self));
     LockSupport.park(blocker);
     timer.cancel();
+  }
+
+  /**
+   * Whether the running thread would be the next one to run if it gave its CPU away until then, and
+   * nothing would happen meanwhile. If so that time has passed, without the costs of a change.
+   */
+  private boolean goesOnAt(long nanos) {
+    Optional<SimThread> running = world.running();
+    return !dead
+        && !stopped
+        && running.isPresent()
+        && !running.get().isStalled()
+        && world.skipTo(nanos);
   }
 
   @Override

@@ -433,7 +433,12 @@ final class SimSide {
 
   /** The newest connection that a log goes over. */
   Optional<SimLink> link() {
-    return network.links().reversed().stream().filter(SimLink::isFramed).findFirst();
+    for (SimLink each : network.links().reversed()) {
+      if (each.isFramed()) {
+        return Optional.of(each);
+      }
+    }
+    return Optional.empty();
   }
 
   /** From here on the gate counts for another log. */
@@ -508,7 +513,7 @@ final class SimSide {
       for (int i = 0; i < count; i++) {
         long position = nextByte++;
         checkAcknowledged("byte " + position, Optional.ofNullable(bytesNeed.remove(position)));
-        world.trace("%s shows byte %d".formatted(name, position));
+        world.trace(name + " shows byte " + position);
         cluster.outside.shows(SimSide.this, position, bytes[offset + i] & 0xff);
         shown.add(position);
       }
@@ -636,7 +641,12 @@ final class SimSide {
   /** Whether the world must do without it: dead, faulty, or given up by its user. */
   boolean isGone() {
     // One that has ended by itself is not excused: it may have been the last one.
-    return (process.isDead() && end.isEmpty()) || faulty || given;
+    return wasKilled() || faulty || given;
+  }
+
+  /** Whether its process has died, and not since its VM was over. */
+  boolean wasKilled() {
+    return process.isDead() && end.isEmpty();
   }
 
   boolean isTheVm() {

@@ -4,9 +4,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.PriorityQueue;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /**
  * Virtual time, chance, and the order in which the threads of all hosts run: one at a time, chosen
@@ -26,66 +26,51 @@ final class SimWorld {
   /** Lines of a world's trace that a failure shows. */
   private static final int TRACED = 400;
 
-  /** Something that happens at a time; nothing, once cancelled. */
-  static final class Due implements Comparable<Due> {
-    final long nanos;
-    private final long order;
-    private final Runnable work;
-    private boolean cancelled;
-
-    private Due(long nanos, long order, Runnable work) {
-      this.nanos = nanos;
-      this.order = order;
-      this.work = work;
-    }
-
-    void cancel() {
-      cancelled = true;
-    }
-
+  /** A line of the trace, put together when somebody reads it. */
+  private record Line(long nanos, String what) {
     @Override
-    public int compareTo(Due other) {
-      return nanos != other.nanos
-          ? Long.compare(nanos, other.nanos)
-          : Long.compare(order, other.order);
+    public String toString() {
+      return "%10.3f ms  %s".formatted(nanos / 1e6, what);
     }
   }
 
   final long seed;
   final Random random;
   private final Thread carrier = Thread.currentThread();
-  private final PriorityQueue<Due> agenda = new PriorityQueue<>();
+  private final SimAgenda agenda = new SimAgenda();
   private final List<SimThread> ready = new ArrayList<>();
-  private final ArrayDeque<String> lines = new ArrayDeque<>();
+  private final ArrayDeque<Line> lines = new ArrayDeque<>();
   private Optional<AssertionError> failure = Optional.empty();
   private Optional<SimThread> running = Optional.empty();
   private long now;
-  private long order;
   private long turns;
+
+  /** How far the present run goes. */
+  private long untilNanos;
 
   /** Whether everything is printed. */
   boolean traced;
 
   SimWorld(long seed) {
     this.seed = seed;
-    this.random = new Random(seed);
+    this.random = new SimRandom(seed);
   }
 
   /** Says what happened, for a failure's report. */
-  void trace(String line) {
-    String text = "%10.3f ms  %s".formatted(now / 1e6, line);
+  void trace(String what) {
+    Line line = new Line(now, what);
     if (traced) {
-      System.out.println(text);
+      System.out.println(line);
     }
     if (lines.size() == TRACED) {
       lines.remove();
     }
-    lines.add(text);
+    lines.add(line);
   }
 
   /** The last lines of the trace. */
   String report() {
-    return String.join("\n", lines);
+    return lines.stream().map(Line::toString).collect(Collectors.joining("\n"));
   }
 
   /** The world is wrong. The first time counts; the run ends with it. */
@@ -106,10 +91,8 @@ final class SimWorld {
     return turns;
   }
 
-  Due after(long nanos, Runnable work) {
-    Due due = new Due(now + Math.max(0, nanos), order++, work);
-    agenda.add(due);
-    return due;
+  SimAgenda.Due after(long nanos, Runnable work) {
+    return agenda.add(now + Math.max(0, nanos), work);
   }
 
   long between(long least, long most) {
@@ -133,14 +116,33 @@ final class SimWorld {
     return running;
   }
 
+  /**
+   * Ends the running thread's turn and begins its next one, at a time or at once, if it is certain
+   * that nothing else happens before: as {@link #runUntil} would, number for number of the seed.
+   */
+  boolean skipTo(long nanos) {
+    long latest = Math.max(nanos, now + TURN_NANOS);
+    if (!ready.isEmpty()
+        || failure.isPresent()
+        || latest >= untilNanos
+        || latest >= agenda.nextNanos()) {
+      return false;
+    }
+    endTurn();
+    now = Math.max(now, nanos);
+    int unused = random.nextInt(1);
+    return true;
+  }
+
   /** Lets everything happen that is due until then. */
   void runUntil(long nanos) {
+    untilNanos = nanos;
     while (now < nanos) {
       fireDue();
       if (!ready.isEmpty()) {
         turn();
       } else {
-        now = agenda.isEmpty() ? nanos : Math.min(nanos, Math.max(now, agenda.element().nanos));
+        now = Math.min(nanos, Math.max(now, agenda.nextNanos()));
       }
       if (failure.isPresent()) {
         throw failure.get();
@@ -149,11 +151,8 @@ final class SimWorld {
   }
 
   private void fireDue() {
-    while (!agenda.isEmpty() && agenda.element().nanos <= now) {
-      Due due = agenda.remove();
-      if (!due.cancelled) {
-        due.work.run();
-      }
+    while (agenda.nextNanos() <= now) {
+      agenda.runNext();
     }
   }
 
@@ -166,6 +165,10 @@ final class SimWorld {
     running = Optional.of(next);
     next.turn();
     running = Optional.empty();
+    endTurn();
+  }
+
+  private void endTurn() {
     turns++;
     now += 1 + random.nextInt((int) TURN_NANOS);
   }
