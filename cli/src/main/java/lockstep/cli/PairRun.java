@@ -1,7 +1,5 @@
 package lockstep.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.HashMap;
@@ -40,6 +38,7 @@ import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.Scheduler;
+import lockstep.sys.StandardOutput;
 import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process: puts the parts together and takes them apart again. */
@@ -72,7 +71,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final OutputWaits waits;
   private final Optional<BlockDevice> medium;
   private final Medium disk = new Medium();
-  private final ConsoleHub console = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+  private final ConsoleHub console = new ConsoleHub(StandardOutput.stream());
   private final Bandwidth bandwidth = new Bandwidth();
   private final PairControl commands;
   private final ControlServer control;

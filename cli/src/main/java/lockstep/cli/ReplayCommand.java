@@ -1,7 +1,5 @@
 package lockstep.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -14,6 +12,7 @@ import lockstep.replay.log.LogReader;
 import lockstep.replay.playback.Divergence;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
+import lockstep.sys.StandardOutput;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -118,8 +117,7 @@ final class ReplayCommand implements Callable<Integer> {
     if (verify) {
       return run.replay(log, options, value -> {});
     }
-    try (ConsoleOutput console =
-        new ConsoleOutput(new FileOutputStream(FileDescriptor.out), cause -> {})) {
+    try (ConsoleOutput console = new ConsoleOutput(StandardOutput.stream(), cause -> {})) {
       OutputSink sink = console;
       ReplayOutcome outcome = run.replay(log, options, sink);
       // What nobody reads is in the log, and comes again with the next replay.
