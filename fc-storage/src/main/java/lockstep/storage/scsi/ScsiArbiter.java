@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -59,7 +60,7 @@ public final class ScsiArbiter implements Arbiter {
   private final Vacancy vacancy;
   private volatile Standing standing = Standing.FOLLOWS;
   private volatile Runnable onDoubt = this::restoreHere;
-  private volatile Runnable onStanding = () -> {};
+  private final List<Runnable> watchers = new CopyOnWriteArrayList<>();
   private volatile @Nullable Thread beats;
   private volatile boolean closed;
 
@@ -101,14 +102,14 @@ public final class ScsiArbiter implements Arbiter {
 
   /** Has somebody told when {@link #standing} has changed; on any thread, returns at once. */
   public void onStanding(Runnable told) {
-    onStanding = told;
+    watchers.add(told);
   }
 
   private void stands(Standing now) {
     boolean changed = standing != now;
     standing = now;
     if (changed) {
-      onStanding.run();
+      watchers.forEach(Runnable::run);
     }
   }
 
@@ -466,6 +467,11 @@ public final class ScsiArbiter implements Arbiter {
   /** What this host may do with the disk, as far as is known. */
   public Standing standing() {
     return standing;
+  }
+
+  /** Who has the disk that this side has lost: one line; empty when it has not. */
+  public Optional<String> lossReason() {
+    return stake() instanceof Stake.Lost lost ? Optional.of(lost.why()) : Optional.empty();
   }
 
   /** What has the disk, for people; empty for a free one. */
