@@ -17,6 +17,7 @@ import java.util.function.Consumer;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.DiskBridge;
@@ -275,18 +276,12 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Runs a VM as primary, to its end here. */
   FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
-    // First, with or without a backup: no other VM may have the disk.
+    MachineOrigin origin = LocalDisk.origin(medium, start, kvm.supportedCpuid());
+    // With or without a backup: no other VM may have the disk.
     hold();
     vm.start(
         doors -> {
-          Machine machine =
-              Machine.create(
-                  kvm,
-                  medium.map(m -> start.config().withDisk(m.geometry())).orElse(start.config()),
-                  start.quirks(),
-                  doors,
-                  doors,
-                  doors);
+          Machine machine = Machine.create(kvm, origin, doors, doors, doors);
           try {
             start.into(machine);
             return machine;
