@@ -334,13 +334,23 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       // A VM that was never protected has the disk to itself, whatever became of it.
       if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
         settleDisk();
-        node.leave();
+        leave();
       }
       return end;
     } catch (ExecutionException e) {
       throw e.getCause() instanceof Exception cause ? cause : e;
     } finally {
       finished.countDown();
+    }
+  }
+
+  /** What the guest came to stays its result when the disk cannot be given up. */
+  private void leave() {
+    try {
+      node.leave();
+    } catch (IOException e) {
+      notes.accept(
+          "the disk was not given up, and counts as in use for some seconds: " + e.getMessage());
     }
   }
 

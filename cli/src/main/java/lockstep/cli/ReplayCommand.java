@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       "0:the replay did all that the log says",
       "1:failed, diverged, the log ended before --to, or, with --verify, it was cut",
       "2:wrong usage",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)",
       "N:with --go-live, what the guest wrote to its exit port (0xf4)"
     })
 final class ReplayCommand implements Callable<Integer> {

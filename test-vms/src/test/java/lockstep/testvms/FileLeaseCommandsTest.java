@@ -149,6 +149,22 @@ class FileLeaseCommandsTest {
     }
   }
 
+  /** Its directory is not where it was: the lease cannot be given up. */
+  @Test
+  void endOfAGuestIsItsOwnAlsoWhenTheDiskCannotBeGivenUp() throws Exception {
+    Path there = Files.createDirectory(directory.resolve("there"));
+    Path on = there.resolve("disk.img");
+    FileDisk.create(on, DISK_BYTES);
+    try (ConsoleSession vm =
+        ConsoleSession.of("primary", "--guest", "echo", "--disk", "file:" + on)) {
+      vm.await("> ", LIMIT_SECONDS);
+      Path unused = Files.move(there, directory.resolve("elsewhere"));
+      vm.typeRaw("exit 7\r");
+      assertEquals(7, vm.exitCode(), vm.transcript());
+      assertTrue(vm.transcript().contains("the disk was not given up"), vm.transcript());
+    }
+  }
+
   @Test
   void readOnlyImageNeedsNoLeaseAndIsShared() throws Exception {
     var unused = Files.setPosixFilePermissions(image, PosixFilePermissions.fromString("r--r--r--"));
