@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.boot.BootException;
-import lockstep.sys.Scheduler;
+import lockstep.sys.HostScheduler;
 import lockstep.sys.StandardOutput;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
@@ -80,9 +80,7 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
-    // A thread that is missing while the others go on is worse than a process that ends.
-    Thread.setDefaultUncaughtExceptionHandler(
-        (thread, cause) -> Scheduler.HOST.failStop(thread.getName(), cause));
+    HostScheduler.endOnUncaught();
     separateOutput();
     EarlyProbe.start(arguments);
     System.exit(execute(commandLine(arguments), arguments));
