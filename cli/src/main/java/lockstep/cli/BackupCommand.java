@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
       "1:failed, or the guest crashed here, or the other side goes on",
       "2:wrong usage",
       "3:a part of Lockstep failed, and the process ended at once: the other side takes over",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)",
       "N:what the guest wrote to its exit port (0xf4) here"
     })
 final class BackupCommand implements Callable<Integer> {

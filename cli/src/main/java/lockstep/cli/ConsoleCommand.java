@@ -2,7 +2,6 @@ package lockstep.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -10,6 +9,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import lockstep.cli.control.ControlClient;
 import lockstep.monitor.host.ConsoleKeys;
+import lockstep.sys.StandardOutput;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -53,7 +53,7 @@ final class ConsoleCommand implements Callable<Integer> {
     Thread.ofPlatform().daemon().name("console-in").start(() -> type(client, raw));
     byte[] buffer = new byte[BUFFER_BYTES];
     InputStream in = client.in();
-    OutputStream out = new FileOutputStream(FileDescriptor.out);
+    OutputStream out = StandardOutput.stream();
     try {
       int count = in.read(buffer);
       while (count >= 0) {

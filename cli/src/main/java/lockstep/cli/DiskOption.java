@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.Optional;
-import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Claimant;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
@@ -40,15 +39,19 @@ final class DiskOption {
   }
 
   /** Opens it, if there is one, for one machine of this host that is in no pair. */
-  Optional<BlockDevice> open() throws CommandFailure {
+  HeldDisk open() throws CommandFailure {
     if (disk.isEmpty()) {
-      return Optional.empty();
+      return HeldDisk.none();
     }
     DiskSpec named = parse(spec, disk.get());
     SharedDisk opened = open(named, BlockDisk.Use.ALONE);
     opened.lease().ifPresent(lease -> lease.watch(new LeaseNotes(lease, DiskOption::say)));
     try {
-      return Optional.of(opened.heldFor(new Claimant(newVm(), 1, Claimant.Side.PRIMARY)));
+      HeldDisk held =
+          new HeldDisk(
+              Optional.of(opened.heldFor(new Claimant(newVm(), 1, Claimant.Side.PRIMARY))));
+      opened.onLoss(held::lose);
+      return held;
     } catch (IOException e) {
       CommandFailure refused =
           new CommandFailure(

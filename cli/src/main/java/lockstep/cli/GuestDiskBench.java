@@ -137,7 +137,7 @@ final class GuestDiskBench {
         new LocalRun(
             Optional.empty(),
             line -> {},
-            Optional.of(FileDisk.open(image, FileDisk.HostCache.USED)));
+            new HeldDisk(Optional.of(FileDisk.open(image, FileDisk.HostCache.USED))));
     RunResult result = run.run(kvm, BenchGuest.boot(quirks, "disk " + append), times);
     if (!result.equals(new RunResult.ExitPort(0))) {
       throw new CommandFailure("the guest disk failed: " + result, "try lockstep run --guest disk");

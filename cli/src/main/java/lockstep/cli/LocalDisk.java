@@ -36,6 +36,12 @@ final class LocalDisk implements DiskSink, AutoCloseable {
    * @throws CommandFailure when a saved machine has another disk
    */
   MachineOrigin origin(Start start, Cpuid supported) throws CommandFailure {
+    return origin(medium, start, supported);
+  }
+
+  /** The same for a disk that others carry out the requests of. */
+  static MachineOrigin origin(Optional<BlockDevice> medium, Start start, Cpuid supported)
+      throws CommandFailure {
     MachineConfig config = start.config();
     if (start instanceof Start.Boot) {
       return MachineOrigin.here(

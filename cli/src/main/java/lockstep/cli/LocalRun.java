@@ -10,7 +10,6 @@ import lockstep.monitor.Machine;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.SavedInputs;
-import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
@@ -34,7 +33,7 @@ final class LocalRun implements ConsoleTarget {
   private final InputQueue queue = new InputQueue(ConsoleLine.CLOSED);
   private final Optional<SnapshotFile> snapshotFile;
   private final Consumer<String> notes;
-  private final Optional<BlockDevice> medium;
+  private final HeldDisk held;
   private final OrderlyEnd end = new OrderlyEnd();
   private MachineCounters counters = MachineCounters.ZERO;
 
@@ -53,13 +52,12 @@ final class LocalRun implements ConsoleTarget {
    * @param notes takes lines for the user
    */
   LocalRun(Optional<SnapshotFile> snapshotFile, Consumer<String> notes) {
-    this(snapshotFile, notes, Optional.empty(), 1);
+    this(snapshotFile, notes, HeldDisk.none(), 1);
   }
 
   /** The same with a disk, which is closed at the end of the run. */
-  LocalRun(
-      Optional<SnapshotFile> snapshotFile, Consumer<String> notes, Optional<BlockDevice> medium) {
-    this(snapshotFile, notes, medium, 1);
+  LocalRun(Optional<SnapshotFile> snapshotFile, Consumer<String> notes, HeldDisk disk) {
+    this(snapshotFile, notes, disk, 1);
   }
 
   /**
@@ -68,14 +66,12 @@ final class LocalRun implements ConsoleTarget {
    * @param slowdown how many times slower than the host's clock the guest's is
    */
   LocalRun(
-      Optional<SnapshotFile> snapshotFile,
-      Consumer<String> notes,
-      Optional<BlockDevice> medium,
-      int slowdown) {
+      Optional<SnapshotFile> snapshotFile, Consumer<String> notes, HeldDisk disk, int slowdown) {
     this.slowdown = slowdown;
     this.snapshotFile = snapshotFile;
     this.notes = notes;
-    this.medium = medium;
+    this.held = disk;
+    disk.stopsBy(this::stop);
   }
 
   /** The way in for console input and for {@link #stop}. */
@@ -147,7 +143,8 @@ final class LocalRun implements ConsoleTarget {
       if (!end.await(this::stop, unblock, SNAPSHOT_NANOS)) {
         notes.accept(snapshotFile.get() + ": not written in time");
       }
-    } else if (medium.isPresent() && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
+    } else if (held.medium().isPresent()
+        && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
       notes.accept("the guest did not stop in time; its disk counts as in use for some seconds");
     }
   }
@@ -165,7 +162,7 @@ final class LocalRun implements ConsoleTarget {
   /** Starts and runs to the end; the machine is gone when it returns. */
   RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
     try (KickTimer timer = vcpu.timer();
-        LocalDisk disk = new LocalDisk(medium, queue)) {
+        LocalDisk disk = new LocalDisk(held.medium(), queue)) {
       HostInputs host =
           new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer, slowdown);
       RoleSwitch door =
@@ -194,12 +191,13 @@ final class LocalRun implements ConsoleTarget {
    */
   private RunResult toTheEnd(Running now) throws Exception {
     commands.run();
-    RunResult result = vcpu.timed(() -> now.door().run(now.machine()));
+    RunResult result = held.resultOf(vcpu.timed(() -> now.door().run(now.machine())));
     if (snapshotFile.isEmpty()) {
       return result;
     }
     if (!(result instanceof RunResult.Stopped)) {
-      notes.accept(snapshotFile.get() + ": not written at the end, the guest ended itself");
+      notes.accept(
+          snapshotFile.get() + ": not written at the end, the host did not stop the guest");
       return result;
     }
     return snapshotFile.get().write(now.machine(), saved(now)).orElse(result);

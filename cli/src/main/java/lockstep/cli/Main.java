@@ -1,11 +1,13 @@
 package lockstep.cli;
 
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.boot.BootException;
-import lockstep.sys.Scheduler;
+import lockstep.sys.HostScheduler;
+import lockstep.sys.StandardOutput;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -78,11 +80,24 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
-    // A thread that is missing while the others go on is worse than a process that ends.
-    Thread.setDefaultUncaughtExceptionHandler(
-        (thread, cause) -> Scheduler.HOST.failStop(thread.getName(), cause));
+    HostScheduler.endOnUncaught();
+    separateOutput();
     EarlyProbe.start(arguments);
     System.exit(execute(commandLine(arguments), arguments));
+  }
+
+  /** Standard output is the guest's, and not the JVM's, which may crash. */
+  private static void separateOutput() {
+    // Looks at descriptor 1 once. Picocli asks for it to choose colours, and must not get an answer
+    // for standard error.
+    var unused = System.console();
+    try {
+      StandardOutput.separate();
+    } catch (SysException e) {
+      System.err.println("lockstep: " + HostErrors.describe(e));
+      System.exit(FAILED);
+    }
+    System.setOut(new PrintStream(StandardOutput.stream(), true, System.out.charset()));
   }
 
   /** Runs one command, with the options of a {@code --config} file. */

@@ -47,6 +47,9 @@ final class PairControl extends VmControl {
       // Only acknowledgements tell it.
       fields.put("lag_ms", transfer.lagNanos() / 1_000_000);
     }
+    if (!status.noBackup().isEmpty()) {
+      fields.put("no_backup", status.noBackup());
+    }
     if (status.state() == FtState.PAIRING) {
       fields.put("transfer_percent", run.vm().transferPercent());
     }

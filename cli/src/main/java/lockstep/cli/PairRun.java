@@ -1,7 +1,5 @@
 package lockstep.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.HashMap;
@@ -19,6 +17,7 @@ import java.util.function.Consumer;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.host.DiskBridge;
@@ -40,6 +39,7 @@ import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.Scheduler;
+import lockstep.sys.StandardOutput;
 import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process: puts the parts together and takes them apart again. */
@@ -72,7 +72,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final OutputWaits waits;
   private final Optional<BlockDevice> medium;
   private final Medium disk = new Medium();
-  private final ConsoleHub console = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+  private final ConsoleHub console = new ConsoleHub(StandardOutput.stream());
   private final Bandwidth bandwidth = new Bandwidth();
   private final PairControl commands;
   private final ControlServer control;
@@ -276,18 +276,12 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Runs a VM as primary, to its end here. */
   FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
-    // First, with or without a backup: no other VM may have the disk.
+    MachineOrigin origin = LocalDisk.origin(medium, start, kvm.supportedCpuid());
+    // With or without a backup: no other VM may have the disk.
     hold();
     vm.start(
         doors -> {
-          Machine machine =
-              Machine.create(
-                  kvm,
-                  medium.map(m -> start.config().withDisk(m.geometry())).orElse(start.config()),
-                  start.quirks(),
-                  doors,
-                  doors,
-                  doors);
+          Machine machine = Machine.create(kvm, origin, doors, doors, doors);
           try {
             start.into(machine);
             return machine;
@@ -340,13 +334,23 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       // A VM that was never protected has the disk to itself, whatever became of it.
       if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
         settleDisk();
-        node.leave();
+        leave();
       }
       return end;
     } catch (ExecutionException e) {
       throw e.getCause() instanceof Exception cause ? cause : e;
     } finally {
       finished.countDown();
+    }
+  }
+
+  /** What the guest came to stays its result when the disk cannot be given up. */
+  private void leave() {
+    try {
+      node.leave();
+    } catch (IOException e) {
+      notes.accept(
+          "the disk was not given up, and counts as in use for some seconds: " + e.getMessage());
     }
   }
 

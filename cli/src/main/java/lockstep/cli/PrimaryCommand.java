@@ -34,6 +34,8 @@ import picocli.CommandLine.Spec;
       "1:failed, or the guest crashed, or the other side has taken over",
       "2:wrong usage",
       "3:a part of Lockstep failed, and the process ended at once: the other side takes over",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)"
+          + "; a protected VM continues at the backup",
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class PrimaryCommand implements Callable<Integer> {

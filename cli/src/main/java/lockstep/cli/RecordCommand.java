@@ -35,6 +35,7 @@ import picocli.CommandLine.Spec;
       "0:the guest stopped or was stopped",
       "1:failed, or the guest crashed",
       "2:wrong usage",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)",
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class RecordCommand implements Callable<Integer> {

@@ -2,12 +2,10 @@ package lockstep.cli;
 
 import java.io.OutputStream;
 import java.util.List;
-import java.util.Optional;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.SavedInputs;
-import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
@@ -29,19 +27,20 @@ final class RecordedRun implements ConsoleTarget {
   private final VcpuCommands commands = new VcpuCommands(queue);
   private final VcpuThread vcpu = new VcpuThread();
   private final OrderlyEnd end = new OrderlyEnd();
-  private final Optional<BlockDevice> medium;
+  private final HeldDisk held;
   private MachineCounters counters = MachineCounters.ZERO;
 
   /** A run of a machine without a disk. */
   RecordedRun() {
-    this(Optional.empty());
+    this(HeldDisk.none());
   }
 
   /**
-   * @param medium the machine's disk, closed at the end of the run
+   * @param disk the machine's, closed at the end of the run
    */
-  RecordedRun(Optional<BlockDevice> medium) {
-    this.medium = medium;
+  RecordedRun(HeldDisk disk) {
+    this.held = disk;
+    disk.stopsBy(this::stop);
   }
 
   @Override
@@ -92,7 +91,7 @@ final class RecordedRun implements ConsoleTarget {
       InstructionCounter counter)
       throws Exception {
     try (KickTimer timer = vcpu.timer();
-        LocalDisk disk = new LocalDisk(medium, queue)) {
+        LocalDisk disk = new LocalDisk(held.medium(), queue)) {
       long startNanos = start.clockNanos();
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
       Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
@@ -122,7 +121,7 @@ final class RecordedRun implements ConsoleTarget {
                 });
         counters = machine.counters();
         log.flush();
-        return result;
+        return held.resultOf(result);
       }
     } finally {
       commands.leave();

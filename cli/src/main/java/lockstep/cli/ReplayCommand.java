@@ -1,7 +1,5 @@
 package lockstep.cli;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -14,6 +12,7 @@ import lockstep.replay.log.LogReader;
 import lockstep.replay.playback.Divergence;
 import lockstep.replay.playback.ReplayOptions;
 import lockstep.replay.playback.ReplayOutcome;
+import lockstep.sys.StandardOutput;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -37,6 +36,7 @@ import picocli.CommandLine.Spec;
       "0:the replay did all that the log says",
       "1:failed, diverged, the log ended before --to, or, with --verify, it was cut",
       "2:wrong usage",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)",
       "N:with --go-live, what the guest wrote to its exit port (0xf4)"
     })
 final class ReplayCommand implements Callable<Integer> {
@@ -118,8 +118,7 @@ final class ReplayCommand implements Callable<Integer> {
     if (verify) {
       return run.replay(log, options, value -> {});
     }
-    try (ConsoleOutput console =
-        new ConsoleOutput(new FileOutputStream(FileDescriptor.out), cause -> {})) {
+    try (ConsoleOutput console = new ConsoleOutput(StandardOutput.stream(), cause -> {})) {
       OutputSink sink = console;
       ReplayOutcome outcome = run.replay(log, options, sink);
       // What nobody reads is in the log, and comes again with the next replay.

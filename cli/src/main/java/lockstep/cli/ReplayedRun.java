@@ -101,9 +101,10 @@ final class ReplayedRun implements ConsoleTarget {
   }
 
   /** Replays to the log's end and lets the guest go on from there. */
-  int goLive(
-      LogReader log, ReplayOptions options, Optional<BlockDevice> medium, CommandLine command)
+  int goLive(LogReader log, ReplayOptions options, HeldDisk held, CommandLine command)
       throws Exception {
+    Optional<BlockDevice> medium = held.medium();
+    held.stopsBy(this::stop);
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
@@ -148,7 +149,7 @@ final class ReplayedRun implements ConsoleTarget {
               "log " + file + ": the guest did not come to the log's end alive",
               "see lockstep replay " + file);
         }
-        return RunEnd.exitCode(result, command);
+        return RunEnd.exitCode(held.resultOf(result), command);
       }
     } finally {
       end.finished();

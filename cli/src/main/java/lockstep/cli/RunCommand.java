@@ -1,8 +1,6 @@
 package lockstep.cli;
 
 import java.io.Closeable;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -10,6 +8,7 @@ import java.util.concurrent.Callable;
 import lockstep.cli.control.ControlServer;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.sys.StandardOutput;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -36,6 +35,7 @@ import picocli.CommandLine.Spec;
       "0:the guest stopped or was stopped",
       "1:failed, or the guest crashed",
       "2:wrong usage",
+      "128+N:signal N told it to end, and it did (129: SIGHUP, 130: SIGINT, 143: SIGTERM)",
       "N:what the guest wrote to its exit port (0xf4)"
     })
 final class RunCommand implements Callable<Integer> {
@@ -97,7 +97,7 @@ final class RunCommand implements Callable<Integer> {
 
   private int run(Kvm kvm, Start from, Optional<SnapshotFile> file) throws Exception {
     LocalRun run = new LocalRun(file, this::say, disk.open(), slowClock);
-    ConsoleHub hub = new ConsoleHub(new FileOutputStream(FileDescriptor.out));
+    ConsoleHub hub = new ConsoleHub(StandardOutput.stream());
     RunControl commands = new RunControl(name.orElse("vm"), hub, run);
     RunResult result;
     try (Closeable _ = listen(commands, hub);

@@ -24,7 +24,9 @@ final class RunEnd {
         yield Main.DONE;
       }
       case RunResult.Fenced fenced -> {
-        say("the storage refused this host: " + fenced.reason(), command);
+        say(
+            "the guest was stopped, its disk is not this VM's any more: " + fenced.reason(),
+            command);
         yield Main.FAILED;
       }
       case RunResult.Crashed crash -> {

@@ -84,7 +84,9 @@ final class StartOptions {
     @Option(
         names = "--from",
         paramLabel = "FILE",
-        description = "Go on where a snapshot was taken; it names everything else.")
+        description =
+            "Continue where a snapshot was taken. It names everything but the disk: a machine that"
+                + " had one needs --disk with the same one.")
     private Optional<Path> from = Optional.empty();
 
     /** Only Picocli makes one. */

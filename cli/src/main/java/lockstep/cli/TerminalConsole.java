@@ -2,7 +2,6 @@ package lockstep.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
@@ -11,6 +10,7 @@ import lockstep.monitor.host.ConsoleInput;
 import lockstep.monitor.host.ConsoleKeys;
 import lockstep.monitor.host.ConsoleOutput;
 import lockstep.monitor.output.OutputSink;
+import lockstep.sys.StandardOutput;
 import lockstep.sys.SysException;
 import lockstep.sys.Terminal;
 
@@ -58,7 +58,7 @@ final class TerminalConsole implements AutoCloseable {
 
   /** Takes the terminal and starts reading. */
   static TerminalConsole open(ConsoleTarget run) throws SysException {
-    return open(run, new FileOutputStream(FileDescriptor.out));
+    return open(run, StandardOutput.stream());
   }
 
   /**

@@ -19,20 +19,38 @@ final class UnsafeClock {
   /**
    * Looks at a kernel.
    *
+   * @param kernel its name, or its snapshot's
    * @throws CommandFailure when a replay of it may diverge and nobody has allowed that
    */
   void check(String kernel, Start start) throws CommandFailure {
-    if (allowed || !(start instanceof Start.Boot boot)) {
-      return;
+    Optional<CommandFailure> refusal =
+        switch (start) {
+          case Start.Boot boot ->
+              boot.image().rewrites().leftOver().map(left -> ofKernel(kernel, left));
+          case Start.Restore restore ->
+              restore.snapshot().saved().origin().hostClock()
+                  ? Optional.of(ofSnapshot(kernel))
+                  : Optional.empty();
+        };
+    if (!allowed && refusal.isPresent()) {
+      throw refusal.get();
     }
-    Optional<String> left = boot.image().rewrites().leftOver();
-    if (left.isPresent()) {
-      throw new CommandFailure(
-          kernel
-              + " may read the host's clock, and a replay would diverge: "
-              + left.get()
-              + " could not be rewritten",
-          "use an ELF kernel with section headers, or --unsafe-clock to go on all the same");
-    }
+  }
+
+  private static CommandFailure ofKernel(String kernel, String left) {
+    return new CommandFailure(
+        kernel
+            + " may read the host's clock, and a replay would diverge: "
+            + left
+            + " could not be rewritten",
+        "use an ELF kernel with section headers, or --unsafe-clock to go on all the same");
+  }
+
+  private static CommandFailure ofSnapshot(String snapshot) {
+    return new CommandFailure(
+        snapshot
+            + " is of a kernel that may read the host's clock, and a replay would diverge: RDTSC or"
+            + " CPUID instructions of it were not rewritten",
+        "give --unsafe-clock to go on all the same");
   }
 }

@@ -396,7 +396,11 @@ final class VmCommands {
         // The connection stands before the session knows of it.
         if (!state.equals("PAIRING") && number(status, "epoch") > before) {
           throw new CommandFailure(
-              "the VM is not protected, it is " + state, "its own lines and the backup's say why");
+              "the VM is not protected, it is "
+                  + state
+                  + ": "
+                  + status.getOrDefault("no_backup", "its backup has gone"),
+              "lockstep protect tries again");
         }
         long percent = number(status, "transfer_percent");
         if (percent >= shown + STEP_PERCENT) {

@@ -146,6 +146,13 @@ class CommandLineTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "record", "replay", "primary", "backup"})
+  void helpOfACommandWithAGuestNamesTheExitCodesOfSignals(String command) {
+    String help = lockstep(command, "--help").out().replaceAll("\\s+", " ");
+    assertTrue(help.contains("128+N") && help.contains("143: SIGTERM"), help);
+  }
+
   @Test
   void memorySizesAreBinary() {
     ByteSize size = new ByteSize();

@@ -67,6 +67,7 @@ public final class FileLease implements Arbiter, Tenure {
   private final LeaseHold hold;
   private final Lock lock;
   private final LifeSigns others;
+  private final LeaseRuling rulings;
 
   /** Another VM had the disk, and may think so until its last look has run out. */
   private boolean owed;
@@ -96,6 +97,7 @@ public final class FileLease implements Arbiter, Tenure {
     this.lock = clock.lock();
     this.hold = new LeaseHold(files, chain, clock, label);
     this.others = new LifeSigns(files, chain, clock);
+    this.rulings = new LeaseRuling(chain, files.subject());
   }
 
   private static String label() {
@@ -344,7 +346,7 @@ public final class FileLease implements Arbiter, Tenure {
         Ruling ruling = null;
         for (int i = 0; i < TRIES; i++) {
           View view = chain.readSynced();
-          Optional<Ruling> judged = judge(self, entered, view);
+          Optional<Ruling> judged = rulings.of(self, entered, view);
           if (judged.isPresent()) {
             ruling = judged.get();
             break;
@@ -352,14 +354,15 @@ public final class FileLease implements Arbiter, Tenure {
           var unused = attempt(((View.At) view).state(), self);
         }
         if (ruling == null) {
-          return unknown("the claim of disk %s does not stay".formatted(files.subject()));
+          return LeaseRuling.unknown(
+              "the claim of disk %s does not stay".formatted(files.subject()));
         }
         if (entered.isPresent()) {
           settle(self, ruling, started);
         }
         return ruling;
       } catch (IOException e) {
-        return unknown(String.valueOf(e.getMessage()));
+        return LeaseRuling.unknown(String.valueOf(e.getMessage()));
       }
     } finally {
       lock.unlock();
@@ -383,49 +386,6 @@ public final class FileLease implements Arbiter, Tenure {
 
   private boolean attempt(LeaseState state, Claimant self) throws IOException {
     return chain.move(state.with(Mark.OPEN), state.with(Mark.of(self.side())));
-  }
-
-  private static Ruling unknown(String reason) {
-    return new Ruling(Verdict.UNKNOWN, reason);
-  }
-
-  /** Empty when nobody has claimed. */
-  private Optional<Ruling> judge(Claimant self, Optional<Entry> entered, View view) {
-    if (!(view instanceof View.At at)) {
-      return Optional.of(
-          unknown(view instanceof View.Unclear unclear ? unclear.why() : chain.missing()));
-    }
-    LeaseState now = at.state();
-    boolean another = entered.isPresent() && !entered.get().token().equals(at.token());
-    if (another && !now.vm().equals(self.vm())) {
-      return Optional.of(unknown(chain.another(now)));
-    }
-    if (now.isOf(self)
-        && (another || entered.isEmpty() || entered.get().state().sequence() == now.sequence())) {
-      if (now.mark() == Mark.OPEN) {
-        return Optional.empty();
-      }
-      return Optional.of(
-          now.mark() == Mark.of(self.side())
-              ? new Ruling(
-                  Verdict.WON, "disk %s, epoch %d".formatted(files.subject(), self.epoch()))
-              : new Ruling(
-                  Verdict.LOST,
-                  now.mark() == Mark.OVER
-                      ? "disk %s: the VM is over".formatted(files.subject())
-                      : "disk %s was claimed by the %s".formatted(files.subject(), now.mark())));
-    }
-    if (now.vm().equals(self.vm()) && now.epoch() < self.epoch()) {
-      return Optional.of(
-          unknown(
-              "disk %s has an earlier pair of this VM, epoch %d"
-                  .formatted(files.subject(), now.epoch())));
-    }
-    return Optional.of(
-        new Ruling(
-            Verdict.LOST,
-            "disk %s has gone to a later pair or another VM (%s)"
-                .formatted(files.subject(), now.inWords())));
   }
 
   private void settle(Claimant self, Ruling ruling, long started) throws IOException {

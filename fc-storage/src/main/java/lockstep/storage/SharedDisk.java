@@ -211,6 +211,27 @@ public final class SharedDisk implements AutoCloseable {
     return new Held(lease.<BlockDevice>map(held -> new LeasedDisk(medium, held)).orElse(reserved));
   }
 
+  /**
+   * Has somebody told, with the reason, when another VM has what {@link #heldFor} took; at once if
+   * one has.
+   *
+   * @param told called on any thread, perhaps more than once; returns soon
+   */
+  public void onLoss(Consumer<String> told) {
+    Optional<Tenure> tenure = arbiter.map(a -> Tenure.of(a, "the disk")).or(() -> lease);
+    tenure.ifPresent(
+        present -> {
+          present.watch(standing -> tellLoss(present, told));
+          tellLoss(present, told);
+        });
+  }
+
+  private static void tellLoss(Tenure tenure, Consumer<String> told) {
+    if (tenure.standing() == FileLease.Standing.LOST) {
+      told.accept(tenure.lossReason());
+    }
+  }
+
   private final class Held implements BlockDevice {
     /** The medium, or what asks the lease first and closes the medium. */
     private final BlockDevice asked;

@@ -36,7 +36,9 @@ interface Tenure {
 
       @Override
       public String lossReason() {
-        return standing() == Standing.LOST ? disk + " is reserved for another host" : "";
+        return standing() == Standing.LOST
+            ? arbiter.lossReason().orElse(disk + " is reserved for another host")
+            : "";
       }
 
       @Override

@@ -57,6 +57,15 @@ public class HostScheduler implements Scheduler {
             .factory());
   }
 
+  /**
+   * What any thread of this process throws and nothing catches ends it: a thread that is missing
+   * while the others run is worse. At the start.
+   */
+  public static void endOnUncaught() {
+    Thread.setDefaultUncaughtExceptionHandler(
+        (thread, cause) -> Scheduler.HOST.failStop(thread.getName(), cause));
+  }
+
   private Runnable vital(String name, Runnable work) {
     ProcessEnd.prepare();
     return () -> {

@@ -145,6 +145,26 @@ public final class Posix {
         "eventfd");
   }
 
+  /**
+   * A second descriptor, close-on-exec and above the standard ones, for what a number leads to; see
+   * fcntl(2), F_DUPFD_CLOEXEC.
+   */
+  public static Fd duplicate(int number, String subject) throws SysException {
+    int command = posix_h.F_DUPFD_CLOEXEC;
+    // Safe: no addresses.
+    return new Fd(
+        (int) checked("fcntl", subject, posix_h.SYS_fcntl, number, command, 3, 0, 0, 0), subject);
+  }
+
+  /**
+   * Has a number lead to where another one does, in this process and in those that it starts; see
+   * dup3(2). What it led to is closed.
+   */
+  public static void replace(int number, int by, String subject) throws SysException {
+    // Safe: no addresses; who calls knows that nothing else uses the number's file.
+    checked("dup3", subject, posix_h.SYS_dup3, by, number, 0, 0, 0, 0);
+  }
+
   /** An fcntl whose argument is a number or the address of a live segment of the right size. */
   public static int fcntl(Fd fd, int command, long argument, String name) throws SysException {
     return (int)

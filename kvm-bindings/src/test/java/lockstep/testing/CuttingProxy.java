@@ -36,15 +36,33 @@ public final class CuttingProxy implements AutoCloseable {
           near.close();
           continue;
         }
-        Socket far = new Socket(InetAddress.getLoopbackAddress(), to);
-        open.add(near);
-        open.add(far);
-        Thread.ofPlatform().daemon().name("proxy-out").start(() -> carry(near, far));
-        Thread.ofPlatform().daemon().name("proxy-in").start(() -> carry(far, near));
+        connect(near);
       }
     } catch (IOException e) {
       // Closed.
     }
+  }
+
+  private void connect(Socket near) throws IOException {
+    Socket far;
+    try {
+      far = new Socket(InetAddress.getLoopbackAddress(), to);
+    } catch (IOException e) {
+      // Nobody listens there now: the next one may be luckier.
+      near.close();
+      return;
+    }
+    synchronized (this) {
+      if (!server.isClosed() && !blocked) {
+        open.add(near);
+        open.add(far);
+        Thread.ofPlatform().daemon().name("proxy-out").start(() -> carry(near, far));
+        Thread.ofPlatform().daemon().name("proxy-in").start(() -> carry(far, near));
+        return;
+      }
+    }
+    near.close();
+    far.close();
   }
 
   private static void carry(Socket from, Socket into) {
@@ -62,7 +80,7 @@ public final class CuttingProxy implements AutoCloseable {
   }
 
   /** Cuts what is connected; new connections are let through, or refused. */
-  public void cut(boolean refuseNew) throws IOException {
+  public synchronized void cut(boolean refuseNew) throws IOException {
     blocked = refuseNew;
     for (Socket socket : open) {
       socket.close();

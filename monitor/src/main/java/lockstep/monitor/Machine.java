@@ -46,12 +46,12 @@ public final class Machine implements VirtualMachine {
   private final Devices devices;
   private final StagedPages staged;
   private final VcpuLoop loop;
-  private final MachineOrigin origin;
   private final Quirks quirks;
   private final DirtyPages dirtyPages;
   private final PortBus ports = new PortBus();
   private final MmioBus mmio = new MmioBus();
   private final MsrExits msrs;
+  private MachineOrigin origin;
 
   /**
    * Builds a machine; it stands before its first instruction, with empty RAM.
@@ -171,6 +171,7 @@ public final class Machine implements VirtualMachine {
   /** Puts a kernel into RAM and the vCPU at its entry. Before {@link #run} only. */
   public void boot(BootImage image) throws SysException {
     image.writeTo(new BootRam(memory));
+    origin = origin.withHostClock(image.rewrites().leftOver().isPresent());
     EntryState.apply(image.entry().registers(), vcpu);
     if (image.kind().isLinux()) {
       devices.consoleNeedsListener();
@@ -207,7 +208,7 @@ public final class Machine implements VirtualMachine {
     return loop.run();
   }
 
-  /** What it was built from. */
+  /** What it was built from; of its kernel only after {@link #boot} or {@link #restore}. */
   public MachineOrigin origin() {
     return origin;
   }
@@ -269,9 +270,10 @@ public final class Machine implements VirtualMachine {
   public void restore(SavedMachine saved, Progress progress)
       throws IOException, SnapshotException, SysException {
     MachineState state = saved.state();
-    if (!state.origin().equals(origin)) {
+    if (!state.origin().equals(origin.withHostClock(state.origin().hostClock()))) {
       throw new SnapshotException("is of a machine of another configuration");
     }
+    origin = state.origin();
     saved.readMemory(memory, progress);
     try {
       devices.restore(state.devices());

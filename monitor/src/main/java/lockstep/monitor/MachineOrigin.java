@@ -16,8 +16,10 @@ import lockstep.monitor.state.DeviceState;
  * @param quirks what the KVM needed on which the machine was first built; its memory and its exits
  *     depend on it
  * @param cpuid what CPUID shows the guest
+ * @param hostClock whether its kernel may read the host's clock, or the host's CPUID, by
+ *     instructions that were not rewritten: a replay of it may diverge
  */
-public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) {
+public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, boolean hostClock) {
   private static final int DETERMINISTIC = 1;
   private static final int HOST = 2;
 
@@ -28,6 +30,7 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
       long rtcEpochSeconds,
       boolean rewriteCpuid,
       boolean syscallShim,
+      boolean hostClock,
       List<Leaf> cpuid,
       List<Geometry> disks)
       implements DeviceState {}
@@ -46,6 +49,7 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
         config.rtcEpochSeconds(),
         quirks.rewriteCpuid(),
         quirks.syscallShim(),
+        hostClock,
         cpuid.entries().stream()
             .map(
                 e ->
@@ -84,16 +88,22 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid) 
             encoded.rtcEpochSeconds(),
             encoded.disks().stream().findFirst()),
         new QuirkSet(encoded.rewriteCpuid(), encoded.syscallShim()),
-        new Cpuid(entries));
+        new Cpuid(entries),
+        encoded.hostClock());
+  }
+
+  /** The same for another kernel. */
+  MachineOrigin withHostClock(boolean mayRead) {
+    return new MachineOrigin(config, quirks, cpuid, mayRead);
   }
 
   /**
-   * What a machine is built from that starts on this host.
+   * What a machine is built from that starts on this host; its kernel is not known yet.
    *
    * @param supported what CPUID this host's KVM offers
    */
   public static MachineOrigin here(MachineConfig config, QuirkSet quirks, Cpuid supported) {
-    return new MachineOrigin(config, quirks, CpuModel.table(config.cpu(), supported));
+    return new MachineOrigin(config, quirks, CpuModel.table(config.cpu(), supported), false);
   }
 
   /**

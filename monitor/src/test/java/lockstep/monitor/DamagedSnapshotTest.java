@@ -47,7 +47,7 @@ class DamagedSnapshotTest {
   private static final int HEADER_BYTES = 16;
   private static final int MAX_LINE = 300;
   private static final int MEMORY_SECTION = 5;
-  private static final String GOLDEN = "snapshot-v1.golden";
+  private static final String GOLDEN = "snapshot-v2.golden";
 
   private final MachineConfig config =
       new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 1_700_000_000L);
@@ -80,10 +80,10 @@ class DamagedSnapshotTest {
             new ExternalInput.ConsoleBytes(Bytes.copyOf(new byte[] {'l', 's'})),
             new ExternalInput.TimerExpiry(1, 99));
     return new MachineState(
-        new MachineOrigin(config, new QuirkSet(true, false), cpuid),
+        new MachineOrigin(config, new QuirkSet(true, false), cpuid, true),
         cpuOfZeros(),
         devices.save(),
-        new LoopState(1234, true, false),
+        new LoopState(1234, false, false, true),
         new SavedInputs(5_000_000, pending));
   }
 
@@ -306,10 +306,12 @@ class DamagedSnapshotTest {
     byte[] later = good.clone();
     ByteBuffer fields = ByteBuffer.wrap(later).order(ByteOrder.LITTLE_ENDIAN);
     fields.putShort(8, (short) 7).putInt(12, crc(later, 0, 12));
-    assertEquals("has format version 7, and this Lockstep reads version 1", refusal(later));
+    assertEquals("has format version 7, and this Lockstep reads version 2", refusal(later));
+    fields.putShort(8, (short) 1).putInt(12, crc(later, 0, 12));
+    assertEquals("has format version 1, and this Lockstep reads version 2", refusal(later));
     byte[] other = "#!/bin/sh\nexec something else\n".getBytes(StandardCharsets.US_ASCII);
     assertTrue(refusal(other).startsWith("is not a Lockstep snapshot"), refusal(other));
-    fields.putShort(8, (short) 1).putShort(10, (short) 1).putInt(12, crc(later, 0, 12));
+    fields.putShort(8, (short) 2).putShort(10, (short) 1).putInt(12, crc(later, 0, 12));
     assertTrue(refusal(later).contains("reserved"), refusal(later));
   }
 
@@ -325,7 +327,7 @@ class DamagedSnapshotTest {
     Cpuid better =
         new Cpuid(List.of(same.entries().getFirst(), new Cpuid.Entry(1, 0, false, 0, 0, 3, 0)));
     assertEquals("", origin.complaint(QuirkSet.NONE, better).orElse(""), "a CPU that can do more");
-    MachineOrigin demanding = new MachineOrigin(origin.config(), origin.quirks(), better);
+    MachineOrigin demanding = new MachineOrigin(origin.config(), origin.quirks(), better, false);
     assertEquals(
         "is of a machine with CPU features that this host lacks: CPUID 1.ECX 00000003",
         demanding.complaint(QuirkSet.NONE, same).orElse(""));

@@ -1,6 +1,7 @@
 package lockstep.monitor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -25,8 +26,10 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
+import lockstep.monitor.vcpu.LoopState;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
+import lockstep.monitor.vcpu.VcpuLoop;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 
@@ -203,6 +206,35 @@ class MachineTest {
           return machine.run();
         };
     assertEquals(new RunResult.Stopped(), with(restore, guest));
+  }
+
+  /** A KVM that forgets the shadow of STI is told by it that the HLT comes before an interrupt. */
+  @Test
+  void aMachineThatWasStoppedBeforeAnHltStillIsInItsSnapshot() throws Exception {
+    Thread stopper =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  LockSupport.parkNanos(200_000_000);
+                  queue.offer(new ExternalInput.HostDecision(ExternalInput.Decision.STOP));
+                });
+    Use<RunResult> stopAndRestore =
+        machine -> {
+          RunResult how = machine.run();
+          VcpuLoop loop = assertInstanceOf(VcpuLoop.class, machine.position());
+          long exits = loop.guestExits();
+          LoopState elsewhere = new LoopState(exits, false, false, false);
+          loop.restore(elsewhere);
+          assertTrue(loop.canTakeInterrupt());
+          assertEquals(elsewhere, loop.save());
+          LoopState beforeHalt = new LoopState(exits, false, false, true);
+          loop.restore(beforeHalt);
+          assertFalse(loop.canTakeInterrupt(), "it would sleep through its interrupt");
+          assertEquals(beforeHalt, loop.save());
+          return how;
+        };
+    assertEquals(new RunResult.Stopped(), with(stopAndRestore, "fb ebfe")); // sti; jmp self
+    stopper.join();
   }
 
   @Test

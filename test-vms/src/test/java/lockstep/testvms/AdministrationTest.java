@@ -198,6 +198,27 @@ class AdministrationTest {
     }
   }
 
+  /** With a backup that has another failure time-out: what the user reads says so. */
+  @Test
+  void protectThatFailsSaysWhy() throws Exception {
+    String name = unique("vm");
+    String arbiter = "file:" + directory.resolve("arbiter");
+    try (PairSide backup = backup(unique("backup"));
+        PairSide vm =
+            lockstep("primary", "--guest", "echo", "--arbiter", arbiter, "--name", name)) {
+      assertTrue(vm.awaitConsole("> ", 0, LIMIT_SECONDS));
+      String at = backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1);
+      try (ConsoleSession protect = ConsoleSession.of("protect", name, "--backup", at)) {
+        assertEquals(1, protect.exitCode(), protect.transcript());
+        String told = "the VM is not protected, it is ALONE: the backup refused: ";
+        assertTrue(protect.transcript().contains(told), protect.transcript());
+        assertTrue(protect.transcript().contains("failure time-out"), protect.transcript());
+      }
+      vm.type("exit 0\r");
+      assertEquals(Optional.of(0), vm.await(LIMIT_SECONDS));
+    }
+  }
+
   private PairSide backup(String name) throws IOException {
     return lockstep(
         "backup",

@@ -1,5 +1,16 @@
 package lockstep.testvms;
 
+import static lockstep.testvms.BankSides.address;
+import static lockstep.testvms.BankSides.ask;
+import static lockstep.testvms.BankSides.awaitState;
+import static lockstep.testvms.BankSides.backup;
+import static lockstep.testvms.BankSides.command;
+import static lockstep.testvms.BankSides.goesOnAt;
+import static lockstep.testvms.BankSides.primary;
+import static lockstep.testvms.BankSides.primaryCommand;
+import static lockstep.testvms.BankSides.said;
+import static lockstep.testvms.BankSides.signal;
+import static lockstep.testvms.BankSides.unique;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -16,7 +27,6 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import lockstep.cli.BankRecord;
 import lockstep.cli.PairSide;
-import lockstep.cli.control.ControlClient;
 import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
@@ -31,7 +41,6 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @KvmRequired
 class FailoverTest {
-  private static final Pattern LISTENING = Pattern.compile("listening on (\\S+)");
   private static final Pattern GOES_ON = Pattern.compile("goes on at byte (\\d+)");
   private static final Pattern ALONE = Pattern.compile("goes on alone");
   private static final long DISK_BYTES = 4L << 20;
@@ -44,79 +53,6 @@ class FailoverTest {
     BACKUP_KILLED,
     PRIMARY_STOPPED_FOR_A_WHILE,
     BACKUP_STOPPED_FOR_A_WHILE
-  }
-
-  private static List<String> command(String... arguments) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
-    command.addAll(List.of(arguments));
-    return command;
-  }
-
-  private PairSide backup(String name, Path image) throws IOException {
-    return new PairSide(
-        name,
-        command(
-            "backup",
-            "--name",
-            name,
-            "--listen",
-            "127.0.0.1:0",
-            "--disk",
-            "file:" + image,
-            "--failure-timeout",
-            "2000"),
-        line -> {});
-  }
-
-  private static String address(PairSide backup) throws InterruptedException {
-    return backup.awaitNote(LISTENING, LIMIT_SECONDS).orElseThrow().group(1);
-  }
-
-  private PairSide primary(String name, Path image, String backup, String... more)
-      throws IOException {
-    return new PairSide(name, primaryCommand(name, image, backup, more), line -> {});
-  }
-
-  private static List<String> primaryCommand(
-      String name, Path image, String backup, String... more) {
-    List<String> arguments = new ArrayList<>(List.of(more));
-    arguments.addAll(
-        0,
-        List.of(
-            "primary",
-            "--name",
-            name,
-            "--guest",
-            "bank",
-            "--disk",
-            "file:" + image,
-            "--backup",
-            backup,
-            "--failure-timeout",
-            "2000",
-            "--digest-interval",
-            "100"));
-    return command(arguments.toArray(String[]::new));
-  }
-
-  private static String unique(String what) {
-    return "test-%s-%d".formatted(what, System.nanoTime());
-  }
-
-  private static String said(PairSide... sides) {
-    StringBuilder text = new StringBuilder();
-    for (PairSide side : sides) {
-      side.notes().forEach(note -> text.append('\n').append(note.text()));
-    }
-    return text.toString();
-  }
-
-  private static void signal(PairSide side, String signal) throws Exception {
-    String pid = String.valueOf(side.process().pid());
-    assertEquals(0, new ProcessBuilder("kill", "-" + signal, pid).start().waitFor());
   }
 
   @ParameterizedTest
@@ -502,27 +438,6 @@ class FailoverTest {
       String next = "bank: " + (shown + 1) + "\r\n";
       assertTrue(backup.awaitConsole(next, 0, LIMIT_SECONDS), () -> said(primary, backup));
       end(backup);
-    }
-  }
-
-  private static int goesOnAt(PairSide side) throws InterruptedException {
-    return Integer.parseInt(
-        side.awaitNote(GOES_ON, LIMIT_SECONDS)
-            .orElseThrow(() -> new AssertionError("no takeover" + said(side)))
-            .group(1));
-  }
-
-  private static Map<String, Object> ask(String name, Map<String, ?> request) throws IOException {
-    try (ControlClient client = ControlClient.connect(name)) {
-      return client.ask(request);
-    }
-  }
-
-  private static void awaitState(String name, String state, PairSide... sides) throws Exception {
-    long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
-    while (!state.equals(ask(name, Map.of("command", "status")).get("state"))) {
-      assertTrue(System.nanoTime() < until, () -> "not " + state + said(sides));
-      Thread.sleep(20);
     }
   }
 }

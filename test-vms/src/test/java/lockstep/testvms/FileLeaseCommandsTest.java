@@ -7,12 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
 import lockstep.testing.MirrorMount;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Commands with an image that another VM has, as a user has them. */
 @KvmRequired
@@ -103,6 +109,59 @@ class FileLeaseCommandsTest {
     }
     try (ConsoleSession next = vm("run", image)) {
       end(next);
+    }
+  }
+
+  /** Its guest makes no request that could be refused. */
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "record"})
+  void idleVmWhoseDiskWasTakenEndsAtOnceWithOneLine(String command) throws Exception {
+    List<String> arguments = new ArrayList<>(List.of("--guest", "echo", "--disk", "file:" + image));
+    if (command.equals("record")) {
+      arguments.addFirst(directory.resolve("log").toString());
+    }
+    try (ConsoleSession vm = ConsoleSession.of(command, arguments.toArray(String[]::new))) {
+      vm.await("> ", LIMIT_SECONDS);
+      int shown = vm.transcript().length();
+      takeAway();
+      assertEquals(1, vm.exitCode(), vm.transcript());
+      String said = vm.transcript().substring(shown).strip();
+      String told = "lockstep %s: the guest was stopped, its disk is not this VM's any more: disk ";
+      assertTrue(said.startsWith(told.formatted(command)), said);
+      assertEquals(1, said.lines().count(), said);
+    }
+  }
+
+  /** By hand, which the VM cannot tell from another host that does it. */
+  private void takeAway() throws Exception {
+    String disk = "file:" + image;
+    String text;
+    try (ConsoleSession info = ConsoleSession.of("disk", "info", disk)) {
+      assertEquals(0, info.exitCode(), info.transcript());
+      text = info.transcript();
+    }
+    Matcher vm = Pattern.compile("VM ([0-9a-f]{32}), epoch 1").matcher(text);
+    assertTrue(vm.find(), text);
+    try (ConsoleSession claim =
+        ConsoleSession.of(
+            "disk", "arbitrate", disk, "--vm", vm.group(1), "--epoch", "1", "--side", "backup")) {
+      assertEquals(0, claim.exitCode(), claim.transcript());
+    }
+  }
+
+  /** Its directory is not where it was: the lease cannot be given up. */
+  @Test
+  void endOfAGuestIsItsOwnAlsoWhenTheDiskCannotBeGivenUp() throws Exception {
+    Path there = Files.createDirectory(directory.resolve("there"));
+    Path on = there.resolve("disk.img");
+    FileDisk.create(on, DISK_BYTES);
+    try (ConsoleSession vm =
+        ConsoleSession.of("primary", "--guest", "echo", "--disk", "file:" + on)) {
+      vm.await("> ", LIMIT_SECONDS);
+      Path unused = Files.move(there, directory.resolve("elsewhere"));
+      vm.typeRaw("exit 7\r");
+      assertEquals(7, vm.exitCode(), vm.transcript());
+      assertTrue(vm.transcript().contains("the disk was not given up"), vm.transcript());
     }
   }
 

@@ -84,7 +84,7 @@ class ForeignMachineTest {
     HostInputs host = new HostInputs(new InputQueue(), MachineLayout.TIMERS, 0, hostNanos -> {});
     return Machine.create(
         kvm,
-        new MachineOrigin(here.config(), here.quirks(), foreign),
+        new MachineOrigin(here.config(), here.quirks(), foreign, false),
         new LiveInputs(host),
         value -> {});
   }

@@ -10,6 +10,11 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import lockstep.storage.FileDisk;
+import lockstep.storage.iscsi.IscsiAddress;
+import lockstep.storage.iscsi.IscsiSession;
+import lockstep.storage.iscsi.IscsiTimes;
+import lockstep.storage.scsi.PersistentReserve;
+import lockstep.storage.scsi.Reservations;
 import lockstep.testing.KvmRequired;
 import lockstep.testing.Tgtd;
 import org.junit.jupiter.api.AfterEach;
@@ -25,6 +30,7 @@ class IscsiCommandsTest {
   /** The exit code of a process that SIGTERM has ended. */
   private static final int TERMINATED = 143;
 
+  private static final int COMMAND_MILLIS = 5_000;
   private static final long DISK_BYTES = 4L << 20;
   private static final String VM = "00112233445566778899aabbccddeeff";
 
@@ -145,6 +151,29 @@ class IscsiCommandsTest {
       bank.await("bank: 2\r\n", LIMIT_SECONDS);
       bank.typeRaw("q");
       assertEquals(0, bank.exitCode(), bank.transcript());
+    }
+  }
+
+  /** Its guest makes no request that the target could refuse. */
+  @Test
+  void idleVmWhoseReservationWasTakenEndsAtOnce() throws Exception {
+    try (ConsoleSession vm = ConsoleSession.of("run", "--guest", "echo", "--disk", disk)) {
+      vm.await("> ", LIMIT_SECONDS);
+      try (IscsiSession session =
+          IscsiSession.open(
+              IscsiAddress.parse(tgtd.address(1, "?initiator=iqn.2026-11.dev.lockstep.test:third")),
+              IscsiTimes.USUAL)) {
+        Reservations unit =
+            new Reservations(session, PersistentReserve.Type.WRITE_EXCLUSIVE, COMMAND_MILLIS);
+        long held = unit.reservation().orElseThrow().key();
+        long key = 77;
+        assertTrue(
+            unit.change(PersistentReserve.Out.REGISTER_AND_IGNORE_EXISTING_KEY, 0, key, false));
+        assertTrue(unit.change(PersistentReserve.Out.PREEMPT, key, held, false));
+      }
+      assertEquals(1, vm.exitCode(), vm.transcript());
+      assertTrue(
+          vm.transcript().contains("its disk is not this VM's any more: disk "), vm.transcript());
     }
   }
 

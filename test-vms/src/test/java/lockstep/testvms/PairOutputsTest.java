@@ -81,7 +81,7 @@ class PairOutputsTest {
           pair.primary().vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS)
               instanceof FtVm.End.Halted);
       awaitOneNote(pair.primary(), "not protected: the backup refused: " + why);
-      awaitOneNote(pair.backup(), "no longer a backup: " + why);
+      awaitOneNote(pair.backup(), "did not become a backup: " + why);
     }
   }
 

@@ -6,15 +6,24 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
+import lockstep.monitor.Machine;
+import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.SavedInputs;
+import lockstep.monitor.SavedMachine;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootFile;
@@ -22,11 +31,19 @@ import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.boot.RewriteReport.Kind;
+import lockstep.monitor.input.HostInputs;
+import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.input.InputSource;
+import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.probe.QuirkProbe;
+import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
+import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -114,9 +131,7 @@ class RewrittenMultibootTest {
 
   @Test
   void whereNothingSaysWhatIsCodeARecordingIsRefused() throws Exception {
-    byte[] kernel = clock();
-    kernel[E_SHNUM] = 0;
-    kernel[E_SHNUM + 1] = 0;
+    byte[] kernel = clockWithoutSections();
     assertFalse(load(kernel, REWRITE).rewrites().left().isEmpty());
     Path file = Files.write(directory.resolve("clock.elf"), kernel);
     Path log = directory.resolve("clock.log");
@@ -128,13 +143,67 @@ class RewrittenMultibootTest {
     assertTrue(Files.exists(log));
   }
 
-  /** In a process of its own: its console is standard output. */
+  private static byte[] clockWithoutSections() {
+    byte[] kernel = clock();
+    kernel[E_SHNUM] = 0;
+    kernel[E_SHNUM + 1] = 0;
+    return kernel;
+  }
+
+  @Test
+  void itsSnapshotIsRefusedLikeTheKernel() throws Exception {
+    String snapshot = snapshot(load(clockWithoutSections(), REWRITE)).toString();
+    Path log = directory.resolve("clock.log");
+    String refused = record(1, "--from", snapshot, log.toString());
+    assertTrue(refused.contains("is of a kernel that may read the host's clock"), refused);
+    assertTrue(refused.contains("--unsafe-clock"), refused);
+    assertFalse(Files.exists(log));
+    Path image = directory.resolve("disk.img");
+    FileDisk.create(image, MEMORY_BYTES);
+    String arbiter = "file:" + image;
+    assertEquals(
+        refused.replace("lockstep record", "lockstep primary"),
+        lockstep(1, "primary", "--from", snapshot, "--arbiter", arbiter));
+    record(0, "--unsafe-clock", "--from", snapshot, log.toString());
+    assertTrue(Files.exists(log));
+    record(0, "--from", snapshot(load(clock(), REWRITE)).toString(), log.toString());
+  }
+
+  /** Of a machine that went through a snapshot before: one that was restored tells it on. */
+  private Path snapshot(BootImage image) throws Exception {
+    ByteArrayOutputStream first = new ByteArrayOutputStream();
+    Path file = directory.resolve("clock.snap");
+    InputSource none =
+        new LiveInputs(new HostInputs(new InputQueue(), MachineLayout.TIMERS, 0, _ -> {}));
+    SavedInputs inputs = new SavedInputs(0, List.of());
+    MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
+    try (Kvm kvm = Kvm.open()) {
+      QuirkSet quirks = QuirkProbe.probe(kvm);
+      try (Machine machine = Machine.create(kvm, config, quirks, none, _ -> {})) {
+        machine.boot(image);
+        assertEquals(Optional.empty(), machine.save(first, inputs, Progress.NONE));
+      }
+      try (Machine machine = Machine.create(kvm, config, quirks, none, _ -> {});
+          OutputStream out = Files.newOutputStream(file)) {
+        machine.restore(
+            SavedMachine.open(new ByteArrayInputStream(first.toByteArray())), Progress.NONE);
+        assertEquals(Optional.empty(), machine.save(out, inputs, Progress.NONE));
+      }
+    }
+    return file;
+  }
+
   private static String record(int code, String... arguments) throws Exception {
+    return lockstep(code, "record", arguments);
+  }
+
+  /** In a process of its own: its console is standard output. */
+  private static String lockstep(int code, String name, String... arguments) throws Exception {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
-    command.add("record");
+    command.add(name);
     command.addAll(List.of(arguments));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     try {

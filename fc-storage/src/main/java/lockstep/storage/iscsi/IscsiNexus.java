@@ -73,8 +73,7 @@ final class IscsiNexus implements AutoCloseable {
    * @param reset whether the unit is to be reset if this host has the disk
    * @throws IOException when the connection is of no use any more; one line
    */
-  Standing greet(IscsiContext on, IscsiSession.Greeting greeting, boolean reset)
-      throws IOException {
+  Standing greet(IscsiContext on, Greeting greeting, boolean reset) throws IOException {
     Alone alone = new Alone(on);
     Standing found = greeting.greet(alone);
     // Any other host's reset would end the commands of the one that has the disk.

@@ -1,14 +1,10 @@
 package lockstep.storage.iscsi;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
@@ -48,13 +44,9 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private static final Greeting NO_GREETING = _ -> Standing.HOLDS;
 
   private static final int CLOSE_MILLIS = 10_000;
-  private static final int FIRST_RETRY_MILLIS = 20;
   private static final int BUSY_MILLIS = 10;
   private static final int SCAN_MILLIS = 100;
   private static final int IDLE_MILLIS = 1_000;
-
-  /** Between two looks at whose the disk is, while that is not known. */
-  private static final int HELD_MILLIS = 100;
 
   private final IscsiAddress address;
   private final IscsiTimes times;
@@ -63,7 +55,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private final Thread loop;
   private final ConcurrentLinkedQueue<ScsiCommand> incoming = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean rung = new AtomicBoolean();
-  private final CompletableFuture<Boolean> first = new CompletableFuture<>();
+  private final Outcome<Boolean> first = new Outcome<>();
   private volatile Greeting greeting = NO_GREETING;
   private volatile boolean doubted;
   private volatile boolean closing;
@@ -81,37 +73,18 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   private boolean unsent;
 
   private boolean unsettled;
-  private Standing standing = Standing.HOLDS;
-
-  /** Requests of the disk are not sent until the greeting has been asked again. */
-  private boolean held;
-
-  private long greetNanos = System.nanoTime();
+  private final RequestHold hold = new RequestHold();
   private String problem = "not connected yet";
-  private long attemptNanos = System.nanoTime();
-  private int retryMillis = FIRST_RETRY_MILLIS;
-  private long pausedUntilNanos = attemptNanos;
-  private long scanNanos = attemptNanos;
+  private final LoginPause pause;
+  private long pausedUntilNanos = System.nanoTime();
+  private long scanNanos = pausedUntilNanos;
   private long closeNanos = Long.MAX_VALUE;
-
-  /**
-   * What is to be done on a new connection before anything else, and again when it is doubtful
-   * whose the disk is; on the loop thread.
-   */
-  @FunctionalInterface
-  public interface Greeting {
-    /**
-     * @param nexus the connection, with nothing else on it
-     * @return what may be sent
-     * @throws IOException when the connection is of no use: another one is made
-     */
-    Standing greet(ScsiTransport nexus) throws IOException;
-  }
 
   private IscsiSession(IscsiAddress address, IscsiTimes times, Scheduler host) throws IOException {
     this.host = host;
     this.address = address;
     this.times = times;
+    this.pause = new LoginPause(times.retryMillis());
     try {
       this.wait = new SocketWait();
     } catch (SysException e) {
@@ -143,7 +116,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     IscsiSession session = new IscsiSession(address, times, host);
     session.loop.start();
     try {
-      await(session.first, times.loginMillis() + CLOSE_MILLIS, address.toString());
+      boolean unused = session.first.await(times.loginMillis() + CLOSE_MILLIS, address.toString());
       return session;
     } catch (IOException e) {
       session.close();
@@ -190,22 +163,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     ScsiCommand.Awaited reply = new ScsiCommand.Awaited();
     long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMillis);
     submit(new ScsiCommand(cdb, out, inBytes, false, deadline, reply));
-    return await(reply.future, timeoutMillis + times.loginMillis() + CLOSE_MILLIS, name());
-  }
-
-  private static <T> T await(CompletableFuture<T> what, int millis, String name)
-      throws IOException {
-    try {
-      return what.get(millis, TimeUnit.MILLISECONDS);
-    } catch (ExecutionException e) {
-      Throwable cause = e.getCause();
-      throw new IOException(String.valueOf((cause == null ? e : cause).getMessage()), e);
-    } catch (TimeoutException e) {
-      throw new IOException(name + " gives no answer", e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new InterruptedIOException("told to end");
-    }
+    return reply.outcome.await(timeoutMillis + times.loginMillis() + CLOSE_MILLIS, name());
   }
 
   /** Hands over a command; its answer comes on the loop thread. */
@@ -249,7 +207,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     }
     if (doubted) {
       doubted = false;
-      hold(0);
+      hold.doubt();
     }
     if (closing && done()) {
       return false;
@@ -268,7 +226,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       closeNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CLOSE_MILLIS);
     }
     return (ready.isEmpty() && sent.isEmpty() && reset == null)
-        || (!first.isDone() || first.isCompletedExceptionally())
+        || !first.hasSucceeded()
         || System.nanoTime() > closeNanos;
   }
 
@@ -287,7 +245,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     ended = true;
     ready.lose(name() + ": " + problem);
     refuseIncoming();
-    first.completeExceptionally(new IOException(name() + ": " + problem));
+    first.fail(new IOException(name() + ": " + problem));
     nexus.close();
     wait.close();
   }
@@ -325,9 +283,9 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return 0;
     }
     if (!ready.isEmpty() && !sent.isFull()) {
-      return held ? HELD_MILLIS : BUSY_MILLIS;
+      return hold.isHeld() ? RequestHold.HELD_MILLIS : BUSY_MILLIS;
     }
-    return !sent.isEmpty() || held || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
+    return !sent.isEmpty() || hold.isHeld() || reset != null ? SCAN_MILLIS : IDLE_MILLIS;
   }
 
   private void sendReady(IscsiContext to) throws IOException {
@@ -335,7 +293,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     while (!sent.isFull() && reset == null) {
-      ScsiCommand command = ready.next(held);
+      ScsiCommand command = ready.next(hold.isHeld());
       if (command == null) {
         return;
       }
@@ -368,7 +326,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         ScsiReply reply = one.status() > 0xff ? ABORTED : nexus.reply(command, one);
         sent.free(one.slot());
         if (reply.attention() && reply.sense().reservationsInDoubt()) {
-          hold(0);
+          hold.doubt();
         }
         if (command.patient && mayRepeat(command, reply)) {
           again = again.isEmpty() ? new ArrayList<>() : again;
@@ -401,9 +359,9 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   }
 
   private boolean mayRepeat(ScsiCommand command, ScsiReply reply) {
-    if (reply.conflict() && standing == Standing.HOLDS && greeting != NO_GREETING) {
+    if (reply.conflict() && hold.standing() == Standing.HOLDS && greeting != NO_GREETING) {
       // Another host claims the disk, or has it: the greeting finds out.
-      hold(0);
+      hold.doubt();
       return ++command.attentions <= MAX_ATTENTIONS;
     }
     if (!reply.temporary()) {
@@ -423,8 +381,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
     problem = why;
     if (last != null) {
       last.close();
-      attemptNanos = System.nanoTime();
-      retryMillis = FIRST_RETRY_MILLIS;
+      pause.over();
     }
     List<ScsiCommand> again = new ArrayList<>();
     unsent = false;
@@ -444,7 +401,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   }
 
   private void connectOrWait() {
-    long left = attemptNanos - System.nanoTime();
+    long left = pause.leftNanos();
     if (left > 0) {
       wait.await(-1, 0, (int) Math.min(SCAN_MILLIS, 1 + TimeUnit.NANOSECONDS.toMillis(left)));
       return;
@@ -458,50 +415,31 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
         throw e;
       }
       context = fresh;
-      retryMillis = FIRST_RETRY_MILLIS;
       logins.incrementAndGet();
-      first.complete(true);
+      first.succeed(true);
     } catch (IOException e) {
       problem = String.valueOf(e.getMessage());
-      first.completeExceptionally(new IOException(name() + ": " + problem, e));
-      attemptNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(retryMillis);
-      retryMillis = Math.min(2 * retryMillis, times.retryMillis());
+      first.fail(new IOException(name() + ": " + problem, e));
+      pause.failed();
     }
   }
 
   /** Asks whose the disk is, over a connection that is used, when it has nothing on its way. */
   private void greetAgain(IscsiContext now) throws IOException {
-    boolean due = held && System.nanoTime() - greetNanos >= 0;
     // A disk that is lost is asked for when there is a request: this host may have a part again.
-    if (due
+    if (hold.isDue()
         && sent.isEmpty()
         && reset == null
-        && (standing != Standing.LOST || ready.hasRequests())) {
+        && (hold.standing() != Standing.LOST || ready.hasRequests())) {
       greeted(nexus.greet(now, greeting, unsettled));
     }
   }
 
   private void greeted(Standing found) {
-    standing = found;
-    switch (found) {
-      case HOLDS -> {
-        unsettled = false;
-        held = false;
-      }
-      case FOLLOWS -> held = false;
-      case WAITS -> hold(HELD_MILLIS);
-      case LOST -> {
-        ready.refuseRequests();
-        hold(HELD_MILLIS);
-      }
-    }
-  }
-
-  private void hold(int millis) {
-    held = true;
-    greetNanos = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
-    if (millis == 0 && standing == Standing.LOST) {
-      standing = Standing.WAITS;
+    hold.greeted(found);
+    unsettled &= found != Standing.HOLDS;
+    if (found == Standing.LOST) {
+      ready.refuseRequests();
     }
   }
 
@@ -512,7 +450,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
       return;
     }
     scanNanos = now + TimeUnit.MILLISECONDS.toNanos(SCAN_MILLIS);
-    if (held && context != null) {
+    if (hold.isHeld() && context != null) {
       // The target is there: what has to wait for others does not fail.
       ready.extendRequests(now + times.requestNanos());
     }

@@ -2,7 +2,6 @@ package lockstep.storage.iscsi;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.concurrent.CompletableFuture;
 import lockstep.monitor.state.Bytes;
 import lockstep.storage.scsi.ScsiReply;
 
@@ -37,7 +36,7 @@ final class ScsiCommand {
 
   /** An answer that another thread waits for. */
   static final class Awaited implements Answer {
-    final CompletableFuture<ScsiReply> future = new CompletableFuture<>();
+    final Outcome<ScsiReply> outcome = new Outcome<>();
 
     @Override
     public boolean maySend() {
@@ -51,12 +50,12 @@ final class ScsiCommand {
 
     @Override
     public void replied(ScsiReply reply) {
-      future.complete(reply);
+      outcome.succeed(reply);
     }
 
     @Override
     public void lost(IOException why) {
-      future.completeExceptionally(why);
+      outcome.fail(why);
     }
   }
 

@@ -242,13 +242,17 @@ public final class DirectoryFiles implements LeaseFiles {
     Path path = path(name);
     return plain(
         path,
-        () ->
-            FileChannel.open(
-                path,
-                StandardOpenOption.CREATE,
-                StandardOpenOption.READ,
-                StandardOpenOption.WRITE,
-                LinkOption.NOFOLLOW_LINKS));
+        () -> {
+          if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+            checkRegular(path);
+          }
+          return FileChannel.open(
+              path,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE,
+              LinkOption.NOFOLLOW_LINKS);
+        });
   }
 
   @Override

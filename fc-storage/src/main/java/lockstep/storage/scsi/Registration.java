@@ -67,6 +67,18 @@ final class Registration {
     }
   }
 
+  /** At the end of a VM nothing of it is left at a disk that this nexus has. */
+  void removeOthersOf(Claimant self) throws IOException {
+    long own = key.get();
+    if (own != 0 && unit.holds(own)) {
+      for (long other : unit.keys().keys()) {
+        if (other != own && ScsiKey.isOfVm(other, self)) {
+          unit.change(Out.PREEMPT, own, other, false);
+        }
+      }
+    }
+  }
+
   void end() throws IOException {
     long last = key.getAndSet(0);
     if (last != 0) {

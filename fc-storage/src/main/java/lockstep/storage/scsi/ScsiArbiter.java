@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Lock;
@@ -15,7 +15,6 @@ import lockstep.storage.scsi.PersistentReserve.Reservation;
 import lockstep.sys.Scheduler;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The test-and-set of a disk with SCSI-3 persistent reservations. It decides, and the disk itself
@@ -35,12 +34,6 @@ import org.jspecify.annotations.Nullable;
  * registration; {@link #restore} runs on the thread of a session.
  */
 public final class ScsiArbiter implements Arbiter {
-  /** How often a VM shows that it is alive, by registering again. */
-  private static final long BEAT_MILLIS = 1_000;
-
-  /** Without such a sign for so long the VM that has the disk is dead, or cut off from it. */
-  static final long DEAD_MILLIS = 4 * BEAT_MILLIS;
-
   private static final Logger LOG = LogManager.getLogger(ScsiArbiter.class);
 
   private final ScsiTransport way;
@@ -59,9 +52,8 @@ public final class ScsiArbiter implements Arbiter {
   private final Vacancy vacancy;
   private volatile Standing standing = Standing.FOLLOWS;
   private volatile Runnable onDoubt = this::restoreHere;
-  private volatile Runnable onStanding = () -> {};
-  private volatile @Nullable Thread beats;
-  private volatile boolean closed;
+  private final List<Runnable> watchers = new CopyOnWriteArrayList<>();
+  private final AliveBeats beats;
 
   /**
    * An arbiter; nothing is sent yet.
@@ -88,6 +80,7 @@ public final class ScsiArbiter implements Arbiter {
     this.time = time;
     this.lock = time.lock();
     this.vacancy = new Vacancy(time);
+    this.beats = new AliveBeats(time, this::beat);
   }
 
   /**
@@ -101,14 +94,14 @@ public final class ScsiArbiter implements Arbiter {
 
   /** Has somebody told when {@link #standing} has changed; on any thread, returns at once. */
   public void onStanding(Runnable told) {
-    onStanding = told;
+    watchers.add(told);
   }
 
   private void stands(Standing now) {
     boolean changed = standing != now;
     standing = now;
     if (changed) {
-      onStanding.run();
+      watchers.forEach(Runnable::run);
     }
   }
 
@@ -155,11 +148,7 @@ public final class ScsiArbiter implements Arbiter {
     }
     vacancy.ends();
     stake.set(new Stake.Open(self, 0));
-    if (beats == null) {
-      Thread fresh = time.thread("scsi-alive", true, this::beats);
-      beats = fresh;
-      fresh.start();
-    }
+    beats.start();
     return true;
   }
 
@@ -361,14 +350,7 @@ public final class ScsiArbiter implements Arbiter {
 
   /** Whether this side has not won; from here on a claim that is under way does not win either. */
   private boolean isStillUndecided() {
-    return stake.updateAndGet(ScsiArbiter::looked) instanceof Stake.Open;
-  }
-
-  private static Stake looked(Stake before) {
-    return switch (before) {
-      case Stake.Open open -> new Stake.Open(open.self(), open.looks() + 1);
-      case Stake.Outside _, Stake.Won _, Stake.Lost _, Stake.Left _ -> before;
-    };
+    return stake.updateAndGet(Stake::looked) instanceof Stake.Open;
   }
 
   private UnitRestore restoreOf(Reservations fresh, Claimant self) {
@@ -439,23 +421,12 @@ public final class ScsiArbiter implements Arbiter {
         () -> {
           stake.set(new Stake.Left());
           try {
-            removeOthers(self, key.get());
+            here().removeOthersOf(self);
           } finally {
             here().end();
           }
           return true;
         });
-  }
-
-  /** At the end of a VM nothing of it is left at a disk that it has. */
-  private void removeOthers(Claimant self, long own) throws IOException {
-    if (own != 0 && unit.holds(own)) {
-      for (long other : unit.keys().keys()) {
-        if (other != own && ScsiKey.isOfVm(other, self)) {
-          unit.change(Out.PREEMPT, own, other, false);
-        }
-      }
-    }
   }
 
   @Override
@@ -468,6 +439,11 @@ public final class ScsiArbiter implements Arbiter {
     return standing;
   }
 
+  /** Who has the disk that this side has lost: one line; empty when it has not. */
+  public Optional<String> lossReason() {
+    return stake() instanceof Stake.Lost lost ? Optional.of(lost.why()) : Optional.empty();
+  }
+
   /** What has the disk, for people; empty for a free one. */
   public Optional<String> holderLine() throws IOException {
     return unit.reservation().map(now -> ScsiKey.holder(now.key()));
@@ -476,17 +452,6 @@ public final class ScsiArbiter implements Arbiter {
   /** Who is registered, for people; equal ones once. */
   public List<String> registered() throws IOException {
     return unit.keys().keys().stream().distinct().map(ScsiKey::registrant).toList();
-  }
-
-  private void beats() {
-    try {
-      while (!closed) {
-        time.sleep(TimeUnit.MILLISECONDS.toNanos(BEAT_MILLIS));
-        beat();
-      }
-    } catch (InterruptedException e) {
-      // Closed.
-    }
   }
 
   /** Shows that this side lives, and looks whether the unit still knows it. */
@@ -523,10 +488,6 @@ public final class ScsiArbiter implements Arbiter {
 
   @Override
   public void close() {
-    closed = true;
-    Thread last = beats;
-    if (last != null) {
-      last.interrupt();
-    }
+    beats.close();
   }
 }

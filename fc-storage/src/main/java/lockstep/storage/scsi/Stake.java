@@ -27,4 +27,12 @@ sealed interface Stake {
 
   /** Has given up its part. */
   record Left() implements Stake {}
+
+  /** The same when the unit has been told anew that this side has not won. */
+  default Stake looked() {
+    return switch (this) {
+      case Open open -> new Open(open.self(), open.looks() + 1);
+      case Outside _, Won _, Lost _, Left _ -> this;
+    };
+  }
 }

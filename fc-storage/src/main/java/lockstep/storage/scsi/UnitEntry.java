@@ -105,7 +105,7 @@ final class UnitEntry {
    */
   private void awaitNoLife(String who) throws IOException {
     long generation = unit.keys().generation();
-    long until = time.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ScsiArbiter.DEAD_MILLIS);
+    long until = time.nanoTime() + TimeUnit.MILLISECONDS.toNanos(AliveBeats.DEAD_MILLIS);
     while (time.nanoTime() - until < 0) {
       ScsiCalls.pause(time, LOOK_MILLIS);
       if (unit.keys().generation() != generation) {

@@ -38,6 +38,7 @@ class IscsiFaultTest {
   private static final int IMAGE_BYTES = 4 << 20;
   private static final int BLOCK = 4096;
   private static final int LANES = 16;
+  private static final int CUTS = 8;
   private static final long LIMIT_SECONDS = 60;
 
   @TempDir private Path directory = Path.of("");
@@ -130,7 +131,18 @@ class IscsiFaultTest {
   }
 
   private interface Trouble {
-    void make() throws Exception;
+    void make(IscsiSession session) throws Exception;
+  }
+
+  /** Until the session has found that its connection is gone, and has another one. */
+  private static void awaitLogin(IscsiSession session, long before) throws InterruptedException {
+    long start = System.nanoTime();
+    while (session.logins() == before) {
+      assertTrue(
+          System.nanoTime() - start < TimeUnit.SECONDS.toNanos(LIMIT_SECONDS),
+          () -> "no login after " + before);
+      Thread.sleep(5);
+    }
   }
 
   private void during(IscsiAddress address, IscsiTimes times, int atLeastLogins, Trouble trouble)
@@ -142,7 +154,7 @@ class IscsiFaultTest {
         lanes[i] = new Lane(disk, i);
       }
       Thread.sleep(200);
-      trouble.make();
+      trouble.make(session);
       Thread.sleep(200);
       long writes = 0;
       for (Lane lane : lanes) {
@@ -160,12 +172,14 @@ class IscsiFaultTest {
         IscsiAddress.parse(tgtd.address(1, "")),
         IscsiTimes.USUAL,
         3,
-        () -> {
+        session -> {
           for (int i = 0; i < 2; i++) {
+            long before = session.logins();
             tgtd.kill();
             Thread.sleep(300);
             tgtd.restart();
-            Thread.sleep(1_500);
+            awaitLogin(session, before);
+            Thread.sleep(500);
           }
         });
   }
@@ -176,13 +190,16 @@ class IscsiFaultTest {
       during(
           IscsiAddress.parse(Tgtd.address(proxy.port(), 1, "")),
           IscsiTimes.USUAL,
-          6,
-          () -> {
-            for (int i = 0; i < 8; i++) {
+          CUTS + 1,
+          session -> {
+            for (int i = 0; i < CUTS; i++) {
+              long before = session.logins();
               proxy.cut(i % 2 == 0);
               Thread.sleep(50);
               proxy.cut(false);
-              Thread.sleep(250);
+              // On a busy host a login takes longer than any pause that one would choose.
+              awaitLogin(session, before);
+              Thread.sleep(50);
             }
           });
     }
@@ -191,7 +208,7 @@ class IscsiFaultTest {
   @Test
   void slowTargetIsWaitedForAndSilentOneIsLeft() throws Exception {
     Trouble stop =
-        () -> {
+        _ -> {
           tgtd.signal("STOP");
           Thread.sleep(2_000);
           tgtd.signal("CONT");

@@ -8,8 +8,10 @@ import lockstep.monitor.state.DeviceState;
  * @param guestExits guest exits handled since the machine was created
  * @param halted the guest executed HLT and waits for an interrupt
  * @param interruptQueued an interrupt was delivered that the guest has not entered yet
+ * @param beforeHalt the guest was stopped right before an HLT, which comes before any interrupt
  */
-public record LoopState(long guestExits, boolean halted, boolean interruptQueued)
+public record LoopState(
+    long guestExits, boolean halted, boolean interruptQueued, boolean beforeHalt)
     implements DeviceState {
   /** Checks the range. */
   public LoopState {

@@ -203,7 +203,7 @@ public final class VcpuLoop implements VcpuPosition {
     if (completionPending) {
       throw new IllegalStateException("the last exit's instruction is not complete");
     }
-    return new LoopState(guestExits, halted, injected);
+    return new LoopState(guestExits, halted, injected, beforeHalt);
   }
 
   /** Takes over what another loop remembered; the vCPU's state must have been restored before. */
@@ -211,8 +211,8 @@ public final class VcpuLoop implements VcpuPosition {
     guestExits = state.guestExits();
     halted = state.halted();
     injected = state.interruptQueued();
+    beforeHalt = state.beforeHalt();
     completionPending = false;
-    beforeHalt = false;
     stop = Stop.START;
     lookAtState();
   }

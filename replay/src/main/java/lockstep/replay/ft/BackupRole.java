@@ -120,7 +120,7 @@ final class BackupRole {
 
   void lost(String why) {
     if (!entitled) {
-      core.note("primary lost (" + why + "); claiming the disk");
+      core.note("primary lost (" + why + ")");
     }
     entitled = true;
     if (core.state == FtState.FOLLOWING) {
@@ -153,6 +153,7 @@ final class BackupRole {
   /** What could still go wrong in the replay must not cost a primary that lives. */
   private void claimIfReady() {
     if (core.state == FtState.CATCHING_UP && entitled && caughtUp) {
+      core.note("all that came from the primary is replayed; claiming the disk");
       core.startClaim();
     }
   }
@@ -203,7 +204,7 @@ final class BackupRole {
 
   void left(Bye bye) {
     if (bye.why() == Leaving.HANDOVER) {
-      core.note("the primary hands over; claiming the disk");
+      core.note("the primary hands over");
       entitled = true;
       catchUp();
       claimIfReady();

@@ -47,7 +47,7 @@ final class DiskDecisions implements AutoCloseable {
   /**
    * Does something on the thread and waits for it.
    *
-   * @throws IOException as that does; one line
+   * @throws IOException as that does, or when it has waited for a loop in vain; one line
    */
   void call(Callable<?> work) throws IOException, InterruptedException {
     try {
@@ -55,7 +55,11 @@ final class DiskDecisions implements AutoCloseable {
     } catch (RejectedExecutionException e) {
       throw new IOException("this side is closed", e);
     } catch (ExecutionException e) {
-      throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+      throw switch (e.getCause()) {
+        case IOException io -> io;
+        case VitalLoop.Silent silent -> new IOException(silent.getMessage(), silent);
+        case null, default -> new IOException(e.getCause());
+      };
     }
   }
 

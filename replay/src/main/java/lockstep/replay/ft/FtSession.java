@@ -74,6 +74,11 @@ public final class FtSession {
     return core.peer.hasDatagrams();
   }
 
+  /** Primary: why the last pair was not formed, or is over; empty if neither. */
+  public String noBackup() {
+    return core.noBackup;
+  }
+
   /** Whether this side is the VM, as far as it knows. */
   public boolean isTheVm() {
     return core.state.isTheVm();

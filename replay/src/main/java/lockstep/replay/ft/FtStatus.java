@@ -10,6 +10,7 @@ package lockstep.replay.ft;
  * @param side which side of it this is or was
  * @param peer the other side's address; empty without one
  * @param datagrams whether the other side's heartbeats come by UDP, as far as is known
+ * @param noBackup primary: why its last pair was not formed, or is over; empty if neither
  * @param transfer how far the log is
  */
 public record FtStatus(
@@ -20,6 +21,7 @@ public record FtStatus(
     Claimant.Side side,
     String peer,
     boolean datagrams,
+    String noBackup,
     Transfer transfer) {
   /**
    * The log of the present or last pair, as this side sees it.
@@ -50,6 +52,7 @@ public record FtStatus(
         session.side(),
         peer,
         session.hasDatagrams(),
+        session.noBackup(),
         transfer);
   }
 }

@@ -379,7 +379,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     List<BlockRequest> unfinished = on.diskRequestsInFlight();
     unfinished.forEach(medium::request);
     notes.accept(
-        "%s; %d disk requests asked again; the console goes on at byte %d"
+        "%s; %d disk requests asked again; the console goes on at byte %d since the pair was formed"
             .formatted(
                 replayed.proof(on.position().guestExits()),
                 unfinished.size(),

@@ -56,13 +56,15 @@ final class PrimaryRole {
   }
 
   void lost(String why) {
-    core.note("backup lost (" + why + "); claiming the disk");
+    core.noBackup = "backup lost (" + why + ")";
+    core.note(core.noBackup + "; claiming the disk");
     core.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
     core.startClaim();
   }
 
   void giveUp(String reason) {
-    core.note("the backup is given up: " + reason + "; claiming the disk");
+    core.noBackup = "the backup is given up: " + reason;
+    core.note(core.noBackup + "; claiming the disk");
     core.send(new Bye(Leaving.FAILED, reason));
     core.add(new FtAction.Gate(OutputGate.Mode.CLOSED));
     core.startClaim();
@@ -116,7 +118,8 @@ final class PrimaryRole {
     core.add(new FtAction.Disconnect());
     core.add(new FtAction.CutLog());
     core.add(new FtAction.Gate(OutputGate.Mode.FREE));
-    core.note("the backup left (" + bye.reason() + "); runs unprotected");
+    core.noBackup = "the backup left (" + bye.reason() + ")";
+    core.note(core.noBackup + "; runs unprotected");
     if (bye.why() == Leaving.DIVERGED) {
       core.add(new FtAction.Resync());
     }

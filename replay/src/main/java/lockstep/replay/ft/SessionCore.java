@@ -24,6 +24,9 @@ final class SessionCore {
 
   ClaimTimer claims;
 
+  /** Primary: why the last pair was not formed, or does not exist any more; empty if it does. */
+  String noBackup = "";
+
   SessionCore(FtState state, String name, String vm, FtTimes times) {
     this.state = state;
     this.name = name;
@@ -39,6 +42,7 @@ final class SessionCore {
     claims = new ClaimTimer(times);
     stopping = false;
     handedOver = false;
+    noBackup = "";
   }
 
   boolean hasPeer() {
@@ -83,6 +87,7 @@ final class SessionCore {
         become(FtState.ALONE);
         add(new FtAction.Disconnect());
         add(new FtAction.CutLog());
+        noBackup = reason;
         note("not protected: " + reason);
       }
       case RECEIVING -> {
@@ -90,7 +95,7 @@ final class SessionCore {
         send(new PeerMessage.Refuse(reason));
         add(new FtAction.Disconnect());
         add(new FtAction.EndLog(false));
-        note("no longer a backup: " + reason);
+        note("did not become a backup: " + reason);
       }
       default -> {
         // Too late to matter, or said out of turn.

@@ -24,6 +24,18 @@ final class VitalLoop {
     this.loop = loop;
   }
 
+  /** The loop has not come to what it was given in time. */
+  static final class Silent extends IllegalStateException {
+    private static final long serialVersionUID = 1;
+
+    private Silent(long nanos, Exception cause) {
+      super(
+          "thread %s has not answered for %.1f s; lockstep status shows what becomes of it"
+              .formatted(THREAD, nanos / 1e9),
+          cause);
+    }
+  }
+
   private Runnable vital(Runnable work) {
     return () -> {
       try {
@@ -59,7 +71,7 @@ final class VitalLoop {
     try {
       loop.submit(() -> {}).get(nanos, TimeUnit.NANOSECONDS);
     } catch (ExecutionException | TimeoutException e) {
-      throw new IllegalStateException("the loop thread does not answer", e);
+      throw new Silent(nanos, e);
     } catch (RejectedExecutionException e) {
       // Closed already.
     }

@@ -2,6 +2,7 @@ package lockstep.replay.playback;
 
 import java.util.Locale;
 import lockstep.kvm.Reg;
+import lockstep.replay.log.EntrySource;
 import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.LogEntry;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,12 @@ public final class Descriptions {
   private static final int REGISTERS_PER_LINE = 4;
 
   private Descriptions() {}
+
+  /** What a log has next, in words. */
+  static String ofNext(EntrySource log) {
+    LogEntry entry = log.peek();
+    return entry == null ? "the end of the log" : of(entry);
+  }
 
   /** An entry in words. */
   public static String of(LogEntry entry) {

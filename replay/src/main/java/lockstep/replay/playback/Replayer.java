@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalLong;
 import lockstep.monitor.MachineLayout;
-import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
@@ -41,11 +40,11 @@ public final class Replayer implements InputSource {
   private final ExitRoll roll = new ExitRoll();
   private final FirstDifference difference = new FirstDifference();
   private final StateCheck check;
+  private final OutputCheck outputs;
   private final long[] deadlineNanos = new long[MachineLayout.TIMERS];
 
   private boolean started;
   private long exits;
-  private long lastOutputExit = -1;
   private int steps;
   private final CounterSearch search;
 
@@ -103,6 +102,7 @@ public final class Replayer implements InputSource {
     this.search = new CounterSearch(counter);
     this.log = log;
     this.check = new StateCheck(log, difference);
+    this.outputs = new OutputCheck(log, difference, () -> exits);
     this.clock = new ReplayClock(host, startNanos, options.realTime());
     this.watch = new ProgressWatch(host, watch);
     this.options = options;
@@ -111,10 +111,7 @@ public final class Replayer implements InputSource {
 
   /** The machine's way out: checks that every output was recorded, then passes it on. */
   public OutputSink outputs(OutputSink next) {
-    return value -> {
-      checkOutput();
-      next.consoleByte(value);
-    };
+    return outputs.console(next);
   }
 
   /**
@@ -122,23 +119,7 @@ public final class Replayer implements InputSource {
    * needs no medium: the completions are in the log.
    */
   public DiskSink disk(DiskSink next) {
-    return request -> {
-      if (!(request instanceof BlockRequest.Read)) {
-        checkOutput();
-      }
-      next.request(request);
-    };
-  }
-
-  private void checkOutput() {
-    if (lastOutputExit != exits) {
-      lastOutputExit = exits;
-      if (log.peek() instanceof LogEntry.Output output && output.exits() == exits) {
-        log.take();
-      } else if (log.peekKind() != null) {
-        diverge(Divergence.Kind.OUTPUT, describeNext(), "an output");
-      }
-    }
+    return outputs.disk(next);
   }
 
   @Override
@@ -150,7 +131,7 @@ public final class Replayer implements InputSource {
     if (kind == Kind.CLOCK) {
       clock.advanceTo(log.takeClock());
     } else if (kind != null) {
-      diverge(Divergence.Kind.CLOCK, describeNext(), "a clock reading");
+      diverge(Divergence.Kind.CLOCK, "a clock reading");
     }
     return clock.nanos();
   }
@@ -238,7 +219,7 @@ public final class Replayer implements InputSource {
 
   private @Nullable Action run(VcpuPosition position) {
     if (position.halted()) {
-      return diverge(Divergence.Kind.POINT, describeNext(), "a guest waiting in HLT");
+      return diverge(Divergence.Kind.POINT, "a guest waiting in HLT");
     }
     point = null;
     watch.arm();
@@ -271,14 +252,13 @@ public final class Replayer implements InputSource {
   }
 
   private @Nullable Action past() {
-    return diverge(
-        Divergence.Kind.POINT, describeNext(), "a guest that is past it, at exit " + exits);
+    return diverge(Divergence.Kind.POINT, "a guest that is past it, at exit " + exits);
   }
 
   private @Nullable Action pages(LogEntry.Pages entry, VcpuPosition position) throws SysException {
     Optional<String> wrong = StateSyncs.stage(entry, position.machine());
     if (wrong.isPresent()) {
-      return diverge(Divergence.Kind.POINT, describeNext(), wrong.get());
+      return diverge(Divergence.Kind.POINT, wrong.get());
     }
     log.take();
     return null;
@@ -314,7 +294,7 @@ public final class Replayer implements InputSource {
       case ExecutionPoint.StateSync sync -> {
         Optional<String> other = StateSyncs.apply(sync, position.machine());
         if (other.isPresent()) {
-          return diverge(Divergence.Kind.POINT, describeNext(), other.get());
+          return diverge(Divergence.Kind.POINT, other.get());
         }
         count = 0;
       }
@@ -354,13 +334,13 @@ public final class Replayer implements InputSource {
         count = at.count();
         yield takePoint(at);
       }
-      case MISSED -> diverge(Divergence.Kind.POINT, describeNext(), search.missed());
+      case MISSED -> diverge(Divergence.Kind.POINT, search.missed());
     };
   }
 
   private @Nullable Action input(LogEntry.Input entry) {
     if (point == null) {
-      return diverge(Divergence.Kind.POINT, describeNext(), "no point to apply it at");
+      return diverge(Divergence.Kind.POINT, "no point to apply it at");
     }
     log.take();
     current = entry.input();
@@ -373,18 +353,17 @@ public final class Replayer implements InputSource {
   private @Nullable Action delivery(VcpuPosition position) throws SysException {
     ExecutionPoint at = point;
     if (at == null) {
-      return diverge(Divergence.Kind.POINT, describeNext(), "no point to deliver it at");
+      return diverge(Divergence.Kind.POINT, "no point to deliver it at");
     }
     position.completeInstruction();
     if (position.guestExits() != at.exits()) {
       return past();
     }
     if (!position.interruptPending()) {
-      return diverge(Divergence.Kind.DELIVERY, describeNext(), "no pending interrupt");
+      return diverge(Divergence.Kind.DELIVERY, "no pending interrupt");
     }
     if (!position.canTakeInterrupt()) {
-      return diverge(
-          Divergence.Kind.DELIVERY, describeNext(), "a guest that cannot take an interrupt here");
+      return diverge(Divergence.Kind.DELIVERY, "a guest that cannot take an interrupt here");
     }
     return Action.DELIVER;
   }
@@ -394,7 +373,7 @@ public final class Replayer implements InputSource {
     if (log.peek() instanceof LogEntry.Delivery delivery && delivery.vector() == vector) {
       log.take();
     } else {
-      diverge(Divergence.Kind.DELIVERY, describeNext(), "vector " + vector);
+      diverge(Divergence.Kind.DELIVERY, "vector " + vector);
     }
   }
 
@@ -413,9 +392,7 @@ public final class Replayer implements InputSource {
       log.take();
     } else if (log.peekKind() != null) {
       diverge(
-          Divergence.Kind.EXITS,
-          describeNext(),
-          "exit digest %08x after %d exits".formatted(roll.digest(), exits));
+          Divergence.Kind.EXITS, "exit digest %08x after %d exits".formatted(roll.digest(), exits));
     }
   }
 
@@ -438,20 +415,14 @@ public final class Replayer implements InputSource {
     long stalledNanos = watch.stalledNanos(position.guestExits());
     if (stalledNanos > options.stallNanos()) {
       diverge(
-          Divergence.Kind.STALL,
-          describeNext(),
-          "no guest exit for %d s".formatted(stalledNanos / 1_000_000_000L));
+          Divergence.Kind.STALL, "no guest exit for %d s".formatted(stalledNanos / 1_000_000_000L));
     }
     watch.arm();
   }
 
-  private String describeNext() {
-    LogEntry entry = log.peek();
-    return entry == null ? "the end of the log" : Descriptions.of(entry);
-  }
-
-  private @Nullable Action diverge(Divergence.Kind kind, String recorded, String replayed) {
-    difference.add(kind, exits, log.position(), recorded, replayed);
+  /** What the log has next is not what the replay has come to. */
+  private @Nullable Action diverge(Divergence.Kind kind, String replayed) {
+    difference.add(kind, exits, log.position(), Descriptions.ofNext(log), replayed);
     return Action.STOP;
   }
 
@@ -483,7 +454,7 @@ public final class Replayer implements InputSource {
     }
     LogEntry next = next();
     if (!(next instanceof LogEntry.MachineDigest machine) || machine.exits() != exits) {
-      diverge(Divergence.Kind.END, describeNext(), "the end of the guest: " + Endings.of(result));
+      diverge(Divergence.Kind.END, "the end of the guest: " + Endings.of(result));
       return "";
     }
     if (!check.machine(machine, position, exits)) {
@@ -491,7 +462,7 @@ public final class Replayer implements InputSource {
     }
     LogEntry.Ending how = Endings.of(result);
     if (!(log.peek() instanceof LogEntry.End end && end.exits() == exits && end.how() == how)) {
-      diverge(Divergence.Kind.END, describeNext(), "the end of the guest: " + how);
+      diverge(Divergence.Kind.END, "the end of the guest: " + how);
       return "";
     }
     log.take();

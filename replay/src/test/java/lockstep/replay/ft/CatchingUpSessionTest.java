@@ -26,6 +26,7 @@ class CatchingUpSessionTest {
       assertTrue(now < 1_000, "never lost");
       List<FtAction> actions = session.on(new FtEvent.Tick(), now * MS);
       assertFalse(actions.contains(CLAIM), actions.toString());
+      assertFalse(says(actions, "claiming the disk"), actions.toString());
       if (session.state() == FtState.CATCHING_UP) {
         assertTrue(actions.contains(new FtAction.SealLog()), actions.toString());
         // So that a primary that lives learns of it, and claims first.
@@ -41,7 +42,8 @@ class CatchingUpSessionTest {
     for (long now = 600; now < 5_000; now += 20) {
       assertFalse(session.on(new FtEvent.Tick(), now * MS).contains(CLAIM));
     }
-    assertTrue(session.on(new FtEvent.CaughtUp(), 5_000 * MS).contains(CLAIM));
+    List<FtAction> actions = session.on(new FtEvent.CaughtUp(), 5_000 * MS);
+    assertTrue(actions.contains(CLAIM) && says(actions, "claiming the disk"), actions.toString());
     assertEquals(FtState.CLAIMING, session.state());
   }
 

@@ -56,7 +56,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
 
   NodeFixture(FtSession session, VitalSign... signs) {
     this.signs = List.of(signs);
-    node = new FtNode(host, this, new NoDisk(), gate, session, TIMES);
+    node = new FtNode(host, this, disk(), gate, session, TIMES);
     node.attach(new Machine());
   }
 
@@ -69,6 +69,11 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   public PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener newListener) {
     listener = newListener;
     return new Link();
+  }
+
+  /** What the node asks who has the disk. */
+  Arbiter disk() {
+    return new NoDisk();
   }
 
   /** From here on a call of this name meets an Error. */

@@ -7,13 +7,16 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import lockstep.sys.HostScheduler;
+import lockstep.sys.Scheduler;
 import org.junit.jupiter.api.Test;
 
 /** An Error on a thread of the node ends the process, also where a future would keep it. */
@@ -63,6 +66,33 @@ class VitalThreadsTest {
       side.node.protect(THERE);
       side.node.settle();
       assertEquals(List.of("peer-loop: planted at send"), side.failed());
+    }
+  }
+
+  /** As after {@code protect}: what the user reads is no internal error. */
+  @Test
+  void loopThatDoesNotAnswerIsToldInOneLine() throws Exception {
+    CountDownLatch over = new CountDownLatch(1);
+    ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor();
+    try (NodeFixture side = side();
+        DiskDecisions disk = new DiskDecisions(Scheduler.HOST, side.disk())) {
+      VitalLoop loop = new VitalLoop(Scheduler.HOST, thread);
+      Future<?> unused = thread.submit(() -> over.await(LIMIT_SECONDS, TimeUnit.SECONDS));
+      IOException told =
+          assertThrows(
+              IOException.class,
+              () ->
+                  disk.call(
+                      () -> {
+                        loop.settle(100_000_000);
+                        return null;
+                      }));
+      assertEquals(
+          "thread peer-loop has not answered for 0.1 s; lockstep status shows what becomes of it",
+          told.getMessage());
+    } finally {
+      over.countDown();
+      thread.shutdownNow();
     }
   }
 
