@@ -148,7 +148,8 @@ class FtSimulationTest {
   /** A VM that ends while its pair is being formed: worlds of chance hardly ever have one. */
   private static void stopWhilePairing(SimCluster cluster) {
     SimWorld world = cluster.world;
-    world.after(world.between(0, 100 * SimWorld.MS), () -> cluster.side(0).stop());
+    int number = world.chance(0.5) ? 0 : 1;
+    world.after(world.between(0, 100 * SimWorld.MS), () -> cluster.side(number).stop());
   }
 
   private static void failoverToTheDying(SimCluster cluster) {
