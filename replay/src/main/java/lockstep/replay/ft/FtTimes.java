@@ -19,7 +19,7 @@ public record FtTimes(
   public static final long STALL_MILLIS = 10_000;
 
   /** Time enough for a question and its answer on a LAN. */
-  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final long MAX_CLOSED_NANOS = TimeUnit.MILLISECONDS.toNanos(4);
 
   private static final long PAIRING_NANOS = TimeUnit.SECONDS.toNanos(10);
 
