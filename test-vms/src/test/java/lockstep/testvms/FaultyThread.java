@@ -4,6 +4,7 @@ import com.sun.jdi.Bootstrap;
 import com.sun.jdi.ObjectReference;
 import com.sun.jdi.ReferenceType;
 import com.sun.jdi.ThreadReference;
+import com.sun.jdi.VMDisconnectedException;
 import com.sun.jdi.VirtualMachine;
 import com.sun.jdi.connect.AttachingConnector;
 import com.sun.jdi.connect.Connector;
@@ -41,7 +42,15 @@ final class FaultyThread {
               .orElseThrow(() -> new IllegalStateException("no thread " + args[1]));
       thread.stop(anError(vm));
     } finally {
+      leave(vm);
+    }
+  }
+
+  private static void leave(VirtualMachine vm) {
+    try {
       vm.dispose();
+    } catch (VMDisconnectedException e) {
+      // It has ended already, as it should of an Error.
     }
   }
 

@@ -8,7 +8,10 @@ import io.netty.channel.unix.UnixChannel;
 import io.netty.handler.ssl.SslHandler;
 import java.io.IOException;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import lockstep.sys.Fd;
 import lockstep.sys.Posix;
@@ -28,23 +31,40 @@ import lockstep.uapi.posix_h;
 final class OrderedWrites {
   private final Channel channel;
   private final LoopGuard guard;
-  private final ReentrantLock lock = new ReentrantLock();
+
+  /**
+   * Held by who sends now. Nobody waits for it: the thread that sends heartbeats would wait for a
+   * vCPU thread that the host has taken the CPU from.
+   */
+  private final ReentrantLock sending = new ReentrantLock();
+
+  /** What is to be sent by who has the lock, or gets it next. */
+  private final Queue<ByteBuf> given = new ConcurrentLinkedQueue<>();
+
+  /** Messages that the loop has not sent yet. */
+  private final AtomicInteger queued = new AtomicInteger();
 
   /**
    * A duplicate of the socket's descriptor: the loop may close the socket at any time, and the
-   * kernel gives its number to the next file. Guarded by {@link #lock}.
+   * kernel gives its number to the next file. Changed under the lock.
    */
-  private Optional<Fd> socket;
+  private volatile Optional<Fd> socket;
 
-  /** Messages that the loop has not sent yet. Guarded by {@link #lock}. */
-  private int queued;
+  private volatile boolean closed;
 
   /** Sends over a connection until it is closed. Loop thread. */
   OrderedWrites(Channel channel, LoopGuard guard) {
     this.channel = channel;
     this.guard = guard;
     this.socket = channel.pipeline().get(SslHandler.class) == null ? duplicate() : Optional.empty();
-    channel.closeFuture().addListener(guard.listener(_ -> close()));
+    channel
+        .closeFuture()
+        .addListener(
+            guard.listener(
+                _ -> {
+                  closed = true;
+                  work();
+                }));
   }
 
   private Optional<Fd> duplicate() {
@@ -60,34 +80,46 @@ final class OrderedWrites {
     }
   }
 
-  private void close() {
-    lock.lock();
-    try {
-      socket.ifPresent(Fd::close);
-      socket = Optional.empty();
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /**
-   * Sends a message.
+   * Sends a message; if another thread is about to send one, that thread sends this one as well.
    *
    * @param message with its length before it, in memory outside the heap; released here
    */
   void write(ByteBuf message) {
-    lock.lock();
-    try {
-      if (queued == 0) {
-        message.skipBytes(socket.map(to -> sent(message, to)).orElse(0));
+    given.add(message);
+    work();
+  }
+
+  private void work() {
+    // Once more after the lock was given back: another thread may have found it taken until then.
+    while (hasWork() && sending.tryLock()) {
+      try {
+        for (ByteBuf next = given.poll(); next != null; next = given.poll()) {
+          send(next);
+        }
+        if (closed) {
+          socket.ifPresent(Fd::close);
+          socket = Optional.empty();
+        }
+      } finally {
+        sending.unlock();
       }
-      if (message.isReadable()) {
-        queue(message);
-      } else {
-        message.release();
-      }
-    } finally {
-      lock.unlock();
+    }
+  }
+
+  private boolean hasWork() {
+    return !given.isEmpty() || (closed && socket.isPresent());
+  }
+
+  /** With the lock. */
+  private void send(ByteBuf message) {
+    if (queued.get() == 0) {
+      message.skipBytes(socket.map(to -> sent(message, to)).orElse(0));
+    }
+    if (message.isReadable()) {
+      queue(message);
+    } else {
+      message.release();
     }
   }
 
@@ -103,9 +135,9 @@ final class OrderedWrites {
 
   private void queue(ByteBuf message) {
     ChannelPromise sent = channel.newPromise();
-    queued++;
-    sent.addListener(guard.listener(_ -> unqueue()));
-    if (queued == 1 || !channel.eventLoop().inEventLoop()) {
+    boolean first = queued.getAndIncrement() == 0;
+    sent.addListener(guard.listener(_ -> queued.getAndDecrement()));
+    if (first || !channel.eventLoop().inEventLoop()) {
       channel.writeAndFlush(message, sent);
       return;
     }
@@ -114,15 +146,6 @@ final class OrderedWrites {
       channel.eventLoop().execute(guard.task(() -> channel.writeAndFlush(message, sent)));
     } catch (RejectedExecutionException e) {
       message.release(); // The network is closed.
-    }
-  }
-
-  private void unqueue() {
-    lock.lock();
-    try {
-      queued--;
-    } finally {
-      lock.unlock();
     }
   }
 }

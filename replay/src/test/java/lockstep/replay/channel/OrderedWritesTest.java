@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.netty.bootstrap.Bootstrap;
+import io.netty.buffer.UnpooledByteBufAllocator;
+import io.netty.buffer.UnpooledDirectByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
@@ -17,11 +19,13 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import lockstep.replay.ft.PeerCodec;
@@ -54,7 +58,7 @@ class OrderedWritesTest {
     assumeTrue(Epoll.isAvailable(), "no epoll transport here");
     server = new ServerSocket();
     server.setReceiveBufferSize(BUFFER_BYTES);
-    server.bind(new java.net.InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+    server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
     channel =
         new Bootstrap()
             .group(loop)
@@ -138,6 +142,42 @@ class OrderedWritesTest {
               return null;
             })
         .get();
+  }
+
+  /** A thread from which the host takes the CPU while it sends. */
+  private static final class HeldMessage extends UnpooledDirectByteBuf {
+    private final CountDownLatch held = new CountDownLatch(1);
+    private final CountDownLatch goOn = new CountDownLatch(1);
+
+    HeldMessage(int length) {
+      super(UnpooledByteBufAllocator.DEFAULT, 4 + length, 4 + length);
+      writeInt(length).writeZero(length);
+    }
+
+    @Override
+    public ByteBuffer nioBuffer() {
+      held.countDown();
+      try {
+        goOn.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      return super.nioBuffer();
+    }
+  }
+
+  @Test
+  void loopWaitsForNoThreadThatSends() throws Exception {
+    HeldMessage message = new HeldMessage(17);
+    Thread vcpu = Thread.ofPlatform().start(() -> writes.write(message));
+    message.held.await();
+    // Comes back, which is what the test is about.
+    loop.submit(() -> write(0, 0)).sync();
+    message.goOn.countDown();
+    vcpu.join();
+    DataInputStream in = new DataInputStream(reader.getInputStream());
+    assertEquals(17, in.readNBytes(in.readInt()).length);
+    assertEquals(10, in.readNBytes(in.readInt()).length);
   }
 
   @Test
