@@ -33,8 +33,8 @@ class UndecidedSessionTest {
     session.on(new FtEvent.Restored(), 1);
     session.on(new FtEvent.Said(new PeerMessage.Begin(0)), 2);
     assertEquals(FtState.FOLLOWING, session.state());
-    session.on(new FtEvent.Closed(true), 10 * MS);
-    session.on(new FtEvent.CaughtUp(), 11 * MS);
+    session.on(new FtEvent.Closed(true), 3 * MS);
+    session.on(new FtEvent.CaughtUp(), 20 * MS);
     assertTrue(session.on(new FtEvent.Tick(), 100 * MS).contains(new FtAction.Claim()));
     return session;
   }
