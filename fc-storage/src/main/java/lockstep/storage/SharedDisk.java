@@ -212,8 +212,8 @@ public final class SharedDisk implements AutoCloseable {
   }
 
   /**
-   * Has somebody told, with the reason, when another VM has what {@link #heldFor} took; at once if
-   * one has.
+   * Sets who is told the reason when another VM takes the disk that {@link #heldFor} took; told at
+   * once if that has happened.
    *
    * @param told called on any thread, perhaps more than once; returns soon
    */

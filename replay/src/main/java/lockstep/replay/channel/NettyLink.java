@@ -251,7 +251,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   public void close() {
     closing = true;
     channel.eventLoop().execute(guard.task(() -> datagrams.remove(this)));
-    PeerFrames.lastWrite(channel).addListener(guard.listener(_ -> channel.close()));
+    writes.lastWrite().addListener(guard.listener(_ -> channel.close()));
     channel.eventLoop().schedule(() -> channel.close(), CLOSE_MILLIS, TimeUnit.MILLISECONDS);
   }
 

@@ -1,7 +1,9 @@
 package lockstep.replay.channel;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.unix.FileDescriptor;
 import io.netty.channel.unix.UnixChannel;
@@ -26,20 +28,23 @@ import lockstep.uapi.posix_h;
  *
  * <p>Any thread.
  */
-// What fails in sending ends the connection, and that is told: nobody needs the single futures.
+// A failed write closes the connection, and the link reports that: no single future is needed.
 @SuppressWarnings("FutureReturnValueIgnored")
 final class OrderedWrites {
+  /** What goes in order: bytes, and who is told that they have left. */
+  private record Given(ByteBuf bytes, ChannelPromise left) {}
+
   private final Channel channel;
   private final LoopGuard guard;
 
   /**
-   * Held by who sends now. Nobody waits for it: the thread that sends heartbeats would wait for a
-   * vCPU thread that the host has taken the CPU from.
+   * Held by the thread that is sending. No thread waits for it: the one that sends heartbeats would
+   * wait for a vCPU thread that the host has taken the CPU from.
    */
   private final ReentrantLock sending = new ReentrantLock();
 
   /** What is to be sent by who has the lock, or gets it next. */
-  private final Queue<ByteBuf> given = new ConcurrentLinkedQueue<>();
+  private final Queue<Given> given = new ConcurrentLinkedQueue<>();
 
   /** Messages that the loop has not sent yet. */
   private final AtomicInteger queued = new AtomicInteger();
@@ -86,15 +91,23 @@ final class OrderedWrites {
    * @param message with its length before it, in memory outside the heap; released here
    */
   void write(ByteBuf message) {
-    given.add(message);
+    given.add(new Given(message, channel.newPromise()));
     work();
+  }
+
+  /** Succeeds when all that was written before has left; sends nothing. */
+  ChannelFuture lastWrite() {
+    ChannelPromise left = channel.newPromise();
+    given.add(new Given(Unpooled.EMPTY_BUFFER, left));
+    work();
+    return left;
   }
 
   private void work() {
     // Once more after the lock was given back: another thread may have found it taken until then.
     while (hasWork() && sending.tryLock()) {
       try {
-        for (ByteBuf next = given.poll(); next != null; next = given.poll()) {
+        for (Given next = given.poll(); next != null; next = given.poll()) {
           send(next);
         }
         if (closed) {
@@ -112,15 +125,18 @@ final class OrderedWrites {
   }
 
   /** With the lock. */
-  private void send(ByteBuf message) {
-    if (queued.get() == 0) {
-      message.skipBytes(socket.map(to -> sent(message, to)).orElse(0));
+  private void send(Given next) {
+    ByteBuf bytes = next.bytes();
+    // A closed connection has dropped what was queued, perhaps in the middle of a message.
+    if (queued.get() == 0 && !closed) {
+      bytes.skipBytes(socket.map(to -> sent(bytes, to)).orElse(0));
+      if (!bytes.isReadable()) {
+        bytes.release();
+        next.left().trySuccess();
+        return;
+      }
     }
-    if (message.isReadable()) {
-      queue(message);
-    } else {
-      message.release();
-    }
+    queue(next);
   }
 
   /** Bytes that the socket has taken. */
@@ -133,19 +149,20 @@ final class OrderedWrites {
     }
   }
 
-  private void queue(ByteBuf message) {
-    ChannelPromise sent = channel.newPromise();
+  private void queue(Given next) {
     boolean first = queued.getAndIncrement() == 0;
-    sent.addListener(guard.listener(_ -> queued.getAndDecrement()));
+    next.left().addListener(guard.listener(_ -> queued.getAndDecrement()));
     if (first || !channel.eventLoop().inEventLoop()) {
-      channel.writeAndFlush(message, sent);
+      channel.writeAndFlush(next.bytes(), next.left());
       return;
     }
     try {
       // Not at once: what another thread has given is among the loop's tasks.
-      channel.eventLoop().execute(guard.task(() -> channel.writeAndFlush(message, sent)));
+      channel
+          .eventLoop()
+          .execute(guard.task(() -> channel.writeAndFlush(next.bytes(), next.left())));
     } catch (RejectedExecutionException e) {
-      message.release(); // The network is closed.
+      next.bytes().release(); // The network is closed.
     }
   }
 }

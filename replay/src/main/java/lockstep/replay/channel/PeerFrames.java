@@ -2,9 +2,7 @@ package lockstep.replay.channel;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
@@ -89,11 +87,6 @@ final class PeerFrames {
   /** Whether a message is a frame of the log. */
   static boolean isFrame(ByteBuf message) {
     return message.isReadable() && message.getByte(message.readerIndex()) == PeerCodec.FRAME;
-  }
-
-  /** Succeeds when all that was written before has left; sends nothing. */
-  static ChannelFuture lastWrite(Channel channel) {
-    return channel.writeAndFlush(Unpooled.EMPTY_BUFFER);
   }
 
   /** Before there is a link: whoever sends what cannot be understood is left without a word. */

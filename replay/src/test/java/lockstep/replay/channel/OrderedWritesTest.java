@@ -9,6 +9,7 @@ import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.buffer.UnpooledDirectByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
@@ -25,6 +26,7 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -172,9 +174,18 @@ class OrderedWritesTest {
     Thread vcpu = Thread.ofPlatform().start(() -> writes.write(message));
     message.held.await();
     // Comes back, which is what the test is about.
-    loop.submit(() -> write(0, 0)).sync();
+    CompletableFuture<ChannelFuture> asked = new CompletableFuture<>();
+    loop.submit(
+            () -> {
+              write(0, 0);
+              asked.complete(writes.lastWrite());
+            })
+        .sync();
+    ChannelFuture last = asked.get();
+    assertFalse(last.isDone(), "a connection would be closed before its last message has left");
     message.goOn.countDown();
     vcpu.join();
+    last.sync();
     DataInputStream in = new DataInputStream(reader.getInputStream());
     assertEquals(17, in.readNBytes(in.readInt()).length);
     assertEquals(10, in.readNBytes(in.readInt()).length);
