@@ -57,6 +57,9 @@ final class SimLink implements PeerLink {
 
   private long heardEntries;
 
+  /** Entries that the other end must have to claim the disk; before Begin it claims nothing. */
+  private long begunEntries = Long.MAX_VALUE;
+
   private boolean framed;
 
   /** What happens to the next frame that this end sends. */
@@ -87,6 +90,11 @@ final class SimLink implements PeerLink {
     return heardEntries;
   }
 
+  /** Entries without which the other end claims nothing, whatever it has heard. */
+  long begunEntries() {
+    return begunEntries;
+  }
+
   /** Whether a log goes over it, or has. */
   boolean isFramed() {
     return framed;
@@ -111,6 +119,9 @@ final class SimLink implements PeerLink {
 
   @Override
   public void send(PeerMessage message) {
+    if (message instanceof PeerMessage.Begin begin) {
+      begunEntries = begin.position();
+    }
     byte[] bytes = PeerCodec.encode(message);
     onLoop(() -> transmit(bytes, 0));
   }

@@ -447,14 +447,18 @@ final class SimSide {
     requestsNeed.clear();
   }
 
-  /** The Output Rule, seen from outside. */
+  /**
+   * The Output Rule, seen from outside. What left the gate while the pair was formed, and comes out
+   * a moment after, waited for nobody: the backup needs it before it may claim.
+   */
   private void checkAcknowledged(String what, Optional<Needed> need) {
     if (session.state() != FtState.PROTECTED || need.isEmpty()) {
       return;
     }
     Needed needed = need.get();
     long heard = needed.link().other().map(SimLink::heardEntries).orElse(0L);
-    if (link().equals(Optional.of(needed.link())) && needed.entries() > heard) {
+    long promised = Math.max(heard, needed.link().begunEntries());
+    if (link().equals(Optional.of(needed.link())) && needed.entries() > promised) {
       world.fail(
           "%s shows %s of entry %d; the backup has %d"
               .formatted(name, what, needed.entries(), heard));
