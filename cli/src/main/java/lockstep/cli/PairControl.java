@@ -3,6 +3,7 @@ package lockstep.cli;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtStatus;
@@ -13,6 +14,9 @@ import picocli.CommandLine.TypeConversionException;
 final class PairControl extends VmControl {
   /** What to do where nobody listens. */
   static final String START_BACKUP = "start lockstep backup there, with the same disk";
+
+  private static final int DEFAULT_HAND_OVER_SECONDS = 30;
+  private static final int MAX_HAND_OVER_SECONDS = 120;
 
   private final PairRun run;
 
@@ -118,7 +122,7 @@ final class PairControl extends VmControl {
         if (run.vm().isPaused()) {
           throw new IOException("the VM is paused; lockstep resume lets it go on");
         }
-        run.handOver();
+        run.handOver(handOverNanos(request));
       }
       case "detach" -> detach();
       case "protect" -> {
@@ -127,6 +131,16 @@ final class PairControl extends VmControl {
       }
       default -> throw new IOException("no such command: " + command);
     }
+  }
+
+  private static long handOverNanos(Map<String, Object> request) throws IOException {
+    Object seconds = request.getOrDefault("timeout", DEFAULT_HAND_OVER_SECONDS);
+    if (seconds instanceof Integer some && some >= 1 && some <= MAX_HAND_OVER_SECONDS) {
+      return TimeUnit.SECONDS.toNanos(some);
+    }
+    throw new IOException(
+        "the time-out of a failover is 1 to %d s, not %s"
+            .formatted(MAX_HAND_OVER_SECONDS, seconds));
   }
 
   private void detach() throws IOException {

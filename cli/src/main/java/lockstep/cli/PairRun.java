@@ -53,8 +53,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private static final long MAX_SPARE_SECONDS = 60;
   private static final int MAX_DOUBLINGS = 5;
 
-  /** For the last outputs and disk requests of a planned failover; as long again to decide it. */
-  private static final long HAND_OVER_NANOS = TimeUnit.SECONDS.toNanos(30);
+  /** For a planned failover to be decided once it is not given up. */
+  private static final long DECISION_NANOS = TimeUnit.SECONDS.toNanos(30);
 
   /** How long a user who stops the VM waits for its end. */
   private static final long STOP_SECONDS = 60;
@@ -433,13 +433,14 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /**
    * Lets the backup go on instead; returns when it does.
    *
+   * @param limitNanos how long the last outputs and disk requests may take
    * @throws IOException when the VM was not handed over, or nobody knows yet; one line
    */
-  void handOver() throws IOException, InterruptedException {
-    CompletableFuture<HandOver.Outcome> asked = vm.handOver(HAND_OVER_NANOS);
+  void handOver(long limitNanos) throws IOException, InterruptedException {
+    CompletableFuture<HandOver.Outcome> asked = vm.handOver(limitNanos);
     HandOver.Outcome outcome;
     try {
-      outcome = asked.get(2 * HAND_OVER_NANOS + times.silenceNanos(), TimeUnit.NANOSECONDS);
+      outcome = asked.get(limitNanos + DECISION_NANOS + times.silenceNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
       boolean unused = asked.cancel(false);
       throw new IOException(

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import lockstep.cli.control.ControlClient;
@@ -321,12 +322,23 @@ final class VmCommands {
     /** Longer than the VM takes to say what it came to, with any sensible failure time-out. */
     private static final long LIMIT_SECONDS = 300;
 
+    @Option(
+        names = "--timeout",
+        paramLabel = "SECONDS",
+        description =
+            "How long the guest may be stopped for its last outputs and disk requests; 1 to 120."
+                + " After that the VM runs on here. Default: 30.")
+    private Optional<Integer> seconds = Optional.empty();
+
     /** Only Picocli makes one. */
     Failover() {}
 
     @Override
     public Integer call() throws Exception {
-      exchange(name(), client -> client.ask(Map.of("command", "failover"), LIMIT_SECONDS));
+      Map<String, Object> request = new LinkedHashMap<>();
+      request.put("command", "failover");
+      seconds.ifPresent(limit -> request.put("timeout", limit));
+      exchange(name(), client -> client.ask(request, LIMIT_SECONDS));
       return Main.DONE;
     }
   }

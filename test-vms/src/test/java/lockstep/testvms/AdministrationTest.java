@@ -275,6 +275,8 @@ class AdministrationTest {
     ask(name, "pause");
     refused(name, Map.of("command", "failover"), "paused");
     ask(name, "resume");
+    refused(name, Map.of("command", "failover", "timeout", 0), "1 to 120 s, not 0");
+    refused(name, Map.of("command", "failover", "timeout", "soon"), "1 to 120 s, not soon");
     ask(name, "failover");
     awaitStatus(other, "state", "ALONE");
     Map<String, Object> after = ask(other, "status");

@@ -2,16 +2,19 @@ package lockstep.testvms;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import lockstep.cli.BankRecord;
@@ -46,6 +49,8 @@ final class FaultyPair implements AutoCloseable {
     PRIMARY_TERMINATED(Effect.LEAVES),
     /** A target that forgets all reservations, and an old primary that wakes up after that. */
     TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP(Effect.LOSS),
+    /** A planned failover that the disk holds up for too long; later the primary dies. */
+    FAILOVER_GIVEN_UP_AND_PRIMARY_KILLED(Effect.LOSS),
     /** Every call of KVM for the vCPU fails. */
     PRIMARY_KVM_FAILS(Effect.DAMAGE),
     BACKUP_KVM_FAILS(Effect.DAMAGE),
@@ -104,6 +109,10 @@ final class FaultyPair implements AutoCloseable {
   private static final long START_SECONDS = 300;
 
   private static final long LIMIT_SECONDS = 120;
+
+  /** Of the guest's console: several transactions. */
+  private static final int MORE_BYTES = 100;
+
   private static final int TIMEOUT_MILLIS = 2_000;
 
   /**
@@ -111,6 +120,12 @@ final class FaultyPair implements AutoCloseable {
    * that won: two threads of this process read them, on a machine that is busy.
    */
   private static final long READ_LATE_NANOS = 400_000_000L;
+
+  /** A target can be held up, and restarted. */
+  private static final Set<Fault> UNIT_NEEDED =
+      EnumSet.of(
+          Fault.TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP,
+          Fault.FAILOVER_GIVEN_UP_AND_PRIMARY_KILLED);
 
   private final Path directory;
   private final Path shared;
@@ -126,6 +141,7 @@ final class FaultyPair implements AutoCloseable {
   private final PairSide backup;
   private final PairSide primary;
   private final String primaryName;
+  private long faultNanos;
 
   /** Starts a pair for a fault; the bank has opened when this returns. */
   FaultyPair(Path directory, TwoHosts hosts, Random random, Fault fault) throws Exception {
@@ -138,10 +154,7 @@ final class FaultyPair implements AutoCloseable {
     away = directory.resolve("away-" + number);
     image = shared.resolve("disk.img");
     FileDisk.create(image, DISK_BYTES);
-    tgtd =
-        fault == Fault.TARGET_RESTARTED_BEFORE_PRIMARY_WAKES_UP
-            ? Optional.of(Tgtd.start(image))
-            : Optional.empty();
+    tgtd = UNIT_NEEDED.contains(fault) ? Optional.of(Tgtd.start(image)) : Optional.empty();
     primaryName = "fault-p-" + number;
     // The target listens on the loopback interface, which is not that of a host with a network.
     String address = tgtd.isPresent() ? "127.0.0.1" : hosts.address(Host.TWO);
@@ -222,7 +235,7 @@ final class FaultyPair implements AutoCloseable {
   FaultResults.Result suffer() throws Exception {
     try {
       primary.watchSilence();
-      long startNanos = System.nanoTime();
+      faultNanos = System.nanoTime();
       happen();
       Survivor survivor = survivor();
       switch (survivor) {
@@ -231,7 +244,7 @@ final class FaultyPair implements AutoCloseable {
       }
       long nanos =
           survivor == Survivor.BACKUP
-              ? backup.firstByteNanos() - startNanos
+              ? backup.firstByteNanos() - faultNanos
               : primary.longestSilenceNanos();
       return FaultResults.Result.recovered(fault, survivor, nanos / 1e6);
     } catch (AssertionError e) {
@@ -297,12 +310,43 @@ final class FaultyPair implements AutoCloseable {
         pause(1_000);
         primary.signal("CONT");
       }
+      case FAILOVER_GIVEN_UP_AND_PRIMARY_KILLED -> {
+        giveUpFailover();
+        pause(1_000);
+        faultNanos = System.nanoTime();
+        primary.kill();
+      }
       case PRIMARY_KVM_FAILS -> damage("primary", FaultyMain.Damage.KVM_FAILS);
       case BACKUP_KVM_FAILS -> damage("backup", FaultyMain.Damage.KVM_FAILS);
       case PRIMARY_VCPU_HELD -> damage("primary", FaultyMain.Damage.VCPU_HELD);
       case BACKUP_VCPU_HELD -> damage("backup", FaultyMain.Damage.VCPU_HELD);
       case PRIMARY_VCPU_ERROR -> throwError(Host.ONE);
       case BACKUP_VCPU_ERROR -> throwError(Host.TWO);
+    }
+  }
+
+  /** The backup must not remember the attempt: what the guest did after it has been seen. */
+  private void giveUpFailover() throws Exception {
+    int before = primary.consoleBytes();
+    tgtd.orElseThrow().signal("STOP");
+    try {
+      IOException refusal =
+          assertThrows(
+              IOException.class,
+              () -> {
+                try (ControlClient client = ControlClient.connect(primaryName)) {
+                  client.ask(Map.of("command", "failover", "timeout", 1), LIMIT_SECONDS);
+                }
+              });
+      assertTrue(
+          String.valueOf(refusal.getMessage()).contains("not handed over"), refusal::toString);
+    } finally {
+      tgtd.orElseThrow().signal("CONT");
+    }
+    long until = System.nanoTime() + LIMIT_SECONDS * 1_000_000_000L;
+    while (primary.consoleBytes() < before + MORE_BYTES) {
+      assertTrue(System.nanoTime() < until, "the guest stands after a failover that was given up");
+      Thread.sleep(5);
     }
   }
 
