@@ -40,9 +40,17 @@ final class FaultyThread {
               .filter(found -> found.name().equals(args[1]))
               .findFirst()
               .orElseThrow(() -> new IllegalStateException("no thread " + args[1]));
-      thread.stop(anError(vm));
+      stop(thread, anError(vm));
     } finally {
       leave(vm);
+    }
+  }
+
+  private static void stop(ThreadReference thread, ObjectReference error) throws Exception {
+    try {
+      thread.stop(error);
+    } catch (VMDisconnectedException e) {
+      // The process has ended of it before its debug port could answer.
     }
   }
 
