@@ -271,6 +271,19 @@ static int do_fill(int argc, char **argv) { return blocks(argc, argv, 0); }
 
 static int do_check(int argc, char **argv) { return blocks(argc, argv, 1); }
 
+static int do_random(int argc, char **argv) {
+  (void)argc, (void)argv;
+  unsigned char bytes[16];
+  int fd = open("/dev/hwrng", O_RDONLY);
+  if (fd < 0) return failed("/dev/hwrng");
+  ssize_t n = read(fd, bytes, sizeof bytes);
+  close(fd);
+  if (n < 0) return failed("/dev/hwrng");
+  for (ssize_t i = 0; i < n; i++) printf("%02x", bytes[i]);
+  putchar('\n');
+  return 0;
+}
+
 static int do_mount(int argc, char **argv) {
   if (argc < 3) return printf("mount DEVICE DIRECTORY [TYPE]\n"), 1;
   mkdir(argv[2], 0755);
@@ -316,6 +329,7 @@ static const struct command commands[] = {
     {"mount", do_mount, "DEVICE DIRECTORY [TYPE]  mounts, ext2 if not said otherwise"},
     {"poweroff", do_poweroff, "ends the machine with exit code 0"},
     {"ps", do_ps, "lists processes: pid, name, state"},
+    {"random", do_random, "16 bytes of the entropy device, in hexadecimal"},
     {"reboot", do_reboot, "resets the machine"},
     {"rm", do_rm, "PATH...  removes files"},
     {"sleep", do_sleep, "[SECONDS]  waits"},

@@ -2,8 +2,11 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.security.SecureRandom;
+import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.Optional;
+import java.util.List;
+import lockstep.monitor.MachineLayout;
+import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Claimant;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
@@ -13,7 +16,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code --disk}: the guest's disk. */
+/** {@code --disk}: the guest's disks. */
 final class DiskOption {
   private static final int VM_BYTES = 16;
 
@@ -24,44 +27,68 @@ final class DiskOption {
       names = "--disk",
       paramLabel = "SPEC",
       description =
-          "The guest's disk: file:PATH, a raw image (lockstep disk create makes one), which a pair"
+          "A disk of the guest, up to 8 times: file:PATH, a raw image (lockstep disk create makes one), which a pair"
               + " reaches past the page cache, so that a completed write survives its host;"
               + " dev:/dev/NAME, a block device; or iscsi://HOST[:PORT]/TARGET/LUN[?chap=FILE],"
               + " a unit of an iSCSI target, with USER:SECRET in a file that others cannot read.")
-  private Optional<String> disk = Optional.empty();
+  private List<String> disks = List.of();
 
   /** Only Picocli makes one. */
   DiskOption() {}
 
-  /** As it was given. */
-  Optional<String> text() {
-    return disk;
+  /**
+   * As they were given.
+   *
+   * @throws ParameterException when there are too many, or one is given twice
+   */
+  List<String> texts() {
+    if (disks.size() > MachineLayout.MAX_DISKS) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "%d disks; a machine has %d at most".formatted(disks.size(), MachineLayout.MAX_DISKS));
+    }
+    for (int i = 1; i < disks.size(); i++) {
+      if (disks.subList(0, i).contains(disks.get(i))) {
+        throw new ParameterException(
+            spec.commandLine(), "--disk " + disks.get(i) + " is given twice; each is one disk");
+      }
+    }
+    return disks;
   }
 
-  /** Opens it, if there is one, for one machine of this host that is in no pair. */
+  /** Opens them for one machine of this host that is in no pair. */
   HeldDisk open() throws CommandFailure {
-    if (disk.isEmpty()) {
-      return HeldDisk.none();
-    }
-    DiskSpec named = parse(spec, disk.get());
-    SharedDisk opened = open(named, BlockDisk.Use.ALONE);
-    opened.lease().ifPresent(lease -> lease.watch(new LeaseNotes(lease, DiskOption::say)));
+    List<SharedDisk> opened = new ArrayList<>();
+    List<BlockDevice> media = new ArrayList<>();
+    Claimant self = new Claimant(newVm(), 1, Claimant.Side.PRIMARY);
     try {
-      HeldDisk held =
-          new HeldDisk(
-              Optional.of(opened.heldFor(new Claimant(newVm(), 1, Claimant.Side.PRIMARY))));
-      opened.onLoss(held::lose);
-      return held;
-    } catch (IOException e) {
-      CommandFailure refused =
-          new CommandFailure(
-              String.valueOf(e.getMessage()), "lockstep disk info shows who has it", e);
-      try (opened) {
-        throw refused;
-      } catch (IOException closing) {
-        e.addSuppressed(closing);
-        throw refused;
+      for (String text : texts()) {
+        SharedDisk disk = open(parse(spec, text), BlockDisk.Use.ALONE);
+        opened.add(disk);
+        disk.lease().ifPresent(lease -> lease.watch(new LeaseNotes(lease, DiskOption::say)));
+        media.add(heldFor(disk, self));
       }
+      HeldDisk held = new HeldDisk(media);
+      opened.forEach(disk -> disk.onLoss(held::lose));
+      return held;
+    } catch (CommandFailure | RuntimeException e) {
+      for (SharedDisk disk : opened) {
+        try {
+          disk.close();
+        } catch (IOException closing) {
+          e.addSuppressed(closing);
+        }
+      }
+      throw e;
+    }
+  }
+
+  private static BlockDevice heldFor(SharedDisk disk, Claimant self) throws CommandFailure {
+    try {
+      return disk.heldFor(self);
+    } catch (IOException e) {
+      throw new CommandFailure(
+          String.valueOf(e.getMessage()), "lockstep disk info shows who has it", e);
     }
   }
 

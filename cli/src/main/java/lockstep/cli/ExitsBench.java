@@ -15,6 +15,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImage;
@@ -22,6 +23,7 @@ import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 
@@ -96,7 +98,12 @@ final class ExitsBench {
     LiveInputs inputs =
         new LiveInputs(new HostInputs(new InputQueue(), MachineLayout.TIMERS, 0, deadline -> {}));
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    try (Machine machine = Machine.create(kvm, config, quirks, inputs, value -> {})) {
+    try (Machine machine =
+        Machine.create(
+            kvm,
+            MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+            inputs,
+            OutputSink.console(value -> {}))) {
       machine.boot(boot);
       long bytes = threads.getCurrentThreadAllocatedBytes();
       long start = System.nanoTime();

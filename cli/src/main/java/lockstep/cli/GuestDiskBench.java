@@ -17,7 +17,7 @@ import java.util.function.Consumer;
 import lockstep.cli.BenchCommand.Figure;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.boot.BootException;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
@@ -35,7 +35,7 @@ final class GuestDiskBench {
   private static final long RUN_SECONDS = 120;
 
   /** Times between the guest's lines. */
-  private static final class LoadTimes implements OutputSink {
+  private static final class LoadTimes implements ConsoleSink {
     private static final String MARK = "load: ";
 
     private final StringBuilder line = new StringBuilder();
@@ -137,7 +137,7 @@ final class GuestDiskBench {
         new LocalRun(
             Optional.empty(),
             line -> {},
-            new HeldDisk(Optional.of(FileDisk.open(image, FileDisk.HostCache.USED))));
+            new HeldDisk(List.of(FileDisk.open(image, FileDisk.HostCache.USED))));
     RunResult result = run.run(kvm, BenchGuest.boot(quirks, "disk " + append), times);
     if (!result.equals(new RunResult.ExitPort(0))) {
       throw new CommandFailure("the guest disk failed: " + result, "try lockstep run --guest disk");

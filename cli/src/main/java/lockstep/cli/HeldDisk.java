@@ -1,33 +1,34 @@
 package lockstep.cli;
 
+import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.vcpu.RunResult;
 
 /**
- * The disk of a VM that is in no pair, if it has one. When another VM has taken it, the guest is
- * stopped at once, and not at its next request: it may make none for hours. Any thread.
+ * The disks of a VM that is in no pair. When another VM has taken one, the guest is stopped at
+ * once, and not at its next request: it may make none for hours. Any thread.
  */
 final class HeldDisk {
-  private final Optional<BlockDevice> medium;
+  private final List<BlockDevice> media;
   private Optional<String> loss = Optional.empty();
   private Runnable stop = () -> {};
 
   /**
-   * @param medium closed at the end of the VM's run
+   * @param media closed at the end of the VM's run
    */
-  HeldDisk(Optional<BlockDevice> medium) {
-    this.medium = medium;
+  HeldDisk(List<BlockDevice> media) {
+    this.media = List.copyOf(media);
   }
 
   /** For a VM without a disk. */
   static HeldDisk none() {
-    return new HeldDisk(Optional.empty());
+    return new HeldDisk(List.of());
   }
 
-  /** What carries out its requests. */
-  Optional<BlockDevice> medium() {
-    return medium;
+  /** What carries out the requests of each disk. */
+  List<BlockDevice> media() {
+    return media;
   }
 
   /** Another VM has it now; the first reason counts. */

@@ -1,8 +1,8 @@
 package lockstep.cli;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import lockstep.kvm.Cpuid;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
@@ -15,77 +15,102 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.output.DiskSink;
 
-/** The medium behind the disk of a machine that runs here, or none. */
+/** The media of the disks of a machine that runs here. */
 final class LocalDisk implements DiskSink, AutoCloseable {
-  private final Optional<BlockDevice> medium;
-  private final Optional<DiskBridge> bridge;
+  private final List<BlockDevice> media;
+  private final List<DiskBridge> bridges = new ArrayList<>();
 
   /**
-   * @param medium closed with this
+   * @param media of each disk; closed with this
    * @param queue takes completions
    */
-  LocalDisk(Optional<BlockDevice> medium, InputQueue queue) {
-    this.medium = medium;
-    this.bridge = medium.map(present -> new DiskBridge(present, queue::offer));
+  LocalDisk(List<BlockDevice> media, InputQueue queue) {
+    this.media = media;
+    for (int i = 0; i < media.size(); i++) {
+      bridges.add(new DiskBridge(i, media.get(i), queue::offer));
+    }
   }
 
   /**
-   * What to build a machine with this disk from.
+   * What to build a machine with these disks from.
    *
    * @param supported what CPUID this host's KVM offers
-   * @throws CommandFailure when a saved machine has another disk
+   * @throws CommandFailure when a saved machine has other disks
    */
   MachineOrigin origin(Start start, Cpuid supported) throws CommandFailure {
-    return origin(medium, start, supported);
+    return origin(media, start, supported);
   }
 
-  /** The same for a disk that others carry out the requests of. */
-  static MachineOrigin origin(Optional<BlockDevice> medium, Start start, Cpuid supported)
+  /** The same for disks that others carry out the requests of. */
+  static MachineOrigin origin(List<BlockDevice> media, Start start, Cpuid supported)
       throws CommandFailure {
     MachineConfig config = start.config();
+    List<Geometry> here = media.stream().map(BlockDevice::geometry).toList();
     if (start instanceof Start.Boot) {
-      return MachineOrigin.here(
-          medium.map(present -> config.withDisk(present.geometry())).orElse(config),
-          start.quirks(),
-          supported);
+      return MachineOrigin.here(config.withDisks(here), start.quirks(), supported);
     }
-    Optional<Geometry> here = medium.map(BlockDevice::geometry);
-    if (!here.equals(config.disk())) {
+    List<Geometry> saved = config.disks();
+    if (here.size() != saved.size()) {
       throw new CommandFailure(
-          config.disk().isEmpty()
+          saved.isEmpty()
               ? "the saved machine has no disk"
-              : "the saved machine has a disk of %d bytes in blocks of %d, %s"
+              : "the saved machine has %s, and %s given"
                   .formatted(
-                      config.disk().get().capacityBytes(),
-                      config.disk().get().blockBytes(),
-                      here.isEmpty() ? "and none is given" : "and the given one is another"),
-          "give --disk the same one, as it was when the machine was saved");
+                      disks(saved.size()),
+                      disks(here.size()) + (here.size() == 1 ? " is" : " are")),
+          SAME_DISKS);
+    }
+    for (int i = 0; i < saved.size(); i++) {
+      if (!here.get(i).equals(saved.get(i))) {
+        throw new CommandFailure(
+            "the saved machine's disk %d has %d bytes in blocks of %d, and the given one is another"
+                .formatted(i, saved.get(i).capacityBytes(), saved.get(i).blockBytes()),
+            SAME_DISKS);
+      }
     }
     return start.origin(supported);
   }
 
+  private static final String SAME_DISKS =
+      "give --disk the same ones, as they were when the machine was saved";
+
+  private static String disks(int count) {
+    return count == 0 ? "no disk" : count == 1 ? "1 disk" : count + " disks";
+  }
+
   @Override
-  public void request(BlockRequest request) {
-    bridge
-        .orElseThrow(() -> new IllegalStateException("a disk request, and no disk"))
-        .request(request);
+  public void request(int disk, BlockRequest request) {
+    bridges.get(disk).request(request);
   }
 
   /** Asks again for what a restored machine waits for, unless the answer is here already. */
   void resume(Machine machine, List<ExternalInput> pending) {
-    machine.diskRequestsUnanswered(pending).forEach(this::request);
+    machine
+        .diskRequestsUnanswered(pending)
+        .forEach(asked -> request(asked.disk(), asked.request()));
   }
 
   @Override
   public void close() throws CommandFailure {
-    bridge.ifPresent(DiskBridge::close);
-    try {
-      if (medium.isPresent()) {
-        medium.get().close();
+    bridges.forEach(DiskBridge::close);
+    CommandFailure first = null;
+    for (BlockDevice medium : media) {
+      try {
+        medium.close();
+      } catch (IOException e) {
+        if (first == null) {
+          first =
+              new CommandFailure(
+                  "disk, at the end: " + e.getMessage(),
+                  "see lockstep disk info, and check its data",
+                  e);
+        } else {
+          first.addSuppressed(e);
+        }
       }
-    } catch (IOException e) {
-      throw new CommandFailure(
-          "disk, at the end: " + e.getMessage(), "see lockstep disk info, and check its data", e);
+    }
+    if (first != null) {
+      throw first;
     }
   }
 }

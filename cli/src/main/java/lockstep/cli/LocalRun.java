@@ -15,6 +15,7 @@ import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.RoleSwitch;
@@ -143,8 +144,7 @@ final class LocalRun implements ConsoleTarget {
       if (!end.await(this::stop, unblock, SNAPSHOT_NANOS)) {
         notes.accept(snapshotFile.get() + ": not written in time");
       }
-    } else if (held.medium().isPresent()
-        && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
+    } else if (!held.media().isEmpty() && !end.await(this::stop, unblock, OrderlyEnd.USUAL_NANOS)) {
       notes.accept("the guest did not stop in time; its disk counts as in use for some seconds");
     }
   }
@@ -160,16 +160,18 @@ final class LocalRun implements ConsoleTarget {
   }
 
   /** Starts and runs to the end; the machine is gone when it returns. */
-  RunResult run(Kvm kvm, Start start, OutputSink sink) throws Exception {
+  RunResult run(Kvm kvm, Start start, ConsoleSink sink) throws Exception {
     try (KickTimer timer = vcpu.timer();
-        LocalDisk disk = new LocalDisk(held.medium(), queue)) {
+        LocalDisk disk = new LocalDisk(held.media(), queue)) {
       HostInputs host =
           new HostInputs(queue, MachineLayout.TIMERS, start.clockNanos(), timer, slowdown);
       RoleSwitch door =
           new RoleSwitch(
-              Scheduler.HOST, commands, new RoleSwitch.Role(new LiveInputs(host), sink, disk));
+              Scheduler.HOST,
+              commands,
+              new RoleSwitch.Role(new LiveInputs(host), OutputSink.of(sink, disk)));
       try (Machine machine =
-          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
+          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door)) {
         host.giveBack(start.pending());
         start.into(machine);
         disk.resume(machine, start.pending());

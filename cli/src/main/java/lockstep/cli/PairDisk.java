@@ -2,7 +2,6 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.Arbiter;
 import lockstep.storage.FileLease;
@@ -12,19 +11,21 @@ import lockstep.storage.SharedDisk;
  * What a side of a pair has open of the storage.
  *
  * @param arbiter settles who goes on
- * @param medium the guest's disk, if it has one
- * @param lease what is asked before each write, if there is one
+ * @param media the guest's disks
+ * @param leases what is asked before each write to an image
  * @param guarantees what can be relied on, for people; one line
  * @param open all that is open for them
  */
 record PairDisk(
     Arbiter arbiter,
-    Optional<BlockDevice> medium,
-    Optional<FileLease> lease,
+    List<BlockDevice> media,
+    List<FileLease> leases,
     String guarantees,
     List<SharedDisk> open)
     implements AutoCloseable {
   PairDisk {
+    media = List.copyOf(media);
+    leases = List.copyOf(leases);
     open = List.copyOf(open);
   }
 

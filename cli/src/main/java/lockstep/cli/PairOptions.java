@@ -185,22 +185,26 @@ final class PairOptions {
     return heartbeatPort;
   }
 
-  /** Opens the guest's disk, if it has one, and what settles who goes on. */
+  /** Opens the guest's disks, and what settles who goes on: the first of them, or --arbiter. */
   PairDisk open() throws CommandFailure {
-    if (disk.text().isEmpty() && arbiter.isEmpty()) {
+    List<String> texts = disk.texts();
+    if (texts.isEmpty() && arbiter.isEmpty()) {
       throw new ParameterException(
           spec.commandLine(),
           "a pair needs a disk that both sides reach; give --disk or --arbiter");
     }
     List<SharedDisk> open = new ArrayList<>();
     try {
-      Optional<SharedDisk> medium = Optional.empty();
-      if (disk.text().isPresent()) {
-        medium = Optional.of(open(disk.text().get(), open));
+      for (String text : texts) {
+        open(text, open);
       }
-      Arbiter chosen = arbiter(medium, open);
-      String words = guarantees(chosen, medium) + medium.map(PairOptions::access).orElse("");
-      return withLease(chosen, medium, words, open);
+      List<SharedDisk> media = List.copyOf(open);
+      int decides = texts.indexOf(arbiter.orElseGet(texts::getFirst));
+      Optional<SharedDisk> own = decides < 0 ? Optional.empty() : Optional.of(media.get(decides));
+      Arbiter chosen = arbiter(arbiter.orElseGet(texts::getFirst), own, open);
+      StringBuilder words = new StringBuilder(guarantees(chosen, media));
+      media.stream().map(PairOptions::access).distinct().forEach(words::append);
+      return withLeases(chosen, media, words.toString(), open);
     } catch (CommandFailure | RuntimeException e) {
       for (SharedDisk each : open) {
         try {
@@ -214,31 +218,32 @@ final class PairOptions {
   }
 
   /**
-   * Has a lease asked before each write, where there is one; an image has one also when something
-   * else decides, so that no other VM gets it.
+   * Has a lease asked before each write to an image, also when something else decides, so that no
+   * other VM gets it.
    */
-  private static PairDisk withLease(
-      Arbiter chosen, Optional<SharedDisk> medium, String guarantees, List<SharedDisk> open) {
-    Optional<FileLease> beside =
-        medium.filter(disk -> !disk.medium().geometry().readOnly()).flatMap(SharedDisk::lease);
-    Optional<FileLease> lease =
-        chosen instanceof FileLease decides && beside.map(decides::equals).orElse(true)
-            ? Optional.of(decides)
-            : beside;
-    Arbiter arbiter =
-        lease.isPresent() && !chosen.equals(lease.get())
-            ? new GuardedArbiter(chosen, lease.get())
-            : chosen;
-    return new PairDisk(
-        arbiter,
-        medium.map(
-            disk ->
-                lease
-                    .<BlockDevice>map(asked -> new LeasedDisk(disk.requests(), asked))
-                    .orElse(disk.requests())),
-        lease,
-        guarantees,
-        open);
+  private static PairDisk withLeases(
+      Arbiter chosen, List<SharedDisk> disks, String guarantees, List<SharedDisk> open) {
+    Optional<FileLease> decides =
+        chosen instanceof FileLease lease ? Optional.of(lease) : Optional.empty();
+    List<FileLease> leases = new ArrayList<>();
+    List<BlockDevice> media = new ArrayList<>();
+    Arbiter arbiter = chosen;
+    for (SharedDisk disk : disks) {
+      Optional<FileLease> own =
+          disk.medium().geometry().readOnly() ? Optional.empty() : disk.lease();
+      own.ifPresent(leases::add);
+      if (own.isPresent() && !own.equals(decides)) {
+        arbiter = new GuardedArbiter(arbiter, own.get());
+      }
+      media.add(
+          own.or(() -> decides)
+              .<BlockDevice>map(lease -> new LeasedDisk(disk.requests(), lease))
+              .orElseGet(disk::requests));
+    }
+    if (leases.isEmpty()) {
+      decides.ifPresent(leases::add);
+    }
+    return new PairDisk(arbiter, media, leases, guarantees, open);
   }
 
   private SharedDisk open(String text, List<SharedDisk> open) throws CommandFailure {
@@ -247,18 +252,13 @@ final class PairOptions {
     return one;
   }
 
-  private Arbiter arbiter(Optional<SharedDisk> medium, List<SharedDisk> open)
+  private Arbiter arbiter(String text, Optional<SharedDisk> own, List<SharedDisk> open)
       throws CommandFailure {
-    String text = arbiter.or(disk::text).orElseThrow();
-    boolean own = arbiter.isEmpty() || arbiter.equals(disk.text());
     return switch (DiskOption.parse(spec, text)) {
       case DiskSpec.File file ->
-          lease(
-              text,
-              file.path().toAbsolutePath(),
-              own ? medium.flatMap(SharedDisk::lease) : Optional.empty());
+          lease(text, file.path().toAbsolutePath(), own.flatMap(SharedDisk::lease));
       case DiskSpec.Device _, DiskSpec.Iscsi _ ->
-          reservations(text, own && medium.isPresent() ? medium.get() : open(text, open));
+          reservations(text, own.isPresent() ? own.get() : open(text, open));
     };
   }
 
@@ -268,14 +268,15 @@ final class PairOptions {
         : "";
   }
 
-  private static String guarantees(Arbiter arbiter, Optional<SharedDisk> medium)
-      throws CommandFailure {
+  private static String guarantees(Arbiter arbiter, List<SharedDisk> media) throws CommandFailure {
     if (!(arbiter instanceof ScsiArbiter reservations)) {
       return "a file lease decides who goes on; nothing refuses the loser's writes";
     }
     try {
       // Reservations of another disk than the guest's decide only.
-      boolean fences = medium.isPresent() && medium.get().arbiter().equals(Optional.of(arbiter));
+      boolean fences =
+          !media.isEmpty()
+              && media.stream().allMatch(disk -> disk.arbiter().equals(Optional.of(arbiter)));
       return "reservations decide who goes on; "
           + (fences ? "the disk refuses the loser's writes; " : "nothing refuses its writes; ")
           + (reservations.persistent()

@@ -2,6 +2,7 @@ package lockstep.cli;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,9 +39,9 @@ import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.record.RecordOptions;
+import lockstep.storage.FileLease;
 import lockstep.sys.Scheduler;
 import lockstep.sys.StandardOutput;
-import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process: puts the parts together and takes them apart again. */
 final class PairRun implements ConsoleTarget, AutoCloseable {
@@ -70,8 +71,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final FtNode node;
   private final FtVm vm;
   private final OutputWaits waits;
-  private final Optional<BlockDevice> medium;
-  private final Medium disk = new Medium();
+  private final List<BlockDevice> media;
+  private final Media disks = new Media();
   private final ConsoleHub console = new ConsoleHub(StandardOutput.stream());
   private final Bandwidth bandwidth = new Bandwidth();
   private final PairControl commands;
@@ -84,33 +85,35 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Everything is given back: sockets, files, threads. */
   private final CountDownLatch closed = new CountDownLatch(1);
 
-  /** Passes requests on once there is a bridge; one that comes earlier is a bug. */
-  private static final class Medium implements GuestDisk {
-    private volatile @Nullable DiskBridge bridge;
+  /** Passes requests on once there are bridges; one that comes earlier is a bug. */
+  private static final class Media implements GuestDisk {
+    private volatile List<DiskBridge> bridges = List.of();
 
     @Override
-    public void request(BlockRequest request) {
-      DiskBridge now = bridge;
-      if (now == null) {
-        throw new IllegalStateException("a disk request, and no disk");
-      }
-      now.request(request);
+    public void request(int disk, BlockRequest request) {
+      bridges.get(disk).request(request);
     }
 
     @Override
     public void flush(long limitNanos) throws IOException, InterruptedException {
-      DiskBridge now = bridge;
-      if (now != null) {
-        now.flush(limitNanos);
+      for (DiskBridge bridge : bridges) {
+        bridge.flush(limitNanos);
       }
     }
 
     @Override
     public void dropCache() throws IOException {
-      DiskBridge now = bridge;
-      if (now != null) {
-        now.dropCache();
+      for (DiskBridge bridge : bridges) {
+        bridge.dropCache();
       }
+    }
+
+    void permitChanged() {
+      bridges.forEach(DiskBridge::permitChanged);
+    }
+
+    void close() {
+      bridges.forEach(DiskBridge::close);
     }
   }
 
@@ -135,7 +138,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
       RecordOptions options,
       Consumer<String> notes)
       throws CommandFailure {
-    this.medium = storage.medium();
+    this.media = storage.media();
     this.notes = notes;
     this.stopSeconds = stopSeconds;
     this.times = times;
@@ -147,22 +150,19 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.vm =
         new FtVm(
             Scheduler.HOST,
-            new KvmReceiver(kvm, medium.map(BlockDevice::geometry)),
+            new KvmReceiver(kvm, media.stream().map(BlockDevice::geometry).toList()),
             node,
             gate,
             console,
-            disk,
+            disks,
             options,
             notes);
-    medium.ifPresent(present -> bridge(present, gate));
+    bridge(gate);
     node.attach(vm);
-    storage
-        .lease()
-        .ifPresent(
-            lease -> {
-              lease.onLoss(reason -> node.tell(new FtEvent.Fenced(reason)));
-              lease.watch(new LeaseNotes(lease, notes));
-            });
+    for (FileLease lease : storage.leases()) {
+      lease.onLoss(reason -> node.tell(new FtEvent.Fenced(reason)));
+      lease.watch(new LeaseNotes(lease, notes));
+    }
     // Last: from here on others ask.
     Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
     this.commands = new PairControl(name, this);
@@ -170,10 +170,13 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /** What the gate has let out still asks it, right before it reaches the medium. */
-  private void bridge(BlockDevice present, OutputGate gate) {
-    DiskBridge bridge = new DiskBridge(present, vm.queue()::offer, gate::writes);
-    gate.onChange(bridge::permitChanged);
-    disk.bridge = bridge;
+  private void bridge(OutputGate gate) {
+    List<DiskBridge> bridges = new ArrayList<>();
+    for (int i = 0; i < media.size(); i++) {
+      bridges.add(new DiskBridge(i, media.get(i), vm.queue()::offer, gate::writes));
+    }
+    disks.bridges = List.copyOf(bridges);
+    gate.onChange(disks::permitChanged);
   }
 
   private void measure() {
@@ -276,12 +279,12 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** Runs a VM as primary, to its end here. */
   FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
-    MachineOrigin origin = LocalDisk.origin(medium, start, kvm.supportedCpuid());
+    MachineOrigin origin = LocalDisk.origin(media, start, kvm.supportedCpuid());
     // With or without a backup: no other VM may have the disk.
     hold();
     vm.start(
         doors -> {
-          Machine machine = Machine.create(kvm, origin, doors, doors, doors);
+          Machine machine = Machine.create(kvm, origin, doors, doors);
           try {
             start.into(machine);
             return machine;
@@ -356,12 +359,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
 
   /** The guest is over: nothing of it may reach the disk once that is given up. */
   private void settleDisk() throws IOException {
-    DiskBridge bridge = disk.bridge;
-    if (bridge != null) {
-      bridge.close();
-    }
-    if (medium.isPresent()) {
-      medium.get().close();
+    disks.close();
+    for (BlockDevice medium : media) {
+      medium.close();
     }
   }
 
@@ -499,9 +499,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     node.close();
     vm.close();
     network.close();
-    DiskBridge bridge = disk.bridge;
-    if (bridge != null) {
-      bridge.close();
-    }
+    disks.close();
   }
 }

@@ -10,6 +10,7 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
@@ -85,13 +86,13 @@ final class RecordedRun implements ConsoleTarget {
   RunResult run(
       Kvm kvm,
       Start start,
-      OutputSink sink,
+      ConsoleSink sink,
       LogWriter log,
       RecordOptions options,
       InstructionCounter counter)
       throws Exception {
     try (KickTimer timer = vcpu.timer();
-        LocalDisk disk = new LocalDisk(held.medium(), queue)) {
+        LocalDisk disk = new LocalDisk(held.media(), queue)) {
       long startNanos = start.clockNanos();
       HostInputs host = new HostInputs(queue, Recorder.TIMERS, startNanos, timer);
       Recorder recorder = new Recorder(host, startNanos, log, log::flush, options, counter);
@@ -99,9 +100,9 @@ final class RecordedRun implements ConsoleTarget {
           new RoleSwitch(
               Scheduler.HOST,
               commands,
-              new RoleSwitch.Role(recorder, recorder.outputs(sink), recorder.disk(disk)));
+              new RoleSwitch.Role(recorder, recorder.outputs(OutputSink.of(sink, disk))));
       try (Machine machine =
-          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door, door)) {
+          Machine.create(kvm, disk.origin(start, kvm.supportedCpuid()), door, door)) {
         start.into(machine);
         try (OutputStream state = log.stateStream()) {
           // Inputs that were pending in a snapshot are inputs of the recording.

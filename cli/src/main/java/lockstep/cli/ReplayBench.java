@@ -18,6 +18,7 @@ import lockstep.monitor.MachineLayout;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
@@ -53,7 +54,7 @@ final class ReplayBench {
   private static final double IDLE_GOAL = 20;
 
   private static final double IDLE_LOG_GOAL = 12_000;
-  private static final OutputSink NOWHERE = value -> {};
+  private static final ConsoleSink NOWHERE = value -> {};
 
   private final Kvm kvm;
   private final QuirkSet quirks;
@@ -257,7 +258,11 @@ final class ReplayBench {
       HostInputs host =
           new HostInputs(new InputQueue(), MachineLayout.TIMERS, start.clockNanos(), nanos -> {});
       try (Machine machine =
-          Machine.create(kvm, start.origin(kvm.supportedCpuid()), new LiveInputs(host), NOWHERE)) {
+          Machine.create(
+              kvm,
+              start.origin(kvm.supportedCpuid()),
+              new LiveInputs(host),
+              OutputSink.console(NOWHERE))) {
         start.into(machine);
         double[] millis = new double[DIGESTS];
         for (int i = 0; i < DIGESTS; i++) {
@@ -271,7 +276,7 @@ final class ReplayBench {
   }
 
   /** Stops the guest when it prints a text. */
-  private static final class StopsAt implements OutputSink {
+  private static final class StopsAt implements ConsoleSink {
     private final byte[] text;
     private final LocalRun run;
     private final long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(BOOT_LIMIT_SECONDS);

@@ -7,7 +7,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import lockstep.monitor.host.ConsoleOutput;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.replay.log.LogReader;
 import lockstep.replay.playback.Divergence;
 import lockstep.replay.playback.ReplayOptions;
@@ -90,7 +90,7 @@ final class ReplayCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--go-live needs the console and the log's end; leave out the other");
     }
-    if (!goLive && disk.text().isPresent()) {
+    if (!goLive && !disk.texts().isEmpty()) {
       throw new ParameterException(
           spec.commandLine(), "--disk is for --go-live; a replay needs no disk, leave it out");
     }
@@ -119,7 +119,7 @@ final class ReplayCommand implements Callable<Integer> {
       return run.replay(log, options, value -> {});
     }
     try (ConsoleOutput console = new ConsoleOutput(StandardOutput.stream(), cause -> {})) {
-      OutputSink sink = console;
+      ConsoleSink sink = console;
       ReplayOutcome outcome = run.replay(log, options, sink);
       // What nobody reads is in the log, and comes again with the next replay.
       long unused = console.finish(REPLAY_FINISH_MILLIS);

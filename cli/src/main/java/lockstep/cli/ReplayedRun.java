@@ -16,6 +16,7 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
@@ -35,6 +36,9 @@ import picocli.CommandLine;
 
 /** A recorded machine that runs again here. */
 final class ReplayedRun implements ConsoleTarget {
+  /** A replay needs no disks: the completions of their requests are in the log. */
+  private static final DiskSink NOWHERE = (disk, request) -> {};
+
   private static final String GIVE_A_LOG = "give one that lockstep record wrote";
 
   private final Path file;
@@ -84,7 +88,7 @@ final class ReplayedRun implements ConsoleTarget {
   }
 
   /** Replays to the end, or to where the options say. */
-  ReplayOutcome replay(LogReader log, ReplayOptions options, OutputSink sink) throws Exception {
+  ReplayOutcome replay(LogReader log, ReplayOptions options, ConsoleSink sink) throws Exception {
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
@@ -93,7 +97,7 @@ final class ReplayedRun implements ConsoleTarget {
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
       mayRun(saved.state().origin(), kvm, false);
       try (Machine machine =
-          machine(kvm, saved, replayer, replayer.outputs(sink), replayer.disk(request -> {}))) {
+          machine(kvm, saved, replayer, replayer.outputs(OutputSink.of(sink, NOWHERE)))) {
         return vcpu.run(
             machine, queue, () -> replayer.finish(machine.position(), vcpu.timed(machine::run)));
       }
@@ -103,24 +107,21 @@ final class ReplayedRun implements ConsoleTarget {
   /** Replays to the log's end and lets the guest go on from there. */
   int goLive(LogReader log, ReplayOptions options, HeldDisk held, CommandLine command)
       throws Exception {
-    Optional<BlockDevice> medium = held.medium();
+    List<BlockDevice> media = held.media();
     held.stopsBy(this::stop);
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();
         InstructionCounter counter = HostCounter.open(kvm);
         KickTimer timer = vcpu.timer();
-        LocalDisk disk = new LocalDisk(medium, queue);
+        LocalDisk disk = new LocalDisk(media, queue);
         TerminalConsole console = TerminalConsole.open(this)) {
-      if (medium.map(BlockDevice::geometry).isPresent()
-          != saved.state().origin().config().disk().isPresent()) {
+      int wanted = saved.state().origin().config().disks().size();
+      if (media.size() != wanted) {
         throw new CommandFailure(
-            "log "
-                + file
-                + " is of a machine "
-                + (medium.isPresent() ? "without" : "with")
-                + " disk",
-            "give --disk exactly when it has one, as it was at the log's end");
+            "log %s is of a machine with %d disks, and %d are given"
+                .formatted(file, wanted, media.size()),
+            "give the same --disk options, with the disks as they were at the log's end");
       }
       AtomicReference<@Nullable Machine> running = new AtomicReference<>();
       Replayer replayer = new Replayer(log, startNanos, timer, options, counter);
@@ -134,14 +135,16 @@ final class ReplayedRun implements ConsoleTarget {
                 Optional.ofNullable(running.get()).ifPresent(now -> disk.resume(now, List.of()));
               });
       mayRun(saved.state().origin(), kvm, true);
-      DiskSink checked = replayer.disk(request -> {});
+      OutputSink checked = replayer.outputs(OutputSink.of(console.output(), NOWHERE));
+      OutputSink live = OutputSink.of(console.output(), disk);
       try (Machine machine =
           machine(
               kvm,
               saved,
               source,
-              replayer.outputs(console.output()),
-              request -> (source.isLive() ? disk : checked).request(request))) {
+              OutputSink.of(
+                  value -> (source.isLive() ? live : checked).consoleByte(value),
+                  (to, request) -> (source.isLive() ? live : checked).request(to, request)))) {
         running.set(machine);
         RunResult result = vcpu.run(machine, queue, machine::run);
         if (!source.isLive()) {
@@ -182,10 +185,9 @@ final class ReplayedRun implements ConsoleTarget {
     lacking.ifPresent(what -> notes.accept("log " + file + " " + what + "; it may diverge"));
   }
 
-  private Machine machine(
-      Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink, DiskSink disk)
+  private Machine machine(Kvm kvm, SavedMachine saved, InputSource source, OutputSink sink)
       throws Exception {
-    Machine machine = Machine.create(kvm, saved.state().origin(), source, sink, disk);
+    Machine machine = Machine.create(kvm, saved.state().origin(), source, sink);
     try {
       machine.restore(saved, Progress.NONE);
       return machine;

@@ -64,6 +64,13 @@ final class StartOptions {
       description = "CPU model: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
   private CpuModel.Kind cpu = CpuModel.Kind.DETERMINISTIC;
 
+  @Option(
+      names = "--rng",
+      description =
+          "An entropy device (virtio-rng). What it gives is recorded, so that a replay or a backup"
+              + " gives the same.")
+  private boolean rng;
+
   /** Only Picocli makes one. */
   StartOptions() {}
 
@@ -85,8 +92,8 @@ final class StartOptions {
         names = "--from",
         paramLabel = "FILE",
         description =
-            "Continue where a snapshot was taken. It names everything but the disk: a machine that"
-                + " had one needs --disk with the same one.")
+            "Continue where a snapshot was taken. It names everything but the disks: a machine that"
+                + " had some needs --disk with the same ones, in the same order.")
     private Optional<Path> from = Optional.empty();
 
     /** Only Picocli makes one. */
@@ -147,12 +154,12 @@ final class StartOptions {
           .ifPresent(left -> notes.accept("may read the host's clock: " + left));
       MachineConfig config =
           new MachineConfig(plan.memoryBytes(), cpu, System.currentTimeMillis() / 1000);
-      return starter.start(kvm, new Start.Boot(config, quirks, image));
+      return starter.start(kvm, new Start.Boot(rng ? config.withRng() : config, quirks, image));
     }
   }
 
   private <T> T goOn(Path path, Consumer<String> notes, Starter<T> starter) throws Exception {
-    for (String option : List.of("--initrd", "--append", "--memory", "--cpu")) {
+    for (String option : List.of("--initrd", "--append", "--memory", "--cpu", "--rng")) {
       if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
         throw new ParameterException(
             spec.commandLine(), option + " cannot change a snapshot's machine; leave it out");

@@ -9,7 +9,7 @@ import java.util.Optional;
 import lockstep.monitor.host.ConsoleInput;
 import lockstep.monitor.host.ConsoleKeys;
 import lockstep.monitor.host.ConsoleOutput;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.sys.StandardOutput;
 import lockstep.sys.SysException;
 import lockstep.sys.Terminal;
@@ -78,7 +78,7 @@ final class TerminalConsole implements AutoCloseable {
   }
 
   /** The way out for the guest's console bytes. */
-  OutputSink output() {
+  ConsoleSink output() {
     return output;
   }
 

@@ -1,9 +1,8 @@
 package lockstep.monitor;
 
-import java.util.function.LongSupplier;
 import lockstep.monitor.bus.MmioBus;
-import lockstep.monitor.bus.MmioHandler;
 import lockstep.monitor.device.PciConfigSpace;
+import lockstep.monitor.device.virtio.PciDevice;
 
 /**
  * Keeps a PCI function's memory window on the bus where the guest wants it. Where something else
@@ -11,24 +10,18 @@ import lockstep.monitor.device.PciConfigSpace;
  */
 final class BarWindow {
   private final MmioBus bus;
-  private final LongSupplier address;
-  private final int sizeBytes;
-  private final MmioHandler content;
+  private final PciDevice device;
   private long attachedAt = PciConfigSpace.NOT_MAPPED;
 
-  /**
-   * @param address where the guest wants it, or {@link PciConfigSpace#NOT_MAPPED}
-   */
-  BarWindow(MmioBus bus, LongSupplier address, int sizeBytes, MmioHandler content) {
+  /** A window that is nowhere yet. */
+  BarWindow(MmioBus bus, PciDevice device) {
     this.bus = bus;
-    this.address = address;
-    this.sizeBytes = sizeBytes;
-    this.content = content;
+    this.device = device;
   }
 
   /** The guest may have moved the window or switched it on or off. */
   void follow() {
-    long wanted = address.getAsLong();
+    long wanted = device.windowAddress();
     if (wanted == attachedAt) {
       return;
     }
@@ -36,7 +29,8 @@ final class BarWindow {
       bus.detach(attachedAt);
     }
     boolean attached =
-        wanted != PciConfigSpace.NOT_MAPPED && bus.attach(wanted, sizeBytes, content);
+        wanted != PciConfigSpace.NOT_MAPPED
+            && bus.attach(wanted, device.windowBytes(), device.window());
     attachedAt = attached ? wanted : PciConfigSpace.NOT_MAPPED;
   }
 }

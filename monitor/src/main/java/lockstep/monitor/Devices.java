@@ -1,36 +1,52 @@
 package lockstep.monitor;
 
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.function.Consumer;
+import lockstep.monitor.MachineLayout.PciSlot;
 import lockstep.monitor.MachineLayout.Slot;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
+import lockstep.monitor.block.Geometry;
 import lockstep.monitor.bus.DmaMemory;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.bus.PortHandler;
 import lockstep.monitor.device.CmosRtc;
 import lockstep.monitor.device.DebugExit;
+import lockstep.monitor.device.Device;
 import lockstep.monitor.device.I8042;
 import lockstep.monitor.device.PciHost;
 import lockstep.monitor.device.Pic;
 import lockstep.monitor.device.Pit;
 import lockstep.monitor.device.ResetControl;
+import lockstep.monitor.device.SharedLine;
 import lockstep.monitor.device.SystemControlPort;
 import lockstep.monitor.device.Uart16550;
+import lockstep.monitor.device.virtio.PciWiring;
 import lockstep.monitor.device.virtio.VirtioBlock;
+import lockstep.monitor.device.virtio.VirtioDevice;
+import lockstep.monitor.device.virtio.VirtioRng;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.ConsoleBytes;
 import lockstep.monitor.input.InputSource;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
+import lockstep.monitor.state.DeviceState;
+import lockstep.monitor.state.StateCodec;
 import lockstep.monitor.vcpu.InterruptController;
 import lockstep.monitor.vcpu.RunResult;
 
 /** The machine's devices, wired as {@link MachineLayout} says. Owned by the vCPU thread. */
 final class Devices implements ConsoleLine {
+  /**
+   * How much data of disk requests may wait for completions, and for each disk one request more. A
+   * log takes 16 MiB as a machine's devices.
+   */
+  private static final long MAX_DISK_BYTES = 7L << 20;
+
   private final Pic pic = new Pic();
   private final Pit pit;
   private final SystemControlPort systemControl;
@@ -40,7 +56,13 @@ final class Devices implements ConsoleLine {
   private final DebugExit debugExit;
   private final CmosRtc rtc;
   private final PciHost pci;
-  private final Optional<VirtioBlock> disk;
+  private final List<VirtioBlock> disks = new ArrayList<>();
+  private final List<VirtioDevice<?>> virtioDevices = new ArrayList<>();
+  private final Map<Integer, SharedLine> pciLines = new HashMap<>();
+
+  /** All devices, in the order in which they are restored and reset. */
+  private final List<Row> rows = new ArrayList<>();
+
   private Consumer<RunResult> end = result -> {};
   private long refusedConsoleBytes;
 
@@ -52,21 +74,17 @@ final class Devices implements ConsoleLine {
   private volatile boolean consoleListens;
   private volatile boolean consoleNeedsListener;
 
+  private record Row(int number, Device<?> device) {}
+
   /**
    * Devices as after power-on.
    *
-   * @param config what the CMOS shows: time and memory size; and whether there is a disk
+   * @param config what the CMOS shows: time and memory size; and which devices a user chose
    * @param inputs clock and timers
-   * @param outputs the console
+   * @param outputs the console, and the disks' requests
    * @param ram for devices that reach memory by themselves
-   * @param diskSink takes the disk's requests
    */
-  Devices(
-      MachineConfig config,
-      InputSource inputs,
-      OutputSink outputs,
-      DmaMemory ram,
-      DiskSink diskSink) {
+  Devices(MachineConfig config, InputSource inputs, OutputSink outputs, DmaMemory ram) {
     this.pit =
         new Pit(
             inputs,
@@ -87,20 +105,52 @@ final class Devices implements ConsoleLine {
             config.rtcEpochSeconds());
     CmosMemorySize.write(rtc, config.memoryBytes());
     this.pci = new PciHost(resetControl);
-    this.disk =
-        config
-            .disk()
-            .map(
-                geometry ->
-                    new VirtioBlock(
-                        geometry,
-                        MachineLayout.IRQ_DISK,
-                        pic.line(MachineLayout.IRQ_DISK),
-                        ram,
-                        diskSink,
-                        reason -> end.accept(new RunResult.Fenced(reason))));
-    disk.ifPresent(present -> pci.add(MachineLayout.PCI_DISK, present.pciFunction()));
+    addRow(MachineLayout.Row.PIT, pit);
+    addRow(MachineLayout.Row.SYSTEM_CONTROL, systemControl);
+    addRow(MachineLayout.Row.SERIAL, serial);
+    addRow(MachineLayout.Row.KEYBOARD_CONTROLLER, keyboardController);
+    addRow(MachineLayout.Row.RESET_CONTROL, resetControl);
+    addRow(MachineLayout.Row.RTC, rtc);
+    addRow(MachineLayout.Row.PCI_HOST, pci);
+    addDisks(config.disks(), outputs, ram);
+    if (config.rng()) {
+      addPci(PciSlot.RNG, new VirtioRng(inputs, wiring(PciSlot.RNG, ram)));
+    }
+    // Last: the other devices drive their lines, which may look like new requests.
+    addRow(MachineLayout.Row.PIC, pic);
     makePciLevelTriggered();
+  }
+
+  private void addRow(MachineLayout.Row row, Device<?> device) {
+    rows.add(new Row(row.number(), device));
+  }
+
+  private void addDisks(List<Geometry> geometries, OutputSink outputs, DmaMemory ram) {
+    for (int i = 0; i < geometries.size(); i++) {
+      int disk = i;
+      VirtioBlock.Port port =
+          new VirtioBlock.Port(
+              request -> outputs.request(disk, request),
+              reason -> end.accept(new RunResult.Fenced(reason)),
+              MAX_DISK_BYTES / geometries.size());
+      PciSlot slot = PciSlot.disk(disk);
+      VirtioBlock device = new VirtioBlock(geometries.get(disk), wiring(slot, ram), port);
+      disks.add(device);
+      addPci(slot, device);
+    }
+  }
+
+  private PciWiring wiring(PciSlot slot, DmaMemory ram) {
+    SharedLine line =
+        pciLines.computeIfAbsent(slot.irq(), irq -> new SharedLine(pic.line(slot.irq())));
+    return new PciWiring(slot.irq(), line.pin(), ram);
+  }
+
+  /** A device that sits on the PCI bus; in the order of the slots. */
+  private void addPci(PciSlot slot, VirtioDevice<?> device) {
+    pci.add(slot.device(), device.pci().function());
+    virtioDevices.add(device);
+    rows.add(new Row(MachineLayout.PCI_ROWS + slot.device(), device));
   }
 
   /** Names who is told when the guest ends its run. */
@@ -110,18 +160,15 @@ final class Devices implements ConsoleLine {
 
   /** What firmware does on a PC: interrupts of PCI devices are levels. */
   private void makePciLevelTriggered() {
-    if (disk.isPresent()) {
-      pic.elcrPorts().write(1, 1, 1 << (MachineLayout.IRQ_DISK - 8));
-    }
+    int lines = pciLines.keySet().stream().mapToInt(irq -> 1 << irq).reduce(0, (a, b) -> a | b);
+    pic.elcrPorts().write(0, 1, lines & 0xff);
+    pic.elcrPorts().write(1, 1, lines >>> 8);
   }
 
   void attachTo(PortBus ports, MmioBus mmio) {
-    disk.ifPresent(
-        present ->
-            present.onWindowMoved(
-                new BarWindow(
-                        mmio, present::windowAddress, VirtioBlock.WINDOW_BYTES, present.window())
-                    ::follow));
+    for (VirtioDevice<?> device : virtioDevices) {
+      device.pci().onWindowMoved(new BarWindow(mmio, device.pci())::follow);
+    }
     for (Slot slot : Slot.values()) {
       switch (slot) {
         // These take accesses of 2 and 4 bytes as one.
@@ -206,13 +253,20 @@ final class Devices implements ConsoleLine {
     return appliedConsoleBytes;
   }
 
-  /** A request of the disk's ended; a machine without a disk has none. */
+  /** A request of a disk's ended; what is said of a disk that is not there changes nothing. */
   void diskCompleted(ExternalInput.DiskCompletion completion) {
-    disk.ifPresent(present -> present.completed(completion));
+    if (completion.disk() < disks.size()) {
+      disks.get(completion.disk()).completed(completion);
+    }
   }
 
-  List<BlockRequest> diskRequestsInFlight() {
-    return disk.map(VirtioBlock::inFlight).orElse(List.of());
+  List<DiskRequest> diskRequestsInFlight() {
+    List<DiskRequest> all = new ArrayList<>();
+    for (int i = 0; i < disks.size(); i++) {
+      int disk = i;
+      disks.get(i).inFlight().forEach(request -> all.add(new DiskRequest(disk, request)));
+    }
+    return all;
   }
 
   /** How many typed bytes were lost; not part of the state, as no device depends on it. */
@@ -223,15 +277,12 @@ final class Devices implements ConsoleLine {
   /** The state of all devices. Not for the exit path: it allocates. */
   DevicesState save() {
     return new DevicesState(
-        pic.save(),
-        pit.save(),
-        systemControl.save(),
-        serial.save(),
-        keyboardController.save(),
-        resetControl.save(),
-        rtc.save(),
-        pci.save(),
-        disk.stream().map(VirtioBlock::save).toList());
+        rows.stream()
+            .map(
+                row ->
+                    new DevicesState.Row(
+                        row.number(), Bytes.copyOf(StateCodec.encode(row.device().save()))))
+            .toList());
   }
 
   /**
@@ -240,33 +291,25 @@ final class Devices implements ConsoleLine {
    * @throws IllegalArgumentException when no such machine can have saved it
    */
   void restore(DevicesState state) {
-    pit.restore(state.pit());
-    systemControl.restore(state.systemControl());
-    serial.restore(state.serial());
-    keyboardController.restore(state.keyboardController());
-    resetControl.restore(state.resetControl());
-    rtc.restore(state.rtc());
-    pci.restore(state.pci());
-    if (state.disks().size() != disk.stream().count()) {
-      throw new IllegalArgumentException(state.disks().size() + " disks");
+    List<Integer> here = rows.stream().map(Row::number).toList();
+    List<Integer> saved = state.rows().stream().map(DevicesState.Row::number).toList();
+    if (!here.equals(saved)) {
+      throw new IllegalArgumentException("devices %s, and not %s".formatted(saved, here));
     }
-    disk.ifPresent(present -> present.restore(state.disks().getFirst()));
-    // Last: the devices have driven their lines, which may have looked like new requests.
-    pic.restore(state.pic());
+    for (int i = 0; i < rows.size(); i++) {
+      restore(rows.get(i).device(), state.rows().get(i).state());
+    }
+  }
+
+  private static <S extends DeviceState> void restore(Device<S> device, Bytes state) {
+    device.restore(StateCodec.decode(device.stateType(), state.toArray()));
   }
 
   /** The machine's reset. The battery keeps the CMOS clock and RAM. */
   void reset() {
-    pit.reset();
-    systemControl.reset();
-    serial.reset();
-    keyboardController.reset();
-    resetControl.reset();
-    rtc.reset();
-    pci.reset();
-    disk.ifPresent(VirtioBlock::reset);
-    // Last: the devices have taken their lines down, so no request from before survives.
-    pic.reset();
+    for (Row row : rows) {
+      row.device().reset();
+    }
     makePciLevelTriggered();
   }
 }

@@ -11,7 +11,7 @@ import lockstep.kvm.Kvm;
 import lockstep.kvm.VcpuFd;
 import lockstep.kvm.VcpuKick;
 import lockstep.kvm.VmFd;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
@@ -19,9 +19,7 @@ import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
-import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.quirk.Quirks;
 import lockstep.monitor.snapshot.Packing;
 import lockstep.monitor.snapshot.Progress;
@@ -54,56 +52,19 @@ public final class Machine implements VirtualMachine {
   private MachineOrigin origin;
 
   /**
-   * Builds a machine; it stands before its first instruction, with empty RAM.
+   * Builds a machine; it is before its first instruction, with empty RAM.
    *
-   * @param quirks what this host's KVM needs
-   * @param inputs the one door in
-   * @param outputs the one way out
+   * @param origin what to build; another host's must have no {@link MachineOrigin#complaint} here
+   * @param inputs the one way in
+   * @param outputs the one way out; completions of disk requests come back through {@code inputs}
    * @throws SysException when the host refuses a resource
    */
   public static Machine create(
-      Kvm kvm, MachineConfig config, QuirkSet quirks, InputSource inputs, OutputSink outputs)
-      throws SysException {
-    return create(kvm, MachineOrigin.here(config, quirks, kvm.supportedCpuid()), inputs, outputs);
-  }
-
-  /**
-   * As above, from an origin that may be another host's: one that has no {@link
-   * MachineOrigin#complaint} here.
-   */
-  public static Machine create(
       Kvm kvm, MachineOrigin origin, InputSource inputs, OutputSink outputs) throws SysException {
-    if (origin.config().disk().isPresent()) {
-      throw new IllegalArgumentException("a disk, and nobody to take its requests");
-    }
-    return create(kvm, origin, inputs, outputs, request -> {});
-  }
-
-  /**
-   * As above, for a machine that may have a disk.
-   *
-   * @param disk takes the disk's requests; their completions come back through {@code inputs}
-   */
-  public static Machine create(
-      Kvm kvm,
-      MachineConfig config,
-      QuirkSet quirks,
-      InputSource inputs,
-      OutputSink outputs,
-      DiskSink disk)
-      throws SysException {
-    return create(
-        kvm, MachineOrigin.here(config, quirks, kvm.supportedCpuid()), inputs, outputs, disk);
-  }
-
-  /** As above, from an origin that may be another host's, for a machine that may have a disk. */
-  public static Machine create(
-      Kvm kvm, MachineOrigin origin, InputSource inputs, OutputSink outputs, DiskSink disk)
-      throws SysException {
     MachineConfig config = origin.config();
     GuestMemory memory = GuestMemory.allocate(config.memoryBytes(), MachineLayout.LOW_RAM_LIMIT);
     DeviceRam ram = new DeviceRam(memory);
-    Devices devices = new Devices(config, inputs, outputs, ram, disk);
+    Devices devices = new Devices(config, inputs, outputs, ram);
     try {
       VmFd vm = kvm.createVm();
       try {
@@ -309,23 +270,25 @@ public final class Machine implements VirtualMachine {
    * restored machine hands them to the medium again, unless a pending input completes them.
    */
   @Override
-  public List<BlockRequest> diskRequestsInFlight() {
+  public List<DiskRequest> diskRequestsInFlight() {
     return devices.diskRequestsInFlight();
   }
 
   /** The same but for those that one of these inputs, which still wait, answers. */
   @Override
-  public List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
-    Set<Long> answered = new HashSet<>();
+  public List<DiskRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
+    Set<Answer> answered = new HashSet<>();
     for (ExternalInput input : waiting) {
       if (input instanceof ExternalInput.DiskCompletion completion) {
-        answered.add(completion.id());
+        answered.add(new Answer(completion.disk(), completion.id()));
       }
     }
     return diskRequestsInFlight().stream()
-        .filter(request -> !answered.contains(request.id()))
+        .filter(asked -> !answered.contains(new Answer(asked.disk(), asked.request().id())))
         .toList();
   }
+
+  private record Answer(int disk, long id) {}
 
   /** Numbers a user may ask for after a run. */
   public MachineCounters counters() {

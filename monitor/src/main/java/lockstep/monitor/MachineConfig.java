@@ -1,5 +1,6 @@
 package lockstep.monitor;
 
+import java.util.List;
 import java.util.Optional;
 import lockstep.kvm.CpuModel;
 import lockstep.monitor.block.Geometry;
@@ -10,10 +11,11 @@ import lockstep.monitor.block.Geometry;
  * @param memoryBytes guest RAM, a multiple of 4,096
  * @param cpu what CPUID shows the guest
  * @param rtcEpochSeconds what the CMOS clock shows at guest clock 0, seconds since 1970-01-01 UTC
- * @param disk what the disk is like; empty for a machine without one
+ * @param disks what each disk is like, at most {@link MachineLayout#MAX_DISKS}
+ * @param rng whether it has an entropy device
  */
 public record MachineConfig(
-    long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds, Optional<Geometry> disk) {
+    long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds, List<Geometry> disks, boolean rng) {
   private static final long PAGE_BYTES = 4096;
 
   /** Checks the bounds; see {@link #complaint} for the message a user should see. */
@@ -23,16 +25,31 @@ public record MachineConfig(
             complaint -> {
               throw new IllegalArgumentException(complaint);
             });
+    disks = List.copyOf(disks);
+    if (disks.size() > MachineLayout.MAX_DISKS) {
+      throw new IllegalArgumentException(
+          "%d disks, and %d at most".formatted(disks.size(), MachineLayout.MAX_DISKS));
+    }
   }
 
-  /** A machine without a disk. */
+  /** A machine without disks or other devices that a user chooses. */
   public MachineConfig(long memoryBytes, CpuModel.Kind cpu, long rtcEpochSeconds) {
-    this(memoryBytes, cpu, rtcEpochSeconds, Optional.empty());
+    this(memoryBytes, cpu, rtcEpochSeconds, List.of(), false);
   }
 
-  /** The same machine with a disk. */
+  /** The same machine with these disks. */
+  public MachineConfig withDisks(List<Geometry> geometries) {
+    return new MachineConfig(memoryBytes, cpu, rtcEpochSeconds, geometries, rng);
+  }
+
+  /** The same machine with one disk. */
   public MachineConfig withDisk(Geometry geometry) {
-    return new MachineConfig(memoryBytes, cpu, rtcEpochSeconds, Optional.of(geometry));
+    return withDisks(List.of(geometry));
+  }
+
+  /** The same machine with an entropy device. */
+  public MachineConfig withRng() {
+    return new MachineConfig(memoryBytes, cpu, rtcEpochSeconds, disks, true);
   }
 
   /** What is wrong with this much memory, as one line for the user; empty if nothing is. */

@@ -1,5 +1,7 @@
 package lockstep.monitor;
 
+import java.util.List;
+
 /**
  * The machine's one table: which device sits at which ports, on which interrupt, with which timers.
  * The same on every host; the numbers are those of the IBM PC/AT and its successors where those
@@ -50,11 +52,87 @@ public final class MachineLayout {
     }
   }
 
-  /** The disk's place on PCI bus 0, if the machine has a disk. */
-  public static final int PCI_DISK = 4;
+  /**
+   * A PCI device's place on bus 0: device number, and the interrupt request line that its pin is
+   * wired to. Level triggered, as PCI demands, so that several slots may share a line.
+   */
+  public enum PciSlot {
+    DISK_0(4, 11),
+    DISK_1(5, 10),
+    DISK_2(6, 9),
+    DISK_3(7, 5),
+    DISK_4(8, 11),
+    DISK_5(9, 10),
+    DISK_6(10, 9),
+    DISK_7(11, 5),
+    RNG(16, 10);
 
-  /** What the disk's interrupt pin is wired to: level triggered, as PCI demands. */
-  public static final int IRQ_DISK = 11;
+    private final int device;
+    private final int irq;
+
+    PciSlot(int device, int irq) {
+      this.device = device;
+      this.irq = irq;
+    }
+
+    /** The device number on bus 0. */
+    public int device() {
+      return device;
+    }
+
+    /** The interrupt request line. */
+    public int irq() {
+      return irq;
+    }
+
+    /** The slot of a machine's disk, counted from 0. */
+    public static PciSlot disk(int number) {
+      return DISKS.get(number);
+    }
+  }
+
+  private static final List<PciSlot> DISKS =
+      List.of(
+          PciSlot.DISK_0,
+          PciSlot.DISK_1,
+          PciSlot.DISK_2,
+          PciSlot.DISK_3,
+          PciSlot.DISK_4,
+          PciSlot.DISK_5,
+          PciSlot.DISK_6,
+          PciSlot.DISK_7);
+
+  /** How many disks a machine has at most. */
+  public static final int MAX_DISKS = 8;
+
+  /**
+   * The numbers of the devices in a saved machine; a PCI device has {@link #PCI_ROWS} and its
+   * device number.
+   */
+  public enum Row {
+    PIT(1),
+    SYSTEM_CONTROL(2),
+    SERIAL(3),
+    KEYBOARD_CONTROLLER(4),
+    RESET_CONTROL(5),
+    RTC(6),
+    PCI_HOST(7),
+    PIC(8);
+
+    private final int number;
+
+    Row(int number) {
+      this.number = number;
+    }
+
+    /** The number. */
+    public int number() {
+      return number;
+    }
+  }
+
+  /** Where the numbers of PCI devices begin, see {@link Row}. */
+  public static final int PCI_ROWS = 0x100;
 
   /** For devices without an interrupt. */
   public static final int NO_IRQ = -1;

@@ -32,7 +32,8 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, 
       boolean syscallShim,
       boolean hostClock,
       List<Leaf> cpuid,
-      List<Geometry> disks)
+      List<Geometry> disks,
+      boolean rng)
       implements DeviceState {}
 
   /** See {@link Cpuid.Entry}. */
@@ -56,7 +57,8 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, 
                     new Leaf(
                         e.leaf(), e.subleaf(), e.indexed(), e.eax(), e.ebx(), e.ecx(), e.edx()))
             .toList(),
-        config.disk().stream().toList());
+        config.disks(),
+        config.rng());
   }
 
   /**
@@ -78,15 +80,9 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, 
                     new Cpuid.Entry(
                         e.leaf(), e.subleaf(), e.indexed(), e.eax(), e.ebx(), e.ecx(), e.edx()))
             .toList();
-    if (encoded.disks().size() > 1) {
-      throw new IllegalArgumentException(encoded.disks().size() + " disks");
-    }
     return new MachineOrigin(
         new MachineConfig(
-            encoded.memoryBytes(),
-            cpu,
-            encoded.rtcEpochSeconds(),
-            encoded.disks().stream().findFirst()),
+            encoded.memoryBytes(), cpu, encoded.rtcEpochSeconds(), encoded.disks(), encoded.rng()),
         new QuirkSet(encoded.rewriteCpuid(), encoded.syscallShim()),
         new Cpuid(entries),
         encoded.hostClock());

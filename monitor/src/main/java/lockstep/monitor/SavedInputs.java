@@ -51,8 +51,15 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
   /** In the form that {@code StateCodec} writes. */
   record Encoded(long clockNanos, List<Input> pending) implements DeviceState {}
 
-  /** An input of any kind; what a kind does not use is zero or empty; nanos is a disk's id. */
-  record Input(int kind, int number, long nanos, Bytes content) implements DeviceState {}
+  /**
+   * An input of any kind; what a kind does not use is zero or empty.
+   *
+   * @param device which disk
+   * @param number which timer or decision, or how a request ended
+   * @param nanos the guest clock, or a request's number
+   */
+  record Input(int kind, int device, int number, long nanos, Bytes content)
+      implements DeviceState {}
 
   Encoded encoded() {
     return new Encoded(clockNanos, pending.stream().map(SavedInputs::encoded).toList());
@@ -60,12 +67,15 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
 
   private static Input encoded(ExternalInput input) {
     return switch (input) {
-      case TimerExpiry expiry -> new Input(TIMER, expiry.timer(), expiry.nowNanos(), Bytes.empty());
-      case ConsoleBytes console -> new Input(CONSOLE, 0, 0, console.content());
-      case DiskCompletion disk -> new Input(DISK, disk.status().wire(), disk.id(), disk.data());
+      case TimerExpiry expiry ->
+          new Input(TIMER, 0, expiry.timer(), expiry.nowNanos(), Bytes.empty());
+      case ConsoleBytes console -> new Input(CONSOLE, 0, 0, 0, console.content());
+      case DiskCompletion disk ->
+          new Input(DISK, disk.disk(), disk.status().wire(), disk.id(), disk.data());
       case HostDecision decision ->
           new Input(
               DECISION,
+              0,
               switch (decision.decision()) {
                 case STOP -> STOP;
                 case RESET -> RESET;
@@ -90,7 +100,9 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
         switch (input.kind()) {
           case TIMER -> new TimerExpiry(input.number(), input.nanos());
           case CONSOLE -> new ConsoleBytes(input.content());
-          case DISK -> new DiskCompletion(input.nanos(), status(input.number()), input.content());
+          case DISK ->
+              new DiskCompletion(
+                  input.device(), input.nanos(), status(input.number()), input.content());
           case DECISION ->
               new HostDecision(input.number() == STOP ? Decision.STOP : Decision.RESET);
           default -> throw new IllegalArgumentException("an input of kind " + input.kind());
@@ -100,7 +112,8 @@ public record SavedInputs(long clockNanos, List<ExternalInput> pending) {
           case TimerExpiry expiry -> expiry.timer() >= 0 && expiry.timer() < MachineLayout.TIMERS;
           case ConsoleBytes console -> console.content().size() <= ConsoleBytes.MAX_CONSOLE_BYTES;
           // Its record checks the size.
-          case DiskCompletion disk -> disk.id() >= 0;
+          case DiskCompletion disk ->
+              disk.id() >= 0 && disk.disk() >= 0 && disk.disk() < MachineLayout.MAX_DISKS;
           case HostDecision decision -> true;
         };
     // Nothing but what the writer would write: fields that a kind does not use are zero.

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Optional;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.VcpuPosition;
@@ -41,10 +41,10 @@ public interface VirtualMachine extends AutoCloseable {
       throws IOException, SysException;
 
   /** See {@link Machine#diskRequestsInFlight}. */
-  List<BlockRequest> diskRequestsInFlight();
+  List<DiskRequest> diskRequestsInFlight();
 
   /** See {@link Machine#diskRequestsUnanswered}. */
-  List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting);
+  List<DiskRequest> diskRequestsUnanswered(List<ExternalInput> waiting);
 
   @Override
   void close();

@@ -47,7 +47,7 @@ class DamagedSnapshotTest {
   private static final int HEADER_BYTES = 16;
   private static final int MAX_LINE = 300;
   private static final int MEMORY_SECTION = 5;
-  private static final String GOLDEN = "snapshot-v2.golden";
+  private static final String GOLDEN = "snapshot-v3.golden";
 
   private final MachineConfig config =
       new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 1_700_000_000L);
@@ -306,12 +306,12 @@ class DamagedSnapshotTest {
     byte[] later = good.clone();
     ByteBuffer fields = ByteBuffer.wrap(later).order(ByteOrder.LITTLE_ENDIAN);
     fields.putShort(8, (short) 7).putInt(12, crc(later, 0, 12));
-    assertEquals("has format version 7, and this Lockstep reads version 2", refusal(later));
+    assertEquals("has format version 7, and this Lockstep reads version 3", refusal(later));
     fields.putShort(8, (short) 1).putInt(12, crc(later, 0, 12));
-    assertEquals("has format version 1, and this Lockstep reads version 2", refusal(later));
+    assertEquals("has format version 1, and this Lockstep reads version 3", refusal(later));
     byte[] other = "#!/bin/sh\nexec something else\n".getBytes(StandardCharsets.US_ASCII);
     assertTrue(refusal(other).startsWith("is not a Lockstep snapshot"), refusal(other));
-    fields.putShort(8, (short) 2).putShort(10, (short) 1).putInt(12, crc(later, 0, 12));
+    fields.putShort(8, (short) 3).putShort(10, (short) 1).putInt(12, crc(later, 0, 12));
     assertTrue(refusal(later).contains("reserved"), refusal(later));
   }
 

@@ -10,12 +10,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import lockstep.kvm.CpuModel;
+import lockstep.monitor.MachineLayout.PciSlot;
 import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.state.StateCodec;
 import lockstep.monitor.vcpu.RunResult;
@@ -45,13 +48,18 @@ class DiskContractTest {
     long shown;
 
     Rig() {
-      devices = new Devices(CONFIG, new ScriptedInputs(), value -> {}, ram, requests::add);
+      devices =
+          new Devices(
+              CONFIG,
+              new ScriptedInputs(),
+              OutputSink.of(value -> {}, (disk, request) -> requests.add(request)),
+              ram);
       devices.onEnd(ends::add);
       devices.attachTo(ports, mmio);
     }
 
     void pciWrite(int register, int sizeBytes, int value) {
-      ports.write(0xcf8, 4, 0x8000_0000 | MachineLayout.PCI_DISK << 11 | (register & 0xfc));
+      ports.write(0xcf8, 4, 0x8000_0000 | PciSlot.DISK_0.device() << 11 | (register & 0xfc));
       ports.write(0xcfc + (register & 3), sizeBytes, value);
     }
 
@@ -119,14 +127,15 @@ class DiskContractTest {
     }
 
     private void complete(Random random) {
-      List<BlockRequest> open = devices.diskRequestsInFlight();
+      List<DiskRequest> open = devices.diskRequestsInFlight();
       if (open.isEmpty()) {
         return;
       }
-      BlockRequest request = open.get(random.nextInt(open.size()));
+      BlockRequest request = open.get(random.nextInt(open.size())).request();
       byte[] data = new byte[request instanceof BlockRequest.Read read ? read.lengthBytes() : 0];
       random.nextBytes(data);
-      devices.diskCompleted(new DiskCompletion(request.id(), DiskStatus.DONE, Bytes.copyOf(data)));
+      devices.diskCompleted(
+          new DiskCompletion(0, request.id(), DiskStatus.DONE, Bytes.copyOf(data)));
     }
 
     byte[] digest() {
@@ -203,7 +212,7 @@ class DiskContractTest {
   @Test
   void interruptIsALevelOnTheControllersInput() {
     Rig rig = new Rig();
-    assertEquals(1 << (MachineLayout.IRQ_DISK - 8), rig.ports.read(0x4d1, 1));
+    assertEquals(1 << (PciSlot.DISK_0.irq() - 8), rig.ports.read(0x4d1, 1));
     rig.bringUp();
     rig.request(0, 0, 512, 0);
     // Both controllers initialized, nothing masked: ICW1 to ICW4, then the mask.
@@ -215,10 +224,10 @@ class DiskContractTest {
       rig.ports.write(base + 1, 1, 0);
     }
     assertFalse(rig.devices.interruptController().interruptPending());
-    rig.devices.diskCompleted(new DiskCompletion(0, DiskStatus.DONE, Bytes.copyOf(new byte[512])));
+    rig.devices.diskCompleted(
+        new DiskCompletion(0, 0, DiskStatus.DONE, Bytes.copyOf(new byte[512])));
     assertTrue(rig.devices.interruptController().interruptPending());
-    assertEquals(
-        0x28 + MachineLayout.IRQ_DISK - 8, rig.devices.interruptController().acknowledge());
+    assertEquals(0x28 + PciSlot.DISK_0.irq() - 8, rig.devices.interruptController().acknowledge());
     rig.ports.write(0xa0, 1, 0x20);
     rig.ports.write(0x20, 1, 0x20);
     assertTrue(rig.devices.interruptController().interruptPending(), "until it is taken back");
@@ -232,7 +241,7 @@ class DiskContractTest {
     rig.bringUp();
     rig.request(1, 0, 512, 1);
     Bytes why = Bytes.copyOf("EBADE".getBytes(java.nio.charset.StandardCharsets.UTF_8));
-    rig.devices.diskCompleted(new DiskCompletion(0, DiskStatus.FENCED, why));
+    rig.devices.diskCompleted(new DiskCompletion(0, 0, DiskStatus.FENCED, why));
     assertEquals(List.of(new RunResult.Fenced("EBADE")), rig.ends);
   }
 
@@ -242,9 +251,9 @@ class DiskContractTest {
         new SavedInputs(
             5,
             List.of(
-                new DiskCompletion(7, DiskStatus.DONE, Bytes.copyOf(new byte[512])),
-                new DiskCompletion(8, DiskStatus.FAILED, Bytes.empty()),
-                new DiskCompletion(9, DiskStatus.FENCED, Bytes.copyOf(new byte[] {'x'}))));
+                new DiskCompletion(0, 7, DiskStatus.DONE, Bytes.copyOf(new byte[512])),
+                new DiskCompletion(0, 8, DiskStatus.FAILED, Bytes.empty()),
+                new DiskCompletion(0, 9, DiskStatus.FENCED, Bytes.copyOf(new byte[] {'x'}))));
     byte[] encoded = StateCodec.encode(inputs.encoded());
     assertEquals(inputs, SavedInputs.of(StateCodec.decode(SavedInputs.Encoded.class, encoded)));
     assertThrows(
@@ -252,7 +261,7 @@ class DiskContractTest {
         () ->
             SavedInputs.of(
                 new SavedInputs.Encoded(
-                    5, List.of(new SavedInputs.Input(4, 3, 0, Bytes.empty())))));
+                    5, List.of(new SavedInputs.Input(4, 0, 3, 0, Bytes.empty())))));
   }
 
   @Test
@@ -264,11 +273,11 @@ class DiskContractTest {
             value -> {});
     PortBus ports = new PortBus();
     plain.attachTo(ports, new MmioBus());
-    ports.write(0xcf8, 4, 0x8000_0000 | MachineLayout.PCI_DISK << 11);
+    ports.write(0xcf8, 4, 0x8000_0000 | PciSlot.DISK_0.device() << 11);
     assertEquals(-1, ports.read(0xcfc, 4));
     DevicesState withDisk = new Rig().devices.save();
     assertThrows(IllegalArgumentException.class, () -> plain.restore(withDisk));
-    plain.diskCompleted(new DiskCompletion(0, DiskStatus.DONE, Bytes.empty()));
+    plain.diskCompleted(new DiskCompletion(0, 0, DiskStatus.DONE, Bytes.empty()));
     assertEquals(List.of(), plain.diskRequestsInFlight());
   }
 }

@@ -24,6 +24,7 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.LoopState;
@@ -316,7 +317,12 @@ class MachineTest {
         KickTimer timer = new KickTimer(kick)) {
       LiveInputs inputs = new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer));
       MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
-      try (Machine machine = Machine.create(kvm, config, quirks, inputs, console::write)) {
+      try (Machine machine =
+          Machine.create(
+              kvm,
+              MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+              inputs,
+              OutputSink.console(console::write))) {
         machine.boot(
             BootImages.load(BootFile.of("guest", sector), BootConfig.of(MEMORY_BYTES, "")));
         handle[0] = new VcpuHandle(machine.kick(), Thread.currentThread());

@@ -5,11 +5,13 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.state.Bytes;
 
 /** A clock that a test sets and the deadlines that devices armed; no vCPU asks it anything. */
 final class ScriptedInputs implements InputSource {
   long nowNanos;
   long readings;
+  int entropies;
   final long[] deadlines = new long[MachineLayout.TIMERS];
 
   ScriptedInputs() {
@@ -20,6 +22,13 @@ final class ScriptedInputs implements InputSource {
   public long nowNanos() {
     readings++;
     return nowNanos;
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    byte[] bytes = new byte[count];
+    Arrays.fill(bytes, (byte) ++entropies);
+    return Bytes.copyOf(bytes);
   }
 
   @Override

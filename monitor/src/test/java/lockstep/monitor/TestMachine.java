@@ -1,13 +1,14 @@
 package lockstep.monitor;
 
 import lockstep.monitor.input.InputSource;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.OutputSink;
 
 /** Devices of a machine without a disk, and so without a use for memory. */
 final class TestMachine {
   private TestMachine() {}
 
-  static Devices devices(MachineConfig config, InputSource inputs, OutputSink outputs) {
-    return new Devices(config, inputs, outputs, new TestRam(0), request -> {});
+  static Devices devices(MachineConfig config, InputSource inputs, ConsoleSink console) {
+    return new Devices(config, inputs, OutputSink.console(console), new TestRam(0));
   }
 }

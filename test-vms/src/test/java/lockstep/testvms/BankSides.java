@@ -25,6 +25,7 @@ final class BankSides {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC"));
+    command.add("-Dlockstep.home=" + System.getProperty("lockstep.home"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), "lockstep.cli.Main"));
     command.addAll(List.of(arguments));
     return command;

@@ -19,6 +19,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.SavedMachine;
 import lockstep.monitor.StateCopy;
@@ -31,6 +32,7 @@ import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Packing;
 import lockstep.monitor.snapshot.Progress;
@@ -69,10 +71,12 @@ final class CopiedLiveMachineTest {
       machine =
           Machine.create(
               kvm,
-              new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0),
-              QuirkProbe.probe(kvm),
+              MachineOrigin.here(
+                  new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0),
+                  QuirkProbe.probe(kvm),
+                  kvm.supportedCpuid()),
               new LiveInputs(inputs),
-              console::write);
+              OutputSink.console(console::write));
       vcpu =
           Executors.newSingleThreadExecutor(
               work -> thread[0] = Thread.ofPlatform().name("vcpu-0").unstarted(work));

@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import lockstep.monitor.MachineCopy;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.VirtualMachine;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.VcpuPosition;
@@ -72,12 +72,12 @@ final class FailingMachine implements VirtualMachine {
   }
 
   @Override
-  public List<BlockRequest> diskRequestsInFlight() {
+  public List<DiskRequest> diskRequestsInFlight() {
     return machine.diskRequestsInFlight();
   }
 
   @Override
-  public List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
+  public List<DiskRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
     return machine.diskRequestsUnanswered(waiting);
   }
 

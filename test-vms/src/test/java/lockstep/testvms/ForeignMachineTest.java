@@ -20,6 +20,7 @@ import lockstep.monitor.SavedInputs;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.replay.log.LogHeader;
@@ -86,7 +87,7 @@ class ForeignMachineTest {
         kvm,
         new MachineOrigin(here.config(), here.quirks(), foreign, false),
         new LiveInputs(host),
-        value -> {});
+        OutputSink.console(value -> {}));
   }
 
   private static void save(Machine machine, OutputStream out) throws Exception {

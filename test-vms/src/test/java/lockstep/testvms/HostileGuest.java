@@ -18,6 +18,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.SavedMachine;
 import lockstep.monitor.boot.BootConfig;
@@ -32,6 +33,7 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
@@ -125,7 +127,7 @@ final class HostileGuest {
     Optional<byte[]> saved = Optional.empty();
     try (MemoryMedium medium = new MemoryMedium(DISK_BYTES);
         KickTimer timer = new KickTimer(progress::kick);
-        DiskBridge bridge = new DiskBridge(medium, queue::offer)) {
+        DiskBridge bridge = new DiskBridge(0, medium, queue::offer)) {
       queue.wakeWith(progress::kick);
       long clockNanos = 0;
       while (true) {
@@ -133,7 +135,11 @@ final class HostileGuest {
         InputSource source = progress.of(new LiveInputs(inputs));
         try (Machine machine =
             Machine.create(
-                kvm, config.withDisk(medium.geometry()), quirks, source, _ -> {}, bridge)) {
+                kvm,
+                MachineOrigin.here(
+                    config.withDisk(medium.geometry()), quirks, kvm.supportedCpuid()),
+                source,
+                OutputSink.of(_ -> {}, (disk, request) -> bridge.request(request)))) {
           if (saved.isPresent()) {
             machine.restore(SavedMachine.open(new ByteArrayInputStream(saved.get())), NO_PROGRESS);
           } else {

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputQueue;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.state.Bytes;
 
 /** The console of a guest in this process: types, and waits for what comes back. */
-final class LiveConsole implements OutputSink {
+final class LiveConsole implements ConsoleSink {
   private final InputQueue queue;
   private final StringBuilder transcript = new StringBuilder();
   private int read;

@@ -13,6 +13,7 @@ import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineCounters;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
@@ -21,6 +22,7 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
@@ -62,10 +64,9 @@ final class LiveGuest {
         Machine machine =
             Machine.create(
                 kvm,
-                config,
-                QuirkProbe.probe(kvm),
+                MachineOrigin.here(config, QuirkProbe.probe(kvm), kvm.supportedCpuid()),
                 new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
-                console::write)) {
+                OutputSink.console(console::write))) {
       BootFile image = BootFile.of(guest.name(), guest.image());
       machine.boot(BootImages.load(image, BootConfig.of(memoryBytes, commandLine)));
       FutureTask<RunResult> task = new FutureTask<>(machine::run);

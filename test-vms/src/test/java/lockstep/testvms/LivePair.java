@@ -10,6 +10,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
@@ -171,7 +172,9 @@ record LivePair(
         .vm()
         .start(
             doors -> {
-              Machine machine = Machine.create(kvm, config, quirks, doors, doors, doors);
+              Machine machine =
+                  Machine.create(
+                      kvm, MachineOrigin.here(config, quirks, kvm.supportedCpuid()), doors, doors);
               machine.boot(
                   BootImages.load(
                       BootFile.of(guest.name(), guest.image()),

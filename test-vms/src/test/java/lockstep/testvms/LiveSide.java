@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -65,7 +64,7 @@ final class LiveSide implements AutoCloseable {
     private volatile @Nullable DiskBridge to;
 
     @Override
-    public void request(BlockRequest request) {
+    public void request(int disk, BlockRequest request) {
       DiskBridge now = to;
       assertTrue(now != null, "a request before there is a disk");
       if (now != null) {
@@ -176,14 +175,14 @@ final class LiveSide implements AutoCloseable {
     this.vm =
         new FtVm(
             host,
-            new KvmReceiver(kvm, Optional.of(medium.geometry())),
+            new KvmReceiver(kvm, List.of(medium.geometry())),
             node,
             gate,
             new Console(),
             disk,
             options,
             notes::add);
-    DiskBridge bridge = new DiskBridge(this.medium, vm.queue()::offer, gate::writes);
+    DiskBridge bridge = new DiskBridge(0, this.medium, vm.queue()::offer, gate::writes);
     gate.onChange(bridge::permitChanged);
     disk.to = bridge;
     node.attach(vm);

@@ -24,6 +24,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.SavedMachine;
 import lockstep.monitor.block.BlockDevice;
@@ -40,6 +41,7 @@ import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
@@ -133,9 +135,15 @@ class MovedDiskTest {
         throws Exception {
       timer = new KickTimer(() -> kick.run());
       inputs = new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, clockNanos, timer));
-      DiskBridge bridge = new DiskBridge(medium, queue::offer);
-      machine = Machine.create(kvm, config, quirks, inputs, console, bridge);
-      handOut = () -> machine.diskRequestsInFlight().forEach(bridge::request);
+      DiskBridge bridge = new DiskBridge(0, medium, queue::offer);
+      machine =
+          Machine.create(
+              kvm,
+              MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+              inputs,
+              OutputSink.of(console, (disk, request) -> bridge.request(request)));
+      handOut =
+          () -> machine.diskRequestsInFlight().forEach(asked -> bridge.request(asked.request()));
     }
 
     /** Gives the medium what a machine from elsewhere had handed out there. */

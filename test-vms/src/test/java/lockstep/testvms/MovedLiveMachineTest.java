@@ -13,6 +13,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.MachineState;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.SavedMachine;
@@ -27,6 +28,7 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.state.Bytes;
@@ -110,6 +112,11 @@ final class MovedLiveMachineTest {
     @Override
     public long nowNanos() {
       return live.nowNanos();
+    }
+
+    @Override
+    public Bytes entropy(int count) {
+      return live.entropy(count);
     }
   }
 
@@ -203,7 +210,12 @@ final class MovedLiveMachineTest {
       StopSometimes inputs = new StopSometimes(live, queue, random, moves);
       long memoryBytes = (long) guest.memoryMib() << 20;
       MachineConfig config = new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
-      machine = Machine.create(kvm, config, QuirkProbe.probe(kvm), inputs, console::write);
+      machine =
+          Machine.create(
+              kvm,
+              MachineOrigin.here(config, QuirkProbe.probe(kvm), kvm.supportedCpuid()),
+              inputs,
+              OutputSink.console(console::write));
       if (from.isPresent()) {
         machine.restore(from.get(), Progress.NONE);
         from.get().state().inputs().pending().forEach(queue::offer);

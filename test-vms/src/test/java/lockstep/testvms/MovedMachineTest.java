@@ -24,6 +24,7 @@ import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.input.InputSource.GuestExit;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
@@ -61,7 +62,12 @@ final class MovedMachineTest {
       long memoryBytes = (long) guest.memoryMib() << 20;
       QuirkSet quirks = QuirkProbe.probe(kvm);
       MachineConfig config = new MachineConfig(memoryBytes, CpuModel.Kind.DETERMINISTIC, 0);
-      machine = Machine.create(kvm, config, quirks, inputs, console::write);
+      machine =
+          Machine.create(
+              kvm,
+              MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+              inputs,
+              OutputSink.console(console::write));
       machine.boot(
           BootImages.load(
               BootFile.of(guest.name(), guest.image()),
@@ -84,7 +90,7 @@ final class MovedMachineTest {
       SavedMachine saved = SavedMachine.open(new ByteArrayInputStream(bytes));
       inputs = new StoppableInputs(saved.state().inputs().clockNanos());
       MachineOrigin origin = saved.state().origin();
-      machine = Machine.create(kvm, origin, inputs, console::write);
+      machine = Machine.create(kvm, origin, inputs, OutputSink.console(console::write));
       machine.restore(saved, Progress.NONE);
       assertArrayEquals(bytes, save(), "saving what was restored gives the same bytes");
     }

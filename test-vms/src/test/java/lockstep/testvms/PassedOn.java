@@ -3,6 +3,7 @@ package lockstep.testvms;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.state.Bytes;
 import lockstep.sys.SysException;
 
 /** Passes everything on to another source; tests override what they plant a fault into. */
@@ -36,6 +37,11 @@ abstract class PassedOn implements InputSource {
   @Override
   public void guestExit(GuestExit exit, long address, int sizeBytes, long data) {
     real.guestExit(exit, address, sizeBytes, data);
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    return real.entropy(count);
   }
 
   @Override

@@ -263,7 +263,7 @@ class RecordCommandTest {
       {
         "replay",
         foreign.toString(),
-        "log %s is a log of version 9, and this Lockstep reads version 2; read it with"
+        "log %s is a log of version 9, and this Lockstep reads version 3; read it with"
             .formatted(foreign)
       },
       {"log", "stat", other.toString(), "is no Lockstep log"},

@@ -13,6 +13,7 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
@@ -27,6 +28,7 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.WakeTimer;
 import lockstep.monitor.output.DiskSink;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.RunResult;
@@ -181,16 +183,15 @@ final class RecordedGuest {
       Recorder recorder = new Recorder(host, 0, log, () -> {}, options, counter);
       DiskSink disk =
           medium
-              .<DiskSink>map(present -> new DiskBridge(present, queue::offer))
-              .orElse(request -> {});
+              .map(present -> new DiskBridge(0, present, queue::offer))
+              .<DiskSink>map(bridge -> (to, request) -> bridge.request(request))
+              .orElse((to, request) -> {});
       try (Machine machine =
           Machine.create(
               kvm,
-              config(),
-              quirks,
+              MachineOrigin.here(config(), quirks, kvm.supportedCpuid()),
               heldUp(plant.apply(recorder)),
-              recorder.outputs(console),
-              recorder.disk(disk))) {
+              recorder.outputs(OutputSink.of(console, disk)))) {
         machine.boot(loader.load(quirks));
         queue.wakeWith(() -> kick.target.run());
         FutureTask<RunResult> task =
@@ -248,11 +249,9 @@ final class RecordedGuest {
       try (Machine machine =
           Machine.create(
               kvm,
-              config(),
-              quirks,
+              MachineOrigin.here(config(), quirks, kvm.supportedCpuid()),
               heldUp(plant.apply(replayer)),
-              replayer.outputs(console::write),
-              replayer.disk(request -> {}))) {
+              replayer.outputs(OutputSink.of(console::write, (disk, request) -> {})))) {
         machine.boot(loader.load(quirks));
         FutureTask<ReplayOutcome> task =
             new FutureTask<>(() -> replayer.finish(machine.position(), machine.run()));

@@ -22,6 +22,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.SavedMachine;
 import lockstep.monitor.boot.BootConfig;
@@ -35,6 +36,7 @@ import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
@@ -179,11 +181,21 @@ class RewrittenMultibootTest {
     MachineConfig config = new MachineConfig(MEMORY_BYTES, CpuModel.Kind.DETERMINISTIC, 0);
     try (Kvm kvm = Kvm.open()) {
       QuirkSet quirks = QuirkProbe.probe(kvm);
-      try (Machine machine = Machine.create(kvm, config, quirks, none, _ -> {})) {
+      try (Machine machine =
+          Machine.create(
+              kvm,
+              MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+              none,
+              OutputSink.console(_ -> {}))) {
         machine.boot(image);
         assertEquals(Optional.empty(), machine.save(first, inputs, Progress.NONE));
       }
-      try (Machine machine = Machine.create(kvm, config, quirks, none, _ -> {});
+      try (Machine machine =
+              Machine.create(
+                  kvm,
+                  MachineOrigin.here(config, quirks, kvm.supportedCpuid()),
+                  none,
+                  OutputSink.console(_ -> {}));
           OutputStream out = Files.newOutputStream(file)) {
         machine.restore(
             SavedMachine.open(new ByteArrayInputStream(first.toByteArray())), Progress.NONE);

@@ -6,6 +6,7 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.StoppedMachine;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.state.Bytes;
 import lockstep.replay.placement.InstructionCounter;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
@@ -194,6 +195,11 @@ final class SteppedCounter implements InputSource, InstructionCounter {
   @Override
   public long nowNanos() {
     return real().nowNanos();
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    return real().entropy(count);
   }
 
   /** The machine's position, but with the host stops that the counter makes. */

@@ -7,6 +7,7 @@ import lockstep.monitor.input.ExternalInput.TimerExpiry;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.state.Bytes;
 
 /**
  * An InputSource whose clock is a function of what the guest did, and which stops the machine at a
@@ -93,5 +94,10 @@ final class StoppableInputs implements InputSource {
   public long nowNanos() {
     clockNanos += NANOS_PER_READING;
     return clockNanos;
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    return Bytes.copyOf(new byte[count]);
   }
 }

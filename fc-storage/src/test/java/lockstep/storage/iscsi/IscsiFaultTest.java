@@ -300,7 +300,7 @@ class IscsiFaultTest {
     try (IscsiSession session =
             IscsiSession.open(IscsiAddress.parse(tgtd.address(1, "")), IscsiTimes.USUAL);
         IscsiDisk disk = IscsiDisk.open(session);
-        DiskBridge bridge = new DiskBridge(disk, done::add, permit)) {
+        DiskBridge bridge = new DiskBridge(0, disk, done::add, permit)) {
       tgtd.signal("STOP");
       byte[] ones = new byte[BlockRequest.MAX_TRANSFER_BYTES];
       Arrays.fill(ones, (byte) 1);

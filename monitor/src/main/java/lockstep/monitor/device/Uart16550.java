@@ -2,7 +2,7 @@ package lockstep.monitor.device;
 
 import lockstep.monitor.bus.InterruptLine;
 import lockstep.monitor.bus.PortHandler;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.state.Bytes;
 
 /**
@@ -67,7 +67,7 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
   }
 
   private final InterruptLine line;
-  private final OutputSink sink;
+  private final ConsoleSink sink;
   private final Receiver receiver;
   private final ByteRing received = new ByteRing(FIFO_BYTES);
   private final ByteRing waiting = new ByteRing(WAITING_BYTES);
@@ -83,12 +83,12 @@ public final class Uart16550 implements Device<UartState>, PortHandler {
   private boolean transmitInterrupt;
 
   /** A UART as after power-on, on the given interrupt line, sending to the given sink. */
-  public Uart16550(InterruptLine line, OutputSink sink) {
+  public Uart16550(InterruptLine line, ConsoleSink sink) {
     this(line, sink, (listens, roomBytes) -> {});
   }
 
   /** The same, telling how its receiver stands. */
-  public Uart16550(InterruptLine line, OutputSink sink, Receiver receiver) {
+  public Uart16550(InterruptLine line, ConsoleSink sink, Receiver receiver) {
     this.line = line;
     this.sink = sink;
     this.receiver = receiver;

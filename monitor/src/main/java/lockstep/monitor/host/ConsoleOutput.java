@@ -5,7 +5,7 @@ import java.io.OutputStream;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.output.ConsoleSink;
 
 /**
  * Thread {@code console-out}: writes the guest's console to a stream, from a bounded buffer that
@@ -16,7 +16,7 @@ import lockstep.monitor.output.OutputSink;
  * is room: nothing is dropped. When the stream breaks, the rest is discarded and the reason told
  * once.
  */
-public final class ConsoleOutput implements OutputSink, AutoCloseable {
+public final class ConsoleOutput implements ConsoleSink, AutoCloseable {
   /** A few screens: enough for a boot's burst; a reader that is slower holds the guest. */
   static final int CAPACITY_BYTES = 1 << 16;
 

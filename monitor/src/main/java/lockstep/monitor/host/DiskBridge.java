@@ -19,7 +19,6 @@ import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.state.Bytes;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * the medium has no room for waits here, and so does a write while the {@link WritePermit} holds
  * it; reads pass held writes.
  */
-public final class DiskBridge implements DiskSink, AutoCloseable {
+public final class DiskBridge implements AutoCloseable {
   /** How long to wait when the input queue is full: 1,024 inputs take longer than this. */
   private static final long RETRY_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
 
@@ -44,6 +43,7 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
     boolean offer(ExternalInput input);
   }
 
+  private final int disk;
   private final BlockDevice medium;
   private final Inbox inbox;
   private final WritePermit permit;
@@ -59,24 +59,26 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
   private int inFlight;
 
   /** A bridge to a medium that nobody else writes to. */
-  public DiskBridge(BlockDevice medium, Inbox inbox) {
-    this(medium, inbox, WritePermit.ALWAYS);
+  public DiskBridge(int disk, BlockDevice medium, Inbox inbox) {
+    this(disk, medium, inbox, WritePermit.ALWAYS);
   }
 
   /**
    * The medium stays its owner's, who closes it after this.
    *
+   * @param disk which of the machine's disks it carries the requests of
    * @param permit asked here and, right before each system call, by the medium; whoever changes its
    *     answer calls {@link #permitChanged}
    */
-  public DiskBridge(BlockDevice medium, Inbox inbox, WritePermit permit) {
+  public DiskBridge(int disk, BlockDevice medium, Inbox inbox, WritePermit permit) {
+    this.disk = disk;
     this.medium = medium;
     this.inbox = inbox;
     this.permit = permit;
     medium.permit(permit);
   }
 
-  @Override
+  /** Takes a request to it. */
   public void request(BlockRequest request) {
     lock.lock();
     try {
@@ -208,11 +210,13 @@ public final class DiskBridge implements DiskSink, AutoCloseable {
     switch (result) {
       case BlockResult.Done done ->
           // An input is for ever: it may be logged, held back, or saved with the machine.
-          handOver(new DiskCompletion(done.id(), DiskStatus.DONE, done.data().bytes()));
+          handOver(new DiskCompletion(disk, done.id(), DiskStatus.DONE, done.data().bytes()));
       case BlockResult.Failed failed ->
-          handOver(new DiskCompletion(failed.id(), DiskStatus.FAILED, reason(failed.reason())));
+          handOver(
+              new DiskCompletion(disk, failed.id(), DiskStatus.FAILED, reason(failed.reason())));
       case BlockResult.Fenced fenced ->
-          handOver(new DiskCompletion(fenced.id(), DiskStatus.FENCED, reason(fenced.reason())));
+          handOver(
+              new DiskCompletion(disk, fenced.id(), DiskStatus.FENCED, reason(fenced.reason())));
       case BlockResult.NotStarted _ -> {
         lock.lock();
         try {

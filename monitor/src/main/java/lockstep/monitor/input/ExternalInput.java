@@ -28,13 +28,14 @@ public sealed interface ExternalInput {
   }
 
   /**
-   * A request to the disk ended.
+   * A request to a disk ended.
    *
+   * @param disk which of the machine's disks, from 0
    * @param id the request's number
    * @param status how it ended
    * @param data what a read found; where it did not end well the reason, UTF-8, for people
    */
-  record DiskCompletion(long id, DiskStatus status, Bytes data) implements ExternalInput {
+  record DiskCompletion(int disk, long id, DiskStatus status, Bytes data) implements ExternalInput {
     /** The longest reason, bytes; the longest read is a request's bound. */
     public static final int MAX_REASON_BYTES = 512;
 

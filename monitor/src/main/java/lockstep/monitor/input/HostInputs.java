@@ -1,11 +1,13 @@
 package lockstep.monitor.input;
 
+import java.security.SecureRandom;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import lockstep.monitor.state.Bytes;
 import lockstep.sys.Scheduler;
 import org.jspecify.annotations.Nullable;
 
@@ -150,5 +152,17 @@ public final class HostInputs implements GuestClock {
       nextDeadlineNanos = earliest;
       wakeTimer.wakeAt(earliest == TimerPort.NEVER ? Long.MAX_VALUE : hostNanos(earliest));
     }
+  }
+
+  /** Random bytes of this host, see {@link EntropySource}. */
+  public Bytes entropy(int count) {
+    byte[] bytes = new byte[count];
+    Entropy.RANDOM.nextBytes(bytes);
+    return Bytes.copyOf(bytes);
+  }
+
+  /** Made when a guest first asks. */
+  private static final class Entropy {
+    static final SecureRandom RANDOM = new SecureRandom();
   }
 }

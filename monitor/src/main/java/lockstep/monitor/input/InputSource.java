@@ -3,15 +3,15 @@ package lockstep.monitor.input;
 import lockstep.sys.SysException;
 
 /**
- * The one door (DESIGN: determinism contract). The vCPU loop asks {@link #next} at every stop and
- * does what it is told until told to run; devices read the clock and arm timers through the same
- * object. Which implementation is plugged in decides whether the machine runs live, is recorded, or
+ * The one way in (docs/determinism.md). The vCPU loop asks {@link #next} at every stop and does
+ * what it is told until told to run; devices read the clock and arm timers through the same object.
+ * Which implementation is plugged in decides whether the machine runs live, is recorded, or
  * replays; neither the loop nor any device can tell.
  *
  * <p>All calls come from the vCPU thread. No call on the way from one exit to the next may allocate
  * once warm.
  */
-public interface InputSource extends GuestClock {
+public interface InputSource extends GuestClock, EntropySource {
   /**
    * Tells the loop what to do at this stop. Called again after each action until it answers {@link
    * Action#RUN}, {@link Action#STEP}, {@link Action#RUN_TO_WINDOW} or {@link Action#STOP}. May

@@ -1,5 +1,6 @@
 package lockstep.monitor.input;
 
+import lockstep.monitor.state.Bytes;
 import lockstep.sys.SysException;
 
 /**
@@ -24,6 +25,11 @@ public final class LiveInputs implements InputSource {
   @Override
   public long nowNanos() {
     return host.nowNanos();
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    return host.entropy(count);
   }
 
   @Override

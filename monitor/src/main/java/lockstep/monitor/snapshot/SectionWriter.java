@@ -19,7 +19,7 @@ public final class SectionWriter {
           .getLong();
 
   /** Changes with every change of any byte's meaning. */
-  public static final int VERSION = 2;
+  public static final int VERSION = 3;
 
   static final int FILE_HEADER_BYTES = 16;
   static final int SECTION_HEADER_BYTES = 16;

@@ -83,7 +83,7 @@ class DiskBridgeTest {
   void mediumGetsNoMoreThanItsDepthAndTheRestInOrder() {
     Medium medium = new Medium();
     List<ExternalInput> inbox = new ArrayList<>();
-    try (DiskBridge bridge = new DiskBridge(medium, inbox::add)) {
+    try (DiskBridge bridge = new DiskBridge(0, medium, inbox::add)) {
       for (int i = 0; i < 10; i++) {
         bridge.request(new BlockRequest.Flush(i));
       }
@@ -100,7 +100,7 @@ class DiskBridgeTest {
   void everyEndBecomesItsCompletion() {
     Medium medium = new Medium();
     List<ExternalInput> inbox = new ArrayList<>();
-    try (DiskBridge bridge = new DiskBridge(medium, inbox::add)) {
+    try (DiskBridge bridge = new DiskBridge(0, medium, inbox::add)) {
       for (int i = 0; i < 3; i++) {
         bridge.request(new BlockRequest.Flush(i));
       }
@@ -164,6 +164,7 @@ class DiskBridgeTest {
         };
     try (DiskBridge bridge =
         new DiskBridge(
+            0,
             medium,
             input ->
                 tries.incrementAndGet() % 50 != 0
@@ -197,7 +198,7 @@ class DiskBridgeTest {
     List<ExternalInput> inbox = new ArrayList<>();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
     try (DiskBridge bridge =
-        new DiskBridge(medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
+        new DiskBridge(0, medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
       bridge.request(write(1));
       bridge.request(new BlockRequest.Flush(2));
       bridge.request(new BlockRequest.Read(3, 0, 512));
@@ -213,7 +214,7 @@ class DiskBridgeTest {
     Medium medium = new Medium();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.HOLD);
     try (DiskBridge bridge =
-        new DiskBridge(medium, _ -> true, () -> Objects.requireNonNull(answer.get()))) {
+        new DiskBridge(0, medium, _ -> true, () -> Objects.requireNonNull(answer.get()))) {
       bridge.request(write(1));
       answer.set(WritePermit.Answer.DROP);
       bridge.permitChanged();
@@ -228,7 +229,7 @@ class DiskBridgeTest {
     List<ExternalInput> inbox = new ArrayList<>();
     AtomicReference<WritePermit.Answer> answer = new AtomicReference<>(WritePermit.Answer.START);
     try (DiskBridge bridge =
-        new DiskBridge(medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
+        new DiskBridge(0, medium, inbox::add, () -> Objects.requireNonNull(answer.get()))) {
       assertEquals(WritePermit.Answer.START, medium.permit.now(), "the medium asks the same one");
       bridge.request(write(1));
       answer.set(WritePermit.Answer.HOLD);
@@ -244,7 +245,7 @@ class DiskBridgeTest {
   @Test
   void moreThanAGuestMayHaveUnansweredIsABug() {
     Medium medium = new Medium();
-    try (DiskBridge bridge = new DiskBridge(medium, _ -> true, () -> WritePermit.Answer.HOLD)) {
+    try (DiskBridge bridge = new DiskBridge(0, medium, _ -> true, () -> WritePermit.Answer.HOLD)) {
       for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
         bridge.request(write(i));
       }

@@ -8,6 +8,7 @@ import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.WakeTimer;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogEntry;
@@ -81,7 +82,8 @@ final class Following {
     Replayer source = new Replayer(host, log, clockNanos, timer, toTheEnd);
     replayer = source;
     doors.become(
-        new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
+        new RoleSwitch.Role(
+            source, source.outputs(OutputSink.of(this::consoleByte, (disk, request) -> {}))));
   }
 
   private void consoleByte(int value) {

@@ -15,7 +15,7 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.VirtualMachine;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.host.KickTimer;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
@@ -376,8 +376,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     } catch (IOException e) {
       notes.accept("reads of the disk may give old content: " + e.getMessage());
     }
-    List<BlockRequest> unfinished = on.diskRequestsInFlight();
-    unfinished.forEach(medium::request);
+    List<DiskRequest> unfinished = on.diskRequestsInFlight();
+    unfinished.forEach(asked -> medium.request(asked.disk(), asked.request()));
     notes.accept(
         "%s; %d disk requests asked again; the console goes on at byte %d since the pair was formed"
             .formatted(

@@ -2,6 +2,7 @@ package lockstep.replay.ft;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.LongConsumer;
 import lockstep.kvm.Kvm;
@@ -15,16 +16,16 @@ import lockstep.monitor.snapshot.Progress;
 /** Makes machines on this host's KVM. */
 public final class KvmReceiver implements MachineReceiver {
   private final Kvm kvm;
-  private final Optional<Geometry> disk;
+  private final List<Geometry> disks;
 
   /**
    * For machines that use {@code kvm}, which stays the caller's.
    *
-   * @param disk what this host has for the guest's disk
+   * @param disks what this host has for the guest's disks
    */
-  public KvmReceiver(Kvm kvm, Optional<Geometry> disk) {
+  public KvmReceiver(Kvm kvm, List<Geometry> disks) {
     this.kvm = kvm;
-    this.disk = disk;
+    this.disks = List.copyOf(disks);
   }
 
   @Override
@@ -36,12 +37,11 @@ public final class KvmReceiver implements MachineReceiver {
     if (complaint.isPresent()) {
       throw new IOException("the VM " + complaint.get());
     }
-    Optional<String> otherDisk =
-        origin.config().disk().flatMap(wanted -> DiskMatch.objection(wanted, disk));
+    Optional<String> otherDisk = DiskMatch.objection(origin.config().disks(), disks);
     if (otherDisk.isPresent()) {
       throw new IOException(otherDisk.get());
     }
-    Machine machine = Machine.create(kvm, origin, doors, doors, doors);
+    Machine machine = Machine.create(kvm, origin, doors, doors);
     try {
       machine.receive(saved, Progress.NONE);
       clockNanos.accept(saved.state().inputs().clockNanos());

@@ -29,8 +29,12 @@ public sealed interface Output {
     }
   }
 
-  /** A request that may change its disk. */
-  record Disk(BlockRequest request) implements Output {
+  /**
+   * A request that may change a disk.
+   *
+   * @param disk which of the machine's, from 0
+   */
+  record Disk(int disk, BlockRequest request) implements Output {
     @Override
     public Kind kind() {
       return Kind.DISK;

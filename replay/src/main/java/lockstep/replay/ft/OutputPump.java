@@ -83,7 +83,7 @@ final class OutputPump implements AutoCloseable {
               write();
             }
           }
-          case Output.Disk request -> disk.request(request.request());
+          case Output.Disk asked -> disk.request(asked.disk(), asked.request());
         }
         next = gate.poll(kind);
       }

@@ -6,8 +6,8 @@ import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.VcpuPosition;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
@@ -16,11 +16,11 @@ import lockstep.sys.SysException;
  * The one door of a machine whose role changes: what stands behind it is exchanged between two
  * runs. At every stop it asks first for what others want ({@link VcpuCommands}). vCPU thread.
  */
-public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
+public final class RoleSwitch implements InputSource, OutputSink {
   private static final long PAUSE_SLICE_NANOS = 100_000_000L;
 
   /** A role: where inputs come from and outputs go to. */
-  public record Role(InputSource inputs, OutputSink console, DiskSink disk) {}
+  public record Role(InputSource inputs, OutputSink outputs) {}
 
   private final Scheduler host;
   private final VcpuCommands commands;
@@ -112,6 +112,11 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   }
 
   @Override
+  public Bytes entropy(int count) {
+    return role.inputs().entropy(count);
+  }
+
+  @Override
   public void armTimer(int timer, long deadlineNanos) {
     role.inputs().armTimer(timer, deadlineNanos);
   }
@@ -128,11 +133,11 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
 
   @Override
   public void consoleByte(int value) {
-    role.console().consoleByte(value);
+    role.outputs().consoleByte(value);
   }
 
   @Override
-  public void request(BlockRequest request) {
-    role.disk().request(request);
+  public void request(int disk, BlockRequest request) {
+    role.outputs().request(disk, request);
   }
 }

@@ -1,9 +1,11 @@
 package lockstep.replay.ft;
 
+import java.util.function.LongSupplier;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.DiskSink;
+import lockstep.monitor.output.OutputSink;
 import lockstep.replay.record.Recorder;
 
 /**
@@ -12,34 +14,52 @@ import lockstep.replay.record.Recorder;
  */
 final class Roles {
   private final OutputGate gate;
-  private final DiskSink medium;
+  private final DiskSink disks;
 
   /**
-   * @param medium takes reads of the disk, which nobody sees, at once
+   * @param disks take reads, which the world does not see, at once
    */
-  Roles(OutputGate gate, DiskSink medium) {
+  Roles(OutputGate gate, DiskSink disks) {
     this.gate = gate;
-    this.medium = medium;
+    this.disks = disks;
   }
 
   /** Alone: nothing is written down, and no output waits for a position. */
   RoleSwitch.Role live(HostInputs from) {
-    return new RoleSwitch.Role(
-        new LiveInputs(from),
-        value -> put(new Output.Console(value), gate.nowNanos(), 0),
-        request -> disk(request, gate.nowNanos(), 0));
+    return new RoleSwitch.Role(new LiveInputs(from), new Gated(() -> 0));
   }
 
   /** Recorded: the log up to an output leaves with it. */
   RoleSwitch.Role recorded(Recorder recorder, PrimaryLog log) {
-    return new RoleSwitch.Role(
-        recorder,
-        recorder.outputs(value -> put(new Output.Console(value), gate.nowNanos(), log.sendAll())),
-        recorder.disk(
-            request -> {
-              long since = gate.nowNanos();
-              disk(request, since, request instanceof BlockRequest.Read ? 0 : log.sendAll());
-            }));
+    return new RoleSwitch.Role(recorder, recorder.outputs(new Gated(log::sendAll)));
+  }
+
+  /** Gives to the gate what the world can see, and to the disks what it cannot. */
+  private final class Gated implements OutputSink {
+    private final LongSupplier position;
+
+    /**
+     * @param position sends the log up to here, and says how many entries it has
+     */
+    Gated(LongSupplier position) {
+      this.position = position;
+    }
+
+    @Override
+    public void consoleByte(int value) {
+      long sinceNanos = gate.nowNanos();
+      put(new Output.Console(value), sinceNanos, position.getAsLong());
+    }
+
+    @Override
+    public void request(int disk, BlockRequest request) {
+      if (request.changes()) {
+        long sinceNanos = gate.nowNanos();
+        put(new Output.Disk(disk, request), sinceNanos, position.getAsLong());
+      } else {
+        disks.request(disk, request);
+      }
+    }
   }
 
   private void put(Output output, long sinceNanos, long position) {
@@ -48,14 +68,6 @@ final class Roles {
     } catch (InterruptedException e) {
       // The InputSource finds it at its next question.
       Thread.currentThread().interrupt();
-    }
-  }
-
-  private void disk(BlockRequest request, long sinceNanos, long position) {
-    if (request instanceof BlockRequest.Read) {
-      medium.request(request);
-    } else {
-      put(new Output.Disk(request), sinceNanos, position);
     }
   }
 }

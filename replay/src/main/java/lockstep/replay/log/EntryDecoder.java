@@ -2,6 +2,7 @@ package lockstep.replay.log;
 
 import java.util.ArrayList;
 import java.util.List;
+import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
@@ -69,6 +70,7 @@ final class EntryDecoder {
     next();
     return switch (kind) {
       case CLOCK -> throw new IllegalStateException("decoded above");
+      case ENTROPY -> new LogEntry.Entropy(raw(next()));
       case POINT -> new LogEntry.Point(point());
       case PAGES -> new LogEntry.Pages(pages());
       case INPUT -> new LogEntry.Input(input());
@@ -148,16 +150,17 @@ final class EntryDecoder {
       }
       case InputKind.CONSOLE -> {
         int length = count(ExternalInput.ConsoleBytes.MAX_CONSOLE_BYTES);
-        need(length);
-        Bytes content = Bytes.copyOf(bytes, position, length);
-        position += length;
-        yield new ExternalInput.ConsoleBytes(content);
+        yield new ExternalInput.ConsoleBytes(raw(length));
       }
       case InputKind.DISK -> {
+        int disk = next();
+        if (disk >= MachineLayout.MAX_DISKS) {
+          throw new IllegalArgumentException("no disk " + disk);
+        }
         ExternalInput.DiskStatus status = diskStatus(next());
         long id = varint();
         byte[] data = unpack(BlockRequest.MAX_TRANSFER_BYTES);
-        yield new ExternalInput.DiskCompletion(id, status, Bytes.copyOf(data));
+        yield new ExternalInput.DiskCompletion(disk, id, status, Bytes.copyOf(data));
       }
       case InputKind.DECISION ->
           new ExternalInput.HostDecision(
@@ -177,6 +180,13 @@ final class EntryDecoder {
       }
     }
     throw new IllegalArgumentException("no status of a disk request " + wire);
+  }
+
+  private Bytes raw(int count) {
+    need(count);
+    Bytes content = Bytes.copyOf(bytes, position, count);
+    position += count;
+    return content;
   }
 
   private long exits() {

@@ -91,6 +91,10 @@ final class EntryEncoder {
   private void content(LogEntry entry) {
     switch (entry) {
       case LogEntry.Clock _ -> throw new IllegalStateException("encoded above");
+      case LogEntry.Entropy entropy -> {
+        put(entropy.content().size());
+        raw(entropy.content().toArray(), entropy.content().size());
+      }
       case LogEntry.Point point -> point(point.at());
       case LogEntry.Pages pages -> pages(pages.pages());
       case LogEntry.Input input -> input(input.input());
@@ -176,6 +180,7 @@ final class EntryEncoder {
       }
       case ExternalInput.DiskCompletion disk -> {
         put(InputKind.DISK);
+        put(disk.disk());
         put(disk.status().wire());
         varint(disk.id());
         packed(disk.data());

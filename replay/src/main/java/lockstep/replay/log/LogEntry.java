@@ -1,6 +1,7 @@
 package lockstep.replay.log;
 
 import java.util.List;
+import lockstep.monitor.input.EntropySource;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 
@@ -22,7 +23,8 @@ public sealed interface LogEntry {
     REGISTERS(7),
     MACHINE_DIGEST(8),
     END(9),
-    PAGES(10);
+    PAGES(10),
+    ENTROPY(11);
 
     private final int wire;
 
@@ -48,6 +50,25 @@ public sealed interface LogEntry {
     @Override
     public Kind kind() {
       return Kind.CLOCK;
+    }
+  }
+
+  /**
+   * Random bytes that a device asked for while a guest exit was handled.
+   *
+   * @param content 1 to {@link EntropySource#MAX_BYTES}
+   */
+  record Entropy(Bytes content) implements LogEntry {
+    /** Checks the range. */
+    public Entropy {
+      if (content.size() < 1 || content.size() > EntropySource.MAX_BYTES) {
+        throw new IllegalArgumentException(content.size() + " bytes of entropy");
+      }
+    }
+
+    @Override
+    public Kind kind() {
+      return Kind.ENTROPY;
     }
   }
 

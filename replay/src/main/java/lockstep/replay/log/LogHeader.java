@@ -19,7 +19,7 @@ import java.util.zip.CRC32C;
  */
 public record LogHeader(Map<String, String> properties) {
   /** The only version that this Lockstep reads and writes; another one is refused. */
-  public static final int VERSION = 2;
+  public static final int VERSION = 3;
 
   /** More than any description needs; bounds what a damaged length can ask for. */
   private static final int MAX_PROPERTIES_BYTES = 1 << 16;

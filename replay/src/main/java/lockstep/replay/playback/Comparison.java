@@ -1,6 +1,5 @@
 package lockstep.replay.playback;
 
-import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -82,13 +81,13 @@ final class Comparison {
       DevicesState one = StateCodec.decode(DevicesState.class, recorded.devices().toArray());
       DevicesState other = StateCodec.decode(DevicesState.class, replayed.devices().toArray());
       List<String> names = new ArrayList<>();
-      for (RecordComponent part : DevicesState.class.getRecordComponents()) {
-        if (!part.getAccessor().invoke(one).equals(part.getAccessor().invoke(other))) {
-          names.add(part.getName());
+      for (DevicesState.Row row : one.rows()) {
+        if (!other.row(row.number()).equals(Optional.of(row))) {
+          names.add(row.name());
         }
       }
       return String.join(", ", names);
-    } catch (IllegalArgumentException | ReflectiveOperationException e) {
+    } catch (IllegalArgumentException e) {
       return "not readable: " + e.getMessage();
     }
   }

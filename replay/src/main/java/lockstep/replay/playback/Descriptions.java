@@ -23,6 +23,7 @@ public final class Descriptions {
   public static String of(LogEntry entry) {
     return switch (entry) {
       case LogEntry.Clock clock -> "clock reading " + clock.nanos() + " ns";
+      case LogEntry.Entropy entropy -> entropy.content().size() + " random bytes";
       case LogEntry.Point point -> "point " + of(point.at());
       case LogEntry.Pages pages ->
           "%d pages of a state-sync, the first at 0x%x"

@@ -35,6 +35,8 @@ public record Divergence(
     EXITS("guest exits"),
     /** The guest asked for the time where the recorded one did not, or the other way round. */
     CLOCK("clock reading"),
+    /** The guest asked for random bytes where the recorded one did not, or for others. */
+    ENTROPY("random bytes"),
     /** An output that was not recorded here, or a recorded one that did not come. */
     OUTPUT("output"),
     /** The replay ran past the point of the next entry, or cannot reach it. */

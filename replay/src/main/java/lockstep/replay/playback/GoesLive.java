@@ -7,6 +7,7 @@ import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.input.VcpuPosition;
+import lockstep.monitor.state.Bytes;
 import lockstep.replay.log.LogEntry;
 import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
@@ -71,6 +72,12 @@ public final class GoesLive implements InputSource {
   public long nowNanos() {
     HostInputs now = host;
     return now == null ? replayer.nowNanos() : now.nowNanos();
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    HostInputs now = host;
+    return now == null ? replayer.entropy(count) : now.entropy(count);
   }
 
   @Override

@@ -2,12 +2,11 @@ package lockstep.replay.playback;
 
 import java.util.function.LongSupplier;
 import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.replay.log.EntrySource;
 import lockstep.replay.log.LogEntry;
 
-/** The replayed machine's ways out: what comes there must be in the log, at the same guest exit. */
+/** The replayed machine's way out: what comes there must be in the log, at the same guest exit. */
 final class OutputCheck {
   private final EntrySource log;
   private final FirstDifference difference;
@@ -23,21 +22,22 @@ final class OutputCheck {
     this.exits = exits;
   }
 
-  /** The console: checks that every output was recorded, then passes it on. */
-  OutputSink console(OutputSink next) {
-    return value -> {
-      check();
-      next.consoleByte(value);
-    };
-  }
-
-  /** The disk: checks the same of what may change the medium, then passes it on. */
-  DiskSink disk(DiskSink next) {
-    return request -> {
-      if (!(request instanceof BlockRequest.Read)) {
+  /** Checks that every output was recorded, then passes it on. Reads of a disk are none. */
+  OutputSink before(OutputSink next) {
+    return new OutputSink() {
+      @Override
+      public void consoleByte(int value) {
         check();
+        next.consoleByte(value);
       }
-      next.request(request);
+
+      @Override
+      public void request(int disk, BlockRequest request) {
+        if (request.changes()) {
+          check();
+        }
+        next.request(disk, request);
+      }
     };
   }
 

@@ -9,8 +9,8 @@ import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.input.WakeTimer;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
+import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.log.Endings;
 import lockstep.replay.log.EntrySource;
@@ -109,17 +109,12 @@ public final class Replayer implements InputSource {
     Arrays.fill(deadlineNanos, TimerPort.NEVER);
   }
 
-  /** The machine's way out: checks that every output was recorded, then passes it on. */
-  public OutputSink outputs(OutputSink next) {
-    return outputs.console(next);
-  }
-
   /**
-   * The disk's way out: checks as above what may change the medium, then passes it on. A replay
-   * needs no medium: the completions are in the log.
+   * The machine's way out: checks that every output was recorded, then passes it on. A replay needs
+   * no disks: the completions of their requests are in the log.
    */
-  public DiskSink disk(DiskSink next) {
-    return outputs.disk(next);
+  public OutputSink outputs(OutputSink next) {
+    return outputs.before(next);
   }
 
   @Override
@@ -134,6 +129,18 @@ public final class Replayer implements InputSource {
       diverge(Divergence.Kind.CLOCK, "a clock reading");
     }
     return clock.nanos();
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    if (log.peek() instanceof LogEntry.Entropy logged && logged.content().size() == count) {
+      log.take();
+      return logged.content();
+    }
+    if (log.peekKind() != null) {
+      diverge(Divergence.Kind.ENTROPY, count + " random bytes");
+    }
+    return Bytes.copyOf(new byte[count]);
   }
 
   @Override
@@ -198,7 +205,7 @@ public final class Replayer implements InputSource {
   /** What the next entry asks for; null when it was taken and the one behind it counts. */
   private @Nullable Action follow(Kind kind, VcpuPosition position) throws SysException {
     return switch (kind) {
-      case CLOCK, OUTPUT, EXIT_DIGEST, END -> run(position);
+      case CLOCK, ENTROPY, OUTPUT, EXIT_DIGEST, END -> run(position);
       case REGISTERS -> registers((LogEntry.Registers) next(), position);
       case MACHINE_DIGEST -> machineDigest((LogEntry.MachineDigest) next(), position);
       case PAGES -> pages((LogEntry.Pages) next(), position);

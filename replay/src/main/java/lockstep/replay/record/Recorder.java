@@ -12,7 +12,6 @@ import lockstep.monitor.input.InputSource;
 import lockstep.monitor.input.TimerPort;
 import lockstep.monitor.input.VcpuPosition;
 import lockstep.monitor.input.VcpuPosition.Stop;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
@@ -130,21 +129,25 @@ public final class Recorder implements InputSource {
     this.options = options;
   }
 
-  /** The machine's way out: marks every output in the log, then passes it on. */
+  /**
+   * The machine's way out: marks in the log what the world can see, which a read of a disk is not,
+   * then passes it on.
+   */
   public OutputSink outputs(OutputSink next) {
-    return value -> {
-      markOutput();
-      next.consoleByte(value);
-    };
-  }
-
-  /** The disk's way out: marks what may change the medium, then passes it on. */
-  public DiskSink disk(DiskSink next) {
-    return request -> {
-      if (!(request instanceof BlockRequest.Read)) {
+    return new OutputSink() {
+      @Override
+      public void consoleByte(int value) {
         markOutput();
+        next.consoleByte(value);
       }
-      next.request(request);
+
+      @Override
+      public void request(int disk, BlockRequest request) {
+        if (request.changes()) {
+          markOutput();
+        }
+        next.request(disk, request);
+      }
     };
   }
 
@@ -164,6 +167,13 @@ public final class Recorder implements InputSource {
     lastClockNanos = Math.max(lastClockNanos, host.nowNanos());
     log.clock(lastClockNanos);
     return lastClockNanos;
+  }
+
+  @Override
+  public Bytes entropy(int count) {
+    Bytes bytes = host.entropy(count);
+    log.append(new LogEntry.Entropy(bytes));
+    return bytes;
   }
 
   @Override

@@ -91,7 +91,7 @@ class OutputGateTest {
    */
   @Test
   void whatAGuestAsksOfItsDiskBeforeItsGateOpensIsKept() throws Exception {
-    Output.Disk write = new Output.Disk(new BlockRequest.Flush(7));
+    Output.Disk write = new Output.Disk(0, new BlockRequest.Flush(7));
     gate.follow();
     put('a', 0);
     gate.forget(1);
@@ -113,10 +113,10 @@ class OutputGateTest {
       put('a', 0);
     }
     for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
-      gate.put(new Output.Disk(new BlockRequest.Flush(i)), 0);
+      gate.put(new Output.Disk(0, new BlockRequest.Flush(i)), 0);
     }
     for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
-      assertEquals(new Output.Disk(new BlockRequest.Flush(i)), gate.poll(DISK));
+      assertEquals(new Output.Disk(0, new BlockRequest.Flush(i)), gate.poll(DISK));
     }
     assertEquals(0, gate.consoleReleased(), "requests are not counted as shown");
     assertEquals(CAPACITY, gate.waiting(CONSOLE));

@@ -16,6 +16,7 @@ import lockstep.monitor.MachineCopy;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.input.CodeAt;
 import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.ExternalInput;
@@ -280,7 +281,7 @@ final class SimGuest implements VirtualMachine, VcpuPosition, StoppedMachine {
   private void request(BlockRequest request) {
     memory.inFlight.add(request);
     side.asks(request);
-    doors.request(request);
+    doors.request(0, request);
     side.hasShown();
   }
 
@@ -303,19 +304,21 @@ final class SimGuest implements VirtualMachine, VcpuPosition, StoppedMachine {
   }
 
   @Override
-  public List<BlockRequest> diskRequestsInFlight() {
-    return List.copyOf(memory.inFlight);
+  public List<DiskRequest> diskRequestsInFlight() {
+    return memory.inFlight.stream().map(request -> new DiskRequest(0, request)).toList();
   }
 
   @Override
-  public List<BlockRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
+  public List<DiskRequest> diskRequestsUnanswered(List<ExternalInput> waiting) {
     Set<Long> answered = new HashSet<>();
     for (ExternalInput input : waiting) {
       if (input instanceof ExternalInput.DiskCompletion completion) {
         answered.add(completion.id());
       }
     }
-    return memory.inFlight.stream().filter(request -> !answered.contains(request.id())).toList();
+    return diskRequestsInFlight().stream()
+        .filter(asked -> !answered.contains(asked.request().id()))
+        .toList();
   }
 
   @Override

@@ -107,7 +107,7 @@ final class SimSide {
             RECORDED,
             line -> world.trace(name + ": " + line.lines().findFirst().orElse("")));
     DiskBridge bridge =
-        new DiskBridge(cluster.storage.device(this), vm.queue()::offer, this::permit);
+        new DiskBridge(0, cluster.storage.device(this), vm.queue()::offer, this::permit);
     gate.onChange(bridge::permitChanged);
     medium.bridge = Optional.of(bridge);
     node.attach(vm);
@@ -529,7 +529,7 @@ final class SimSide {
     private Optional<DiskBridge> bridge = Optional.empty();
 
     @Override
-    public void request(BlockRequest request) {
+    public void request(int disk, BlockRequest request) {
       if (!(request instanceof BlockRequest.Read)) {
         checkAcknowledged(
             request.toString(), Optional.ofNullable(requestsNeed.remove(request.id())));

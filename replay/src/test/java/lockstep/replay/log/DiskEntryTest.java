@@ -33,10 +33,10 @@ class DiskEntryTest {
     byte[] reason = new byte[DiskCompletion.MAX_REASON_BYTES];
     for (DiskCompletion completion :
         new DiskCompletion[] {
-          new DiskCompletion(0, DiskStatus.DONE, Bytes.empty()),
-          new DiskCompletion(Long.MAX_VALUE, DiskStatus.DONE, Bytes.copyOf(noise)),
-          new DiskCompletion(1, DiskStatus.FAILED, Bytes.copyOf(reason)),
-          new DiskCompletion(2, DiskStatus.FENCED, Bytes.copyOf(reason))
+          new DiskCompletion(0, 0, DiskStatus.DONE, Bytes.empty()),
+          new DiskCompletion(0, Long.MAX_VALUE, DiskStatus.DONE, Bytes.copyOf(noise)),
+          new DiskCompletion(0, 1, DiskStatus.FAILED, Bytes.copyOf(reason)),
+          new DiskCompletion(7, 2, DiskStatus.FENCED, Bytes.copyOf(reason))
         }) {
       assertEquals(new LogEntry.Input(completion), decoded(encoded(completion)));
     }
@@ -44,15 +44,18 @@ class DiskEntryTest {
 
   @Test
   void theBytesStayWhatTheyAre() {
-    // Input, disk, failed, number 300 as seven bits a byte, no data.
-    byte[] bytes = encoded(new DiskCompletion(300, DiskStatus.FAILED, Bytes.empty()));
-    assertEquals("030401ac0200", HexFormat.of().formatHex(bytes));
+    // Input, disk 5, failed, number 300 as seven bits a byte, no data.
+    byte[] bytes = encoded(new DiskCompletion(5, 300, DiskStatus.FAILED, Bytes.empty()));
+    assertEquals("03040501ac0200", HexFormat.of().formatHex(bytes));
   }
 
   @Test
   void whatCannotBeIsRefused() {
     HexFormat hex = HexFormat.of();
-    for (String bytes : new String[] {"030403000100", "0304", "03040000ffffff7f", "0304020001"}) {
+    for (String bytes :
+        new String[] {
+          "03040003000100", "0304", "0304000000ffffff7f", "030400020001", "03040801ac0200"
+        }) {
       assertThrows(IllegalArgumentException.class, () -> decoded(hex.parseHex(bytes)), bytes);
     }
   }

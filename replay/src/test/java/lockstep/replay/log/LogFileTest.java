@@ -42,6 +42,8 @@ class LogFileTest {
         new LogEntry.Clock(64),
         new LogEntry.Clock(1_000_000_000_000L),
         new LogEntry.Output(0),
+        new LogEntry.Entropy(Bytes.copyOf(new byte[] {7})),
+        new LogEntry.Entropy(Bytes.copyOf(new byte[64])),
         new LogEntry.Point(new ExecutionPoint.AtExit(1)),
         new LogEntry.Input(new ExternalInput.TimerExpiry(1, 999_999_999_999L)),
         new LogEntry.Input(new ExternalInput.TimerExpiry(0, 1_000_000_000_001L)),
@@ -201,7 +203,7 @@ class LogFileTest {
   void theFormatIsThatOfTheGoldenFile() throws Exception {
     // A change here is a change of the format: LogHeader.VERSION and the golden file go together.
     byte[] golden;
-    try (var in = LogFileTest.class.getResourceAsStream("golden-v2.hex")) {
+    try (var in = LogFileTest.class.getResourceAsStream("golden-v3.hex")) {
       golden =
           HexFormat.of()
               .parseHex(
@@ -237,7 +239,7 @@ class LogFileTest {
     bytes[8] = 1;
     Files.write(file, bytes);
     LogFormatException refused = assertThrows(LogFormatException.class, () -> LogReader.open(file));
-    assertEquals("is a log of version 1, and this Lockstep reads version 2", refused.getMessage());
+    assertEquals("is a log of version 1, and this Lockstep reads version 3", refused.getMessage());
     assertTrue(refused.remedy().orElseThrow().contains("Lockstep that wrote it"));
   }
 

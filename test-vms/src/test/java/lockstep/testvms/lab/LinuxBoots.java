@@ -17,6 +17,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImage;
@@ -27,6 +28,7 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.VcpuHandle;
@@ -142,10 +144,9 @@ final class LinuxBoots {
         Machine machine =
             Machine.create(
                 kvm,
-                config,
-                QuirkProbe.probe(kvm),
+                MachineOrigin.here(config, QuirkProbe.probe(kvm), kvm.supportedCpuid()),
                 new LiveInputs(new HostInputs(queue, MachineLayout.TIMERS, 0, timer)),
-                console::write)) {
+                OutputSink.console(console::write))) {
       machine.boot(image);
       FutureTask<RunResult> task = new FutureTask<>(machine::run);
       Thread vcpu = Thread.ofPlatform().name("vcpu-0").unstarted(task);

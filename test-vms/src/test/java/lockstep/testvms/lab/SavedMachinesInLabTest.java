@@ -18,6 +18,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
 import lockstep.monitor.MachineLayout;
+import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.SavedInputs;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
@@ -29,6 +30,7 @@ import lockstep.monitor.input.ExternalInput.HostDecision;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
+import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.state.Bytes;
@@ -99,17 +101,17 @@ final class SavedMachinesInLabTest {
       try (Machine machine =
           Machine.create(
               kvm,
-              config,
-              QuirkProbe.probe(kvm),
+              MachineOrigin.here(config, QuirkProbe.probe(kvm), kvm.supportedCpuid()),
               new LiveInputs(host),
-              value -> {
-                console.write(value);
-                if (value == '>') {
-                  queue.offer(new ConsoleBytes(Bytes.copyOf(new byte[] {'h', 'a', 'l', 'f'})));
-                } else if (console.toString(ISO_8859_1).endsWith("> half")) {
-                  queue.offer(new HostDecision(Decision.STOP));
-                }
-              })) {
+              OutputSink.console(
+                  value -> {
+                    console.write(value);
+                    if (value == '>') {
+                      queue.offer(new ConsoleBytes(Bytes.copyOf(new byte[] {'h', 'a', 'l', 'f'})));
+                    } else if (console.toString(ISO_8859_1).endsWith("> half")) {
+                      queue.offer(new HostDecision(Decision.STOP));
+                    }
+                  }))) {
         machine.boot(
             BootImages.load(
                 BootFile.of(guest.name(), guest.image()), BootConfig.of(memoryBytes, "")));

@@ -2,8 +2,8 @@ package lockstep.monitor.device.virtio;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.output.DiskSink;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,23 +15,22 @@ final class DiskRequests {
   /** How many may wait, orphans among them: as many as the queue has. */
   static final int MAX_REQUESTS = BlockRequest.MAX_UNANSWERED;
 
-  /**
-   * From here on no more are taken; one more may be kept. Below what a log takes as a machine's
-   * devices, 16 MiB.
-   */
-  static final long MAX_BYTES = 8L << 20;
-
-  private final DiskSink sink;
+  private final Consumer<BlockRequest> sink;
   private final List<DiskRequestState> requests = new ArrayList<>();
+  private final long mostBytes;
   private long weightBytes;
 
-  DiskRequests(DiskSink sink) {
+  /**
+   * @param mostBytes from here on no more are taken; one more may be kept
+   */
+  DiskRequests(Consumer<BlockRequest> sink, long mostBytes) {
     this.sink = sink;
+    this.mostBytes = mostBytes;
   }
 
   /** One more may be added. */
   boolean hasRoom() {
-    return requests.size() < MAX_REQUESTS && weightBytes < MAX_BYTES;
+    return requests.size() < MAX_REQUESTS && weightBytes < mostBytes;
   }
 
   /** Adds the newest one, and hands it out if it need not wait. */
@@ -49,7 +48,7 @@ final class DiskRequests {
       }
     }
     requests.set(index, request.asIssued());
-    sink.request(request.toRequest());
+    sink.accept(request.toRequest());
   }
 
   /** Takes out the one with this number that was handed out; null when there is none. */

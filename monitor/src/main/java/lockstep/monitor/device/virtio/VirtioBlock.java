@@ -11,14 +11,9 @@ import java.util.function.Consumer;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.bus.DmaMemory;
-import lockstep.monitor.bus.InterruptLine;
-import lockstep.monitor.bus.MmioHandler;
-import lockstep.monitor.device.Device;
 import lockstep.monitor.device.PciConfigSpace;
-import lockstep.monitor.device.PciFunction;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
-import lockstep.monitor.output.DiskSink;
 import lockstep.monitor.state.Bytes;
 
 /**
@@ -31,7 +26,7 @@ import lockstep.monitor.state.Bytes;
  * answered at once. A reset leaves requests in flight behind as orphans: their completions change
  * nothing, but a new request that overlaps one waits for it.
  */
-public final class VirtioBlock implements Device<VirtioBlockState> {
+public final class VirtioBlock implements VirtioDevice<VirtioBlockState> {
   /** The size of the one queue. */
   static final int QUEUE_SIZE = 256;
 
@@ -71,54 +66,40 @@ public final class VirtioBlock implements Device<VirtioBlockState> {
   /**
    * A disk as after power-on.
    *
-   * @param irq the interrupt request that {@code line} leads to
-   * @param sink takes the requests
-   * @param fenced told why, when the storage refuses this host
+   * @param wiring what the machine connects it to
+   * @param port takes the requests
    */
-  public VirtioBlock(
-      Geometry geometry,
-      int irq,
-      InterruptLine line,
-      DmaMemory ram,
-      DiskSink sink,
-      Consumer<String> fenced) {
+  public VirtioBlock(Geometry geometry, PciWiring wiring, Port port) {
     this.geometry = geometry;
     this.config = BlockConfig.bytes(geometry);
-    this.ram = ram;
-    this.fenced = fenced;
+    this.ram = wiring.ram();
+    this.fenced = port.fenced();
     this.chain = new DescriptorChain(ram);
-    this.requests = new DiskRequests(sink);
+    this.requests = new DiskRequests(port.requests(), port.mostBytes());
     this.transport =
         new VirtioPci(
-            IDENTITY,
-            irq,
-            BlockConfig.features(geometry),
-            new int[] {QUEUE_SIZE},
-            BlockConfig.SIZE_BYTES,
-            new VirtioPci.Wiring(new Function(), line, ram));
+            new VirtioPci.Kind(
+                IDENTITY,
+                BlockConfig.features(geometry),
+                List.of(QUEUE_SIZE),
+                BlockConfig.SIZE_BYTES),
+            new Function(),
+            wiring);
   }
 
-  /** For the PCI bus. */
-  public PciFunction pciFunction() {
+  /**
+   * Where its requests go.
+   *
+   * @param requests takes them
+   * @param fenced told why, when the storage refuses this host
+   * @param mostBytes how much data may wait for completions: from there on no more is taken, but
+   *     for one request
+   */
+  public record Port(Consumer<BlockRequest> requests, Consumer<String> fenced, long mostBytes) {}
+
+  @Override
+  public PciDevice pci() {
     return transport;
-  }
-
-  /** The memory window's content, {@link #WINDOW_BYTES} of it. */
-  public MmioHandler window() {
-    return transport.window();
-  }
-
-  /** How large the memory window is. */
-  public static final int WINDOW_BYTES = VirtioPci.BAR_BYTES;
-
-  /** Where the guest wants the window: guest-physical, or {@link PciConfigSpace#NOT_MAPPED}. */
-  public long windowAddress() {
-    return transport.windowAddress();
-  }
-
-  /** Names who is told when the window may have moved. While wiring only. */
-  public void onWindowMoved(Runnable listener) {
-    transport.onWindowMoved(listener);
   }
 
   private final class Function implements VirtioFunction {

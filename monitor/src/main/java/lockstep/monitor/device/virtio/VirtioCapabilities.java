@@ -27,7 +27,10 @@ final class VirtioCapabilities {
     config.addCapability(
         VENDOR, body(NOTIFY, VirtioPci.NOTIFY_START, notifyBytes, 4, notifyMultiplier));
     config.addCapability(VENDOR, body(ISR, VirtioPci.ISR_START, 1, 0, 0));
-    config.addCapability(VENDOR, body(DEVICE, VirtioPci.DEVICE_START, deviceConfigBytes, 0, 0));
+    if (deviceConfigBytes > 0) {
+      // Linux refuses a function that has an empty one.
+      config.addCapability(VENDOR, body(DEVICE, VirtioPci.DEVICE_START, deviceConfigBytes, 0, 0));
+    }
   }
 
   /** Adds the one that {@link ConfigAccess} serves; returns the register where it starts. */

@@ -2,7 +2,6 @@ package lockstep.monitor.device.virtio;
 
 import java.util.Arrays;
 import java.util.List;
-import lockstep.monitor.bus.DmaMemory;
 import lockstep.monitor.bus.InterruptLine;
 import lockstep.monitor.bus.MmioHandler;
 import lockstep.monitor.device.PciConfigSpace;
@@ -16,7 +15,7 @@ import lockstep.monitor.device.PciFunction;
  * <p>A driver that writes nonsense is ignored where the specification leaves it open, and makes the
  * device need a reset where it could no longer be served.
  */
-final class VirtioPci implements PciFunction {
+final class VirtioPci implements PciFunction, PciDevice {
   /** VIRTIO_F_INDIRECT_DESC: a descriptor may point to a table of more. */
   static final long FEATURE_INDIRECT = 1L << 28;
 
@@ -68,54 +67,58 @@ final class VirtioPci implements PciFunction {
   private int interruptStatus;
 
   /**
-   * A transport as after power-on.
+   * What distinguishes a kind of device.
    *
    * @param identity of the PCI function
-   * @param irq the interrupt request that pin A is wired to
    * @param features of the device; those of the transport are added
    * @param queueSizes descriptors of each queue at most
    * @param configBytes how large the device's configuration is
    */
-  VirtioPci(
-      PciConfigSpace.Identity identity,
-      int irq,
-      long features,
-      int[] queueSizes,
-      int configBytes,
-      Wiring wiring) {
-    this.features = features | FEATURES;
-    this.function = wiring.function();
+  record Kind(
+      PciConfigSpace.Identity identity, long features, List<Integer> queueSizes, int configBytes) {}
+
+  /** A transport as after power-on. */
+  VirtioPci(Kind kind, VirtioFunction function, PciWiring wiring) {
+    this.features = kind.features() | FEATURES;
+    this.function = function;
     this.line = wiring.line();
-    this.queues = new VirtQueue[queueSizes.length];
-    Arrays.setAll(queues, i -> new VirtQueue(wiring.ram(), queueSizes[i]));
-    this.config = new PciConfigSpace(identity);
+    this.queues = new VirtQueue[kind.queueSizes().size()];
+    Arrays.setAll(queues, i -> new VirtQueue(wiring.ram(), kind.queueSizes().get(i)));
+    this.config = new PciConfigSpace(kind.identity());
     config.memoryBar(BAR, BAR_BYTES);
-    config.interrupt(irq);
+    config.interrupt(wiring.irq());
     config.onMappingChange(
         () -> {
           driveLine();
           windowMoved.run();
         });
     VirtioCapabilities.add(
-        config, queues.length * NOTIFY_MULTIPLIER, NOTIFY_MULTIPLIER, configBytes);
+        config, queues.length * NOTIFY_MULTIPLIER, NOTIFY_MULTIPLIER, kind.configBytes());
     this.configAccess = new ConfigAccess(config, window);
   }
 
-  /** What a transport is connected to. */
-  record Wiring(VirtioFunction function, InterruptLine line, DmaMemory ram) {}
+  @Override
+  public PciFunction function() {
+    return this;
+  }
 
-  /** The window's content; to be attached where {@link #windowAddress} says. */
-  MmioHandler window() {
+  @Override
+  public MmioHandler window() {
     return window;
   }
 
-  /** Guest-physical, or {@link PciConfigSpace#NOT_MAPPED}. */
-  long windowAddress() {
+  @Override
+  public int windowBytes() {
+    return BAR_BYTES;
+  }
+
+  @Override
+  public long windowAddress() {
     return config.barAddress(BAR);
   }
 
-  /** Names who is told when the window may have moved. While wiring only. */
-  void onWindowMoved(Runnable listener) {
+  @Override
+  public void onWindowMoved(Runnable listener) {
     windowMoved = listener;
   }
 

@@ -192,7 +192,7 @@ class MalformedChainTest {
         driver.enableQueue(ScriptedDriver.SIZE);
         driver.status(15);
       }
-      driver.disk.pciFunction().writeConfig(4, 2, 6);
+      driver.disk.pci().function().writeConfig(4, 2, 6);
       randomTable(random, driver);
       driver.offer(random.nextInt(64) == 0 ? random.nextInt(0x10000) : 3 * random.nextInt(2));
       driver.notifyDevice();
@@ -201,7 +201,7 @@ class MalformedChainTest {
       if (random.nextInt(32) == 0) {
         driver.write(random.nextInt(0x4000), 1 << random.nextInt(4), random.nextLong());
         driver.read(random.nextInt(0x4000), 1 << random.nextInt(4));
-        driver.disk.pciFunction().writeConfig(4 * random.nextInt(64), 4, random.nextInt());
+        driver.disk.pci().function().writeConfig(4 * random.nextInt(64), 4, random.nextInt());
       }
       if (i % 1000 == 0) {
         byte[] state = StateCodec.encode(driver.disk.save());
@@ -272,7 +272,7 @@ class MalformedChainTest {
       DiskStatus status = random.nextInt(8) == 0 ? DiskStatus.FAILED : DiskStatus.DONE;
       int given = status == DiskStatus.FAILED ? 0 : length;
       driver.disk.completed(
-          new DiskCompletion(request.id(), status, Bytes.copyOf(new byte[given])));
+          new DiskCompletion(0, request.id(), status, Bytes.copyOf(new byte[given])));
     }
     if (driver.disk.inFlight().size() > DiskRequests.MAX_REQUESTS / 2) {
       driver.disk.inFlight().forEach(r -> driver.disk.completed(failed(r.id())));
@@ -280,6 +280,6 @@ class MalformedChainTest {
   }
 
   private static DiskCompletion failed(long id) {
-    return new DiskCompletion(id, DiskStatus.FAILED, Bytes.empty());
+    return new DiskCompletion(0, id, DiskStatus.FAILED, Bytes.empty());
   }
 }

@@ -28,6 +28,9 @@ final class ScriptedDriver {
   static final int WRITE = 2;
   static final int INDIRECT = 4;
 
+  /** Data of requests that may wait. */
+  static final long MOST_BYTES = 8L << 20;
+
   final TestRam ram = new TestRam(RAM_BYTES);
   final List<BlockRequest> requests = new ArrayList<>();
   final List<String> fenced = new ArrayList<>();
@@ -37,7 +40,11 @@ final class ScriptedDriver {
   int available;
 
   ScriptedDriver(Geometry geometry) {
-    disk = new VirtioBlock(geometry, 11, this::line, ram, requests::add, fenced::add);
+    disk =
+        new VirtioBlock(
+            geometry,
+            new PciWiring(11, this::line, ram),
+            new VirtioBlock.Port(requests::add, fenced::add, MOST_BYTES));
   }
 
   private void line(boolean high) {
@@ -63,9 +70,9 @@ final class ScriptedDriver {
   }
 
   void map() {
-    disk.pciFunction().writeConfig(0x10, 4, (int) WINDOW);
-    disk.pciFunction().writeConfig(0x04, 2, 6);
-    assertEquals(WINDOW, disk.windowAddress());
+    disk.pci().function().writeConfig(0x10, 4, (int) WINDOW);
+    disk.pci().function().writeConfig(0x04, 2, 6);
+    assertEquals(WINDOW, disk.pci().windowAddress());
   }
 
   /** Accepts what is both wanted and offered, up to FEATURES_OK. */
@@ -107,11 +114,11 @@ final class ScriptedDriver {
   }
 
   long read(long offset, int sizeBytes) {
-    return disk.window().read(offset, sizeBytes);
+    return disk.pci().window().read(offset, sizeBytes);
   }
 
   void write(long offset, int sizeBytes, long value) {
-    disk.window().write(offset, sizeBytes, value);
+    disk.pci().window().write(offset, sizeBytes, value);
   }
 
   long config(int offset, int sizeBytes) {
@@ -208,7 +215,7 @@ final class ScriptedDriver {
   }
 
   void done(long id, byte[] data) {
-    disk.completed(new DiskCompletion(id, DiskStatus.DONE, Bytes.copyOf(data)));
+    disk.completed(new DiskCompletion(0, id, DiskStatus.DONE, Bytes.copyOf(data)));
   }
 
   void done(long id) {

@@ -34,7 +34,7 @@ class VirtioBlockTest {
 
   @Test
   void capabilitiesLeadToEveryPartOfTheWindow() {
-    var pci = driver.disk.pciFunction();
+    var pci = driver.disk.pci().function();
     assertEquals(0x1042_1af4, pci.readConfig(0, 4));
     assertEquals(0x10, pci.readConfig(6, 2) & 0x10, "a capability list");
     boolean[] found = new boolean[6];
@@ -44,7 +44,7 @@ class VirtioBlockTest {
       found[type] = true;
       int offset = pci.readConfig(at + 8, 4);
       int length = pci.readConfig(at + 12, 4);
-      assertTrue(offset + length <= VirtioBlock.WINDOW_BYTES);
+      assertTrue(offset + length <= VirtioPci.BAR_BYTES);
       assertEquals(type == 2 || type == 5 ? 20 : 16, pci.readConfig(at + 2, 1));
       assertTrue(type == 5 || length > 0, "type " + type);
     }
@@ -64,7 +64,7 @@ class VirtioBlockTest {
 
   @Test
   void windowIsReachedThroughConfigurationSpace() {
-    var pci = driver.disk.pciFunction();
+    var pci = driver.disk.pci().function();
     int at = pci.readConfig(0x34, 1);
     while (pci.readConfig(at + 3, 1) != 5) {
       at = pci.readConfig(at + 1, 1);
@@ -78,7 +78,7 @@ class VirtioBlockTest {
     assertEquals(15, pci.readConfig(at + 16, 1));
     pci.writeConfig(at + 16, 1, 0);
     assertEquals(0, driver.status(), "a write through it has reset the device");
-    for (int offset : new int[] {-4, 1 << 30, VirtioBlock.WINDOW_BYTES}) {
+    for (int offset : new int[] {-4, 1 << 30, VirtioPci.BAR_BYTES}) {
       pci.writeConfig(at + 8, 4, offset);
       pci.readConfig(at + 16, 4);
       pci.writeConfig(at + 16, 4, 0);
@@ -120,7 +120,7 @@ class VirtioBlockTest {
     assertEquals(1, driver.used());
     assertEquals(1025, driver.usedBytes(0));
     assertTrue(driver.lineHigh);
-    assertEquals(8, driver.disk.pciFunction().readConfig(6, 2) & 8, "interrupt status");
+    assertEquals(8, driver.disk.pci().function().readConfig(6, 2) & 8, "interrupt status");
     assertEquals(1, driver.takeInterrupt());
     assertFalse(driver.lineHigh);
     assertEquals(0, driver.takeInterrupt());
@@ -209,7 +209,8 @@ class VirtioBlockTest {
   @Test
   void failureReachesTheGuestAsAnError() {
     driver.read(0, 0, 512);
-    driver.disk.completed(new DiskCompletion(0, DiskStatus.FAILED, Bytes.copyOf(new byte[] {'x'})));
+    driver.disk.completed(
+        new DiskCompletion(0, 0, DiskStatus.FAILED, Bytes.copyOf(new byte[] {'x'})));
     assertEquals(ERROR, driver.answer(0));
     assertEquals(1, driver.used());
     driver.read(1, 0, 512);
@@ -221,7 +222,7 @@ class VirtioBlockTest {
   void fencedHostStopsAndItsRequestStaysOpen() {
     driver.write(0, 0, pattern(512, 1));
     byte[] why = "reservation conflict".getBytes(java.nio.charset.StandardCharsets.UTF_8);
-    driver.disk.completed(new DiskCompletion(0, DiskStatus.FENCED, Bytes.copyOf(why)));
+    driver.disk.completed(new DiskCompletion(0, 0, DiskStatus.FENCED, Bytes.copyOf(why)));
     assertEquals(List.of("reservation conflict"), driver.fenced);
     assertEquals(0, driver.used());
     assertEquals(1, driver.disk.inFlight().size());
@@ -257,19 +258,19 @@ class VirtioBlockTest {
   @Test
   void interruptPinCanBeSwitchedOff() {
     driver.read(0, 0, 512);
-    driver.disk.pciFunction().writeConfig(4, 2, 0x406);
+    driver.disk.pci().function().writeConfig(4, 2, 0x406);
     driver.done(0, new byte[512]);
     assertFalse(driver.lineHigh);
-    driver.disk.pciFunction().writeConfig(4, 2, 6);
+    driver.disk.pci().function().writeConfig(4, 2, 6);
     assertTrue(driver.lineHigh);
   }
 
   @Test
   void withoutBusMasteringNothingIsTaken() {
-    driver.disk.pciFunction().writeConfig(4, 2, 2);
+    driver.disk.pci().function().writeConfig(4, 2, 2);
     driver.read(0, 0, 512);
     assertEquals(List.of(), driver.requests);
-    driver.disk.pciFunction().writeConfig(4, 2, 6);
+    driver.disk.pci().function().writeConfig(4, 2, 6);
     driver.notifyDevice();
     driver.only(BlockRequest.Read.class);
   }
@@ -367,7 +368,7 @@ class VirtioBlockTest {
       driver.offer(0);
     }
     driver.notifyDevice();
-    assertEquals(DiskRequests.MAX_BYTES / bytes, driver.disk.save().requests().size());
+    assertEquals(ScriptedDriver.MOST_BYTES / bytes, driver.disk.save().requests().size());
     assertEquals(1, driver.requests.size(), "all to the same place");
     for (int i = 0; i < ScriptedDriver.SIZE; i++) {
       driver.done(i);
@@ -386,7 +387,7 @@ class VirtioBlockTest {
     assertArrayEquals(saved, StateCodec.encode(copy.disk.save()));
     assertEquals(List.of(), copy.requests, "a restore emits nothing");
     assertEquals(driver.requests, copy.disk.inFlight());
-    assertEquals(ScriptedDriver.WINDOW, copy.disk.windowAddress());
+    assertEquals(ScriptedDriver.WINDOW, copy.disk.pci().windowAddress());
     copy.done(0);
     assertEquals(1, copy.only(BlockRequest.Read.class).id());
     copy.done(1, pattern(512, 3));
@@ -417,7 +418,7 @@ class VirtioBlockTest {
     assertTrue(driver.lineHigh);
     driver.disk.reset();
     assertFalse(driver.lineHigh);
-    assertEquals(PciConfigSpace.NOT_MAPPED, driver.disk.windowAddress());
+    assertEquals(PciConfigSpace.NOT_MAPPED, driver.disk.pci().windowAddress());
     assertEquals(
         new ScriptedDriver(ScriptedDriver.geometry()).disk.save().transport(),
         driver.disk.save().transport());
