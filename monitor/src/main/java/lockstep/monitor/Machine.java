@@ -74,7 +74,7 @@ public final class Machine implements VirtualMachine {
   public static Machine create(
       Kvm kvm, MachineOrigin origin, InputSource inputs, OutputSink outputs) throws SysException {
     if (origin.config().disk().isPresent()) {
-      throw new IllegalArgumentException("a disk, and nobody to take its requests");
+      throw new IllegalArgumentException("a machine with a disk needs a sink for its requests");
     }
     return create(kvm, origin, inputs, outputs, request -> {});
   }
@@ -271,14 +271,14 @@ public final class Machine implements VirtualMachine {
       throws IOException, SnapshotException, SysException {
     MachineState state = saved.state();
     if (!state.origin().equals(origin.withHostClock(state.origin().hostClock()))) {
-      throw new SnapshotException("is of a machine of another configuration");
+      throw new SnapshotException("comes from a machine with another configuration");
     }
     origin = state.origin();
     saved.readMemory(memory, progress);
     try {
       devices.restore(state.devices());
     } catch (IllegalArgumentException e) {
-      throw new SnapshotException("has devices that cannot be: " + e.getMessage(), e);
+      throw new SnapshotException("has an impossible device state: " + e.getMessage(), e);
     }
     vcpu.state().restore(state.cpu());
     loop.restore(state.loop());
