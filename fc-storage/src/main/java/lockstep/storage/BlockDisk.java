@@ -48,7 +48,7 @@ public final class BlockDisk extends NativeDisk {
     }
     boolean block = (mode(path) & posix_h.S_IFMT) == posix_h.S_IFBLK;
     if (!block) {
-      throw new IOException(path + " is no block device");
+      throw new IOException(path + " is not a block device");
     }
     Fd fd = claim(path, use);
     try {
@@ -140,8 +140,8 @@ public final class BlockDisk extends NativeDisk {
         switch (e.errno()) {
           case posix_h.EACCES, posix_h.EPERM -> "no permission; be root or in its group (disk)";
           case posix_h.EBUSY -> "in use by this host: mounted, swap, or another VM's disk";
-          case posix_h.ENXIO, posix_h.ENODEV, posix_h.ENOMEDIUM -> "nothing is behind it";
-          case posix_h.EINVAL -> "takes no direct I/O";
+          case posix_h.ENXIO, posix_h.ENODEV, posix_h.ENOMEDIUM -> "no device is attached to it";
+          case posix_h.EINVAL -> "does not support direct I/O";
           default -> String.valueOf(e.getMessage());
         };
     return new IOException("block device " + path + ": " + why, e);

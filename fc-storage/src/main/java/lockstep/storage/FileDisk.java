@@ -85,7 +85,7 @@ public final class FileDisk extends NativeDisk {
       return "no such file";
     }
     return Files.isDirectory(path)
-        ? "a directory is no disk"
+        ? "a directory is not a disk"
         : "not a regular file; a block device is dev:" + path;
   }
 

@@ -54,7 +54,7 @@ final class LeaseRuling {
               : new Ruling(
                   Verdict.LOST,
                   now.mark() == Mark.OVER
-                      ? "disk %s: the VM is over".formatted(subject)
+                      ? "disk %s: the VM has ended".formatted(subject)
                       : "disk %s was claimed by the %s".formatted(subject, now.mark())));
     }
     if (now.vm().equals(self.vm()) && now.epoch() < self.epoch()) {

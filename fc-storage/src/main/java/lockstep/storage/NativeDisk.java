@@ -131,7 +131,7 @@ abstract sealed class NativeDisk implements BlockDevice permits BlockDisk, FileD
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException(medium.subject() + ": told to end before its requests were", e);
+      throw new IOException(medium.subject() + ": interrupted before its requests ended", e);
     }
   }
 

@@ -41,7 +41,7 @@ final class SgUnit implements ScsiTransport, AutoCloseable {
     } catch (SysException e) {
       throw new IOException(
           switch (e.errno()) {
-            case posix_h.ENOTTY, posix_h.EINVAL, posix_h.EOPNOTSUPP -> "it is no SCSI disk";
+            case posix_h.ENOTTY, posix_h.EINVAL, posix_h.EOPNOTSUPP -> "it is not a SCSI disk";
             case posix_h.EACCES, posix_h.EPERM, posix_h.EROFS ->
                 "SCSI commands need root, and a device that may be written";
             default -> String.valueOf(e.getMessage());

@@ -292,9 +292,9 @@ class BlockDiskTest {
   @Test
   void whatIsNoDeviceIsRefusedByName() throws Exception {
     Path image = image();
-    assertRefused(image, BlockDisk.Use.ALONE, "is no block device");
-    assertRefused(directory, BlockDisk.Use.ALONE, "is no block device");
-    assertRefused(Path.of("/dev/null"), BlockDisk.Use.ALONE, "is no block device");
+    assertRefused(image, BlockDisk.Use.ALONE, "is not a block device");
+    assertRefused(directory, BlockDisk.Use.ALONE, "is not a block device");
+    assertRefused(Path.of("/dev/null"), BlockDisk.Use.ALONE, "is not a block device");
     assertRefused(directory.resolve("missing"), BlockDisk.Use.ALONE, "no such device");
   }
 

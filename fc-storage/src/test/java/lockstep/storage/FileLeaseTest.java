@@ -169,7 +169,7 @@ class FileLeaseTest {
   private static void assertNoLease(Arbiter.Ruling ruling) {
     assertEquals(Verdict.UNKNOWN, ruling.verdict(), ruling.reason());
     assertTrue(
-        ruling.reason().contains("has no lease beside it; is its directory mounted?"),
+        ruling.reason().contains("has no lease next to it; is its directory mounted?"),
         ruling.reason());
   }
 
@@ -228,7 +228,7 @@ class FileLeaseTest {
       primary.leave(side(Side.PRIMARY));
       Arbiter.Ruling ruling = backup.claim(side(Side.BACKUP));
       assertEquals(Verdict.LOST, ruling.verdict());
-      assertTrue(ruling.reason().endsWith("the VM is over"), ruling.reason());
+      assertTrue(ruling.reason().endsWith("the VM has ended"), ruling.reason());
     }
   }
 

@@ -232,14 +232,14 @@ public final class Machine implements VirtualMachine {
       throws IOException, SnapshotException, SysException {
     MachineState state = saved.state();
     if (!state.origin().equals(origin.withHostClock(state.origin().hostClock()))) {
-      throw new SnapshotException("is of a machine of another configuration");
+      throw new SnapshotException("comes from a machine with another configuration");
     }
     origin = state.origin();
     saved.readMemory(memory, progress);
     try {
       devices.restore(state.devices());
     } catch (IllegalArgumentException e) {
-      throw new SnapshotException("has devices that cannot be: " + e.getMessage(), e);
+      throw new SnapshotException("has an impossible device state: " + e.getMessage(), e);
     }
     vcpu.state().restore(state.cpu());
     loop.restore(state.loop());

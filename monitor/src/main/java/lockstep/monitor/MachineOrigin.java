@@ -118,10 +118,10 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, 
   public Optional<String> cpuComplaint(Cpuid supported) {
     if (!CpuModel.sameVendor(cpuid, supported)) {
       // The makers' CPUs differ in flags and results that the architecture leaves open.
-      return Optional.of("is of a machine with a CPU of another vendor than this host's");
+      return Optional.of("comes from a CPU of another vendor than this host's");
     }
     return CpuModel.lacking(cpuid, supported)
-        .map(bits -> "is of a machine with CPU features that this host lacks: CPUID " + bits);
+        .map(bits -> "needs CPU features that this host lacks: CPUID " + bits);
   }
 
   /**
@@ -133,10 +133,10 @@ public record MachineOrigin(MachineConfig config, QuirkSet quirks, Cpuid cpuid, 
   public Optional<String> quirkComplaint(QuirkSet host) {
     if (host.rewriteCpuid() && !quirks.rewriteCpuid()) {
       return Optional.of(
-          "is of a guest whose CPUID instructions were not rewritten, as this KVM needs");
+          "has a guest whose CPUID instructions were not rewritten, which this KVM needs");
     }
     if (host.syscallShim() && !quirks.syscallShim()) {
-      return Optional.of("is of a guest without the system call shim that this KVM needs");
+      return Optional.of("has a guest without the system call shim that this KVM needs");
     }
     return Optional.empty();
   }

@@ -145,7 +145,7 @@ public final class SavedMachine {
       return decoder.apply(bytes);
     } catch (IllegalArgumentException e) {
       throw new SnapshotException(
-          "has a section %s that makes no sense: %s".formatted(kind, e.getMessage()), e);
+          "has an invalid section %s: %s".formatted(kind, e.getMessage()), e);
     }
   }
 }

@@ -329,7 +329,7 @@ class DamagedSnapshotTest {
     assertEquals("", origin.complaint(QuirkSet.NONE, better).orElse(""), "a CPU that can do more");
     MachineOrigin demanding = new MachineOrigin(origin.config(), origin.quirks(), better, false);
     assertEquals(
-        "is of a machine with CPU features that this host lacks: CPUID 1.ECX 00000003",
+        "needs CPU features that this host lacks: CPUID 1.ECX 00000003",
         demanding.complaint(QuirkSet.NONE, same).orElse(""));
   }
 }

@@ -44,7 +44,7 @@ class ForeignMachineTest {
             entry.leaf() == 0
                 ? entry.with(entry.eax(), entry.ebx() ^ 1, entry.ecx(), entry.edx())
                 : entry,
-        "is of a machine with a CPU of another vendor than this host's");
+        "comes from a CPU of another vendor than this host's");
   }
 
   @Test
@@ -54,7 +54,7 @@ class ForeignMachineTest {
             entry.leaf() == 1
                 ? entry.with(entry.eax(), entry.ebx(), entry.ecx() | VMX, entry.edx())
                 : entry,
-        "is of a machine with CPU features that this host lacks: CPUID 1.ECX 00000020");
+        "needs CPU features that this host lacks: CPUID 1.ECX 00000020");
   }
 
   private void assertRefused(UnaryOperator<Cpuid.Entry> changed, String why) throws Exception {

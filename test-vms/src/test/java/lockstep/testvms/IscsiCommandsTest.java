@@ -96,7 +96,7 @@ class IscsiCommandsTest {
       {disk + "?chap=" + directory.resolve("none"), "is not there"},
       {disk + "?chap=" + open, "can be read by others: chmod 600"},
       {disk + "?chap", "no option"},
-      {"iscsi://127.0.0.1", "is no iSCSI disk"},
+      {"iscsi://127.0.0.1", "is not an iSCSI disk"},
     };
     for (String[] line : bad) {
       Answer answer = lockstep("run", "--guest", "bank", "--disk", line[0]);

@@ -303,7 +303,7 @@ public final class IscsiContext implements AutoCloseable {
           ? "no connection: refused, or cut by the other side"
           : line;
     } catch (IndexOutOfBoundsException e) {
-      return "an endless reason";
+      return "a reason without an end";
     } catch (Throwable t) {
       throw unexpected(t);
     }

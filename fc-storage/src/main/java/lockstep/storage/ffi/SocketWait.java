@@ -70,7 +70,7 @@ public final class SocketWait implements AutoCloseable {
     long written =
         Sys.call(wakeErrno, posix_h.SYS_write, bell.number(), one.address(), Long.BYTES, 0, 0, 0);
     if (written != Long.BYTES) {
-      throw new IllegalStateException("an eventfd that nobody fills: " + written);
+      throw new IllegalStateException("an eventfd that took no count: " + written);
     }
   }
 

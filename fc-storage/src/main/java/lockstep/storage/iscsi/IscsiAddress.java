@@ -56,7 +56,7 @@ public record IscsiAddress(
     Matcher matcher = FORM.matcher(text);
     if (!matcher.matches()) {
       throw new IllegalArgumentException(
-          "'iscsi:" + text + "' is no iSCSI disk; give iscsi://HOST[:PORT]/TARGET/LUN");
+          "'iscsi:" + text + "' is not an iSCSI disk; give iscsi://HOST[:PORT]/TARGET/LUN");
     }
     int port = matcher.group(2) == null ? USUAL_PORT : Integer.parseInt(matcher.group(2));
     int lun = Integer.parseInt(matcher.group(4));
@@ -74,7 +74,7 @@ public record IscsiAddress(
         initiator = Optional.of(name(option.substring("initiator=".length())));
       } else {
         throw new IllegalArgumentException(
-            "'" + option + "' is no option of an iSCSI disk: chap=FILE or initiator=NAME");
+            "'" + option + "' is not an option of an iSCSI disk: chap=FILE or initiator=NAME");
       }
     }
     return new IscsiAddress(matcher.group(1), port, name(matcher.group(3)), lun, chap, initiator);
@@ -83,7 +83,7 @@ public record IscsiAddress(
   private static String name(String text) {
     if (!NAME.matcher(text).matches()) {
       throw new IllegalArgumentException(
-          "'" + text + "' is no iSCSI name; they look like iqn.2001-04.com.example:disk");
+          "'" + text + "' is not an iSCSI name; they look like iqn.2001-04.com.example:disk");
     }
     return text.toLowerCase(Locale.ROOT);
   }

@@ -269,7 +269,7 @@ public final class IscsiSession implements ScsiTransport, AutoCloseable {
   /** Sends and takes in what can be. What libiscsi has once it gives back to nobody. */
   private void serve(IscsiContext now, int found) throws IOException {
     if (unsent && !sent.mayBeSent()) {
-      throw new IOException("requests that may not reach the disk now were not wholly sent");
+      throw new IOException("a partly sent request may not reach the disk now");
     }
     boolean stands = now.service(found);
     unsent = !sent.isEmpty() && now.hasUnsent();

@@ -39,7 +39,7 @@ final class Outcome<T> {
       throw new IOException(name + " gives no answer", e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("told to end");
+      throw new InterruptedIOException("interrupted");
     }
   }
 }

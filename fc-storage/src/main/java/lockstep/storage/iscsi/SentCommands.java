@@ -41,7 +41,7 @@ final class SentCommands {
   ScsiCommand at(int slot) {
     ScsiCommand command = slots[slot];
     if (command == null) {
-      throw new IllegalStateException("an answer to nothing, in slot " + slot);
+      throw new IllegalStateException("an answer without a command, in slot " + slot);
     }
     return command;
   }

@@ -122,7 +122,7 @@ public final class DirectoryFiles implements LeaseFiles {
       throw new FileSystemException(
           path.toString(),
           null,
-          (attributes.isSymbolicLink() ? "a symbolic link" : "no regular file")
+          (attributes.isSymbolicLink() ? "a symbolic link" : "not a regular file")
               + " where a lease's file should be; remove it");
     }
   }

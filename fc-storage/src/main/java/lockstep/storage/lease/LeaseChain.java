@@ -110,7 +110,7 @@ public final class LeaseChain {
         .orElseGet(
             () ->
                 new View.Unclear(
-                    "the lease of disk %s says no state; %s"
+                    "the lease of disk %s has no readable state; %s"
                         .formatted(files.subject(), removal(files.subject()))));
   }
 
@@ -129,8 +129,8 @@ public final class LeaseChain {
 
   /** What it means to a VM that its lease is not there: one line. */
   public String missing() {
-    return ("disk %s has no lease beside it; is its directory mounted? When its files were removed"
-            + " and the other side is dead for certain: lockstep disk arbitrate --reopen")
+    return ("disk %s has no lease next to it; is its directory mounted? When its files were removed"
+            + " and the other side is certainly dead: lockstep disk arbitrate --reopen")
         .formatted(files.subject());
   }
 

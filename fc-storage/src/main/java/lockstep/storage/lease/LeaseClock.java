@@ -40,7 +40,7 @@ public interface LeaseClock {
           TimeUnit.NANOSECONDS.sleep(nanos);
         } catch (InterruptedException e) {
           Thread.currentThread().interrupt();
-          throw new InterruptedIOException("told to end");
+          throw new InterruptedIOException("interrupted");
         }
       }
 

@@ -89,7 +89,7 @@ public record LeaseState(long sequence, String vm, long epoch, Mark mark) {
       case OPEN -> who;
       case PRIMARY -> who + ", won by its primary";
       case BACKUP -> who + ", won by its backup";
-      case OVER -> who + ", which is over";
+      case OVER -> who + ", which has ended";
     };
   }
 }

@@ -12,6 +12,6 @@ public final class MalformedReply extends IOException {
    * @param data what came
    */
   public MalformedReply(String command, Bytes data) {
-    super(command + " was answered with what is none: " + data);
+    super(command + " has a malformed answer: " + data);
   }
 }

@@ -291,7 +291,9 @@ public final class ScsiArbiter implements Arbiter {
     if (!unit.holds(held)
         || !here().repeat(held)
         || !stake.compareAndSet(before, new Stake.Won(self))) {
-      return new Ruling(Verdict.UNKNOWN, "disk %s: won, and not confirmed".formatted(unit.name()));
+      return new Ruling(
+          Verdict.UNKNOWN,
+          "disk %s: the claim is won, but not confirmed yet".formatted(unit.name()));
     }
     stands(Standing.HOLDS);
     return published(self, held);
@@ -401,7 +403,7 @@ public final class ScsiArbiter implements Arbiter {
               + " has not won (lockstep disk info says who is there)",
           unit.name());
     } else if (found == Standing.HOLDS && standing == Standing.WAITS) {
-      LOG.warn("disk {} is reserved again; its requests go on", unit.name());
+      LOG.warn("disk {} is reserved again; its requests continue", unit.name());
     }
   }
 

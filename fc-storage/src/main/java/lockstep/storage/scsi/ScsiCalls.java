@@ -70,7 +70,7 @@ final class ScsiCalls {
       time.sleep(TimeUnit.MILLISECONDS.toNanos(millis));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("told to end");
+      throw new InterruptedIOException("interrupted");
     }
   }
 }

@@ -42,7 +42,8 @@ public record UnitFacts(
     }
     if ((inquiry.at(0) & 0x1f) != 0) {
       throw new IOException(
-          "%s is no disk but a device of type 0x%02x".formatted(unit.name(), inquiry.at(0) & 0x1f));
+          "%s is not a disk but a device of type 0x%02x"
+              .formatted(unit.name(), inquiry.at(0) & 0x1f));
     }
     Bytes capacity =
         calls.data("READ CAPACITY", BlockCommands.readCapacity(), BlockCommands.CAPACITY_BYTES);

@@ -136,7 +136,7 @@ public final class UnitProbe {
   private void reserve() throws IOException {
     if (!first.change(Out.REGISTER_AND_IGNORE_EXISTING_KEY, 0, key, false)
         || !first.change(Out.RESERVE, key, 0, false)) {
-      throw new IOException("disk %s was taken by somebody meanwhile".formatted(one.name()));
+      throw new IOException("disk %s was taken by another host meanwhile".formatted(one.name()));
     }
   }
 
@@ -211,7 +211,7 @@ public final class UnitProbe {
         throw new IOException("a write does not end", e);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
-        throw new InterruptedIOException("told to end");
+        throw new InterruptedIOException("interrupted");
       }
     }
     return sum;
@@ -225,7 +225,7 @@ public final class UnitProbe {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("told to end");
+      throw new InterruptedIOException("interrupted");
     }
   }
 

@@ -191,6 +191,6 @@ final class UnitRestore {
   }
 
   private IOException restless() {
-    return new IOException("disk %s changes hands all the time".formatted(unit.name()));
+    return new IOException("disk %s changes its owner again and again".formatted(unit.name()));
   }
 }

@@ -97,7 +97,7 @@ final class SimNexus implements ScsiTransport, BlockDevice {
         process.park(this, until - process.nanoTime());
         if (Thread.currentThread().isInterrupted()) {
           lost = true;
-          throw new InterruptedIOException("told to end");
+          throw new InterruptedIOException("interrupted");
         }
       }
       lost = reply.isEmpty();

@@ -301,7 +301,7 @@ final class SimShare implements SimStorage {
         side.process.sleep(nanos);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
-        throw new InterruptedIOException("told to end");
+        throw new InterruptedIOException("interrupted");
       }
     }
 

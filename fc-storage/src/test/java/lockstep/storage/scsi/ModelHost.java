@@ -217,7 +217,7 @@ final class ModelHost implements ScsiTransport {
         flying--;
       }
     } catch (InterruptedException e) {
-      throw new InterruptedIOException("told to end");
+      throw new InterruptedIOException("interrupted");
     }
   }
 
@@ -249,7 +249,7 @@ final class ModelHost implements ScsiTransport {
       try {
         return send(on, cdb, dataOut);
       } catch (InterruptedException e) {
-        throw new InterruptedIOException("told to end");
+        throw new InterruptedIOException("interrupted");
       }
     }
 
@@ -258,7 +258,7 @@ final class ModelHost implements ScsiTransport {
       try {
         turns.pass();
       } catch (InterruptedException e) {
-        throw new InterruptedIOException("told to end");
+        throw new InterruptedIOException("interrupted");
       }
       on.reset();
     }

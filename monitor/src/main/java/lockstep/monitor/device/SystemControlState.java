@@ -12,7 +12,8 @@ public record SystemControlState(int control, boolean refresh) implements Device
   /** Checks the range. */
   public SystemControlState {
     if ((control & ~0x0e) != 0) {
-      throw new IllegalArgumentException("port 61h: control " + control + " has bits beside 3..1");
+      throw new IllegalArgumentException(
+          "port 61h: control " + control + " has bits other than 3..1");
     }
   }
 }

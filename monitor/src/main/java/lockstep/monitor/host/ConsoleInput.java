@@ -72,7 +72,7 @@ public final class ConsoleInput {
     } catch (IOException e) {
       if (!closed) {
         LogManager.getLogger(ConsoleInput.class)
-            .warn("console input ended: {}; the guest goes on without it", e.getMessage());
+            .warn("console input ended: {}; the guest runs on without it", e.getMessage());
       }
     }
   }

@@ -13,7 +13,7 @@ public final class ConsoleKeys {
   public static final String HELP =
       """
       Ctrl-A x       leave: stop the guest and end
-      Ctrl-A s       write the snapshot that run --snapshot names, and go on
+      Ctrl-A s       write the snapshot that run --snapshot names, and continue
       Ctrl-A h       this help
       Ctrl-A Ctrl-A  send Ctrl-A to the guest
       """;

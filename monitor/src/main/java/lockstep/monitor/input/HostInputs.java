@@ -130,7 +130,7 @@ public final class HostInputs implements GuestClock {
    */
   public void await() throws InterruptedException {
     if (Thread.interrupted()) {
-      throw new InterruptedException("vCPU thread told to end");
+      throw new InterruptedException("vCPU thread interrupted");
     }
     long untilDeadline =
         nextDeadlineNanos == TimerPort.NEVER

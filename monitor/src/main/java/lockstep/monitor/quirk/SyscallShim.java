@@ -82,7 +82,7 @@ final class SyscallShim {
     long oldTarget = callEnd + littleEndian(handler, call + 1);
     Optional<Long> padding = findPadding(text, callEnd);
     if (padding.isEmpty()) {
-      return Optional.of("no padding behind the page-fault handler has room for the stub");
+      return Optional.of("no padding after the page-fault handler has room for the stub");
     }
     long stubAt = padding.get();
     byte[] stub = STUB.clone();

@@ -109,7 +109,7 @@ public final class MemoryReader {
     // Of stored pages the section's own checksum has told already.
     if (!stored && MemoryChunk.checksum(crc, content, offset, length) != expected) {
       throw new SnapshotException(
-          "is damaged: the memory at 0x%x has not the checksum it had".formatted(address));
+          "is damaged: the checksum of its memory at 0x%x is wrong".formatted(address));
     }
     scatter(address, pages, content, offset);
     advance(pages);

@@ -45,7 +45,7 @@ public final class SectionReader {
       throw new SnapshotException(
           "has format version %d, and this Lockstep reads version %d"
               .formatted(version, SectionWriter.VERSION),
-          "go on from it with the Lockstep that wrote it");
+          "continue from it with the Lockstep that wrote it");
     }
     if (reserved != 0) {
       throw new SnapshotException("is damaged: a reserved field of its header is not zero");

@@ -58,7 +58,7 @@ public record ImageAccess(Medium.Fds fds, Medium.Caching caching, String words) 
         return new ImageAccess(
             Medium.Fds.one(fd, SMALL_BYTES),
             Medium.Caching.WRITE_THROUGH,
-            "synchronous writes, since its file system takes no direct I/O");
+            "synchronous writes, since its file system does not support direct I/O");
       }
       Fd direct = Posix.open(path.toString(), directFlags(writable, enough));
       Fd unaligned = fd;

@@ -86,7 +86,7 @@ public final class PoolEngine implements DiskEngine {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException(medium.subject() + ": told to end before its requests were", e);
+      throw new IOException(medium.subject() + ": interrupted before its requests ended", e);
     }
   }
 

@@ -69,7 +69,7 @@ public final class RingEngine implements DiskEngine {
     Task task() {
       Task present = task;
       if (present == null) {
-        throw new IllegalStateException("a completion of nothing");
+        throw new IllegalStateException("a completion without a request");
       }
       return present;
     }
@@ -442,7 +442,7 @@ public final class RingEngine implements DiskEngine {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException(medium.subject() + ": told to end before its requests were", e);
+      throw new IOException(medium.subject() + ": interrupted before its requests ended", e);
     }
     if (broken) {
       throw new IOException(medium.subject() + ": io_uring failed");

@@ -19,7 +19,7 @@ public record VirtioBlockState(
     for (DiskRequestState request : requests) {
       if (request.id() <= previous || request.id() >= nextId) {
         throw new IllegalArgumentException(
-            "virtio: disk request %d behind %d, next is %d"
+            "virtio: disk request %d after %d, next is %d"
                 .formatted(request.id(), previous, nextId));
       }
       previous = request.id();
