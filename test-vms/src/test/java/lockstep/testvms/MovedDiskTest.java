@@ -18,7 +18,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import lockstep.cli.BuiltInGuest;
+import lockstep.cli.guest.BuiltInGuest;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.OptionalInt;
-import lockstep.cli.BuiltInGuest;
+import lockstep.cli.guest.BuiltInGuest;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;

@@ -1,0 +1,61 @@
+package lockstep.cli.disk;
+
+import java.util.Optional;
+import lockstep.monitor.block.BlockDevice;
+import lockstep.monitor.vcpu.RunResult;
+
+/**
+ * The disk of a VM that is in no pair, if it has one. When another VM has taken it, the guest is
+ * stopped at once, and not at its next request: it may make none for hours. Any thread.
+ */
+public final class HeldDisk {
+  private final Optional<BlockDevice> medium;
+  private Optional<String> loss = Optional.empty();
+  private Runnable stop = () -> {};
+
+  /**
+   * @param medium closed at the end of the VM's run
+   */
+  public HeldDisk(Optional<BlockDevice> medium) {
+    this.medium = medium;
+  }
+
+  /** For a VM without a disk. */
+  public static HeldDisk none() {
+    return new HeldDisk(Optional.empty());
+  }
+
+  /** What carries out its requests. */
+  public Optional<BlockDevice> medium() {
+    return medium;
+  }
+
+  /** Another VM has it now; the first reason counts. */
+  void lose(String reason) {
+    Runnable told;
+    synchronized (this) {
+      loss = loss.or(() -> Optional.of(reason));
+      told = stop;
+    }
+    told.run();
+  }
+
+  /** Has the guest stopped when the disk is lost; at once if it is. */
+  public void stopsBy(Runnable guest) {
+    boolean lost;
+    synchronized (this) {
+      stop = guest;
+      lost = loss.isPresent();
+    }
+    if (lost) {
+      guest.run();
+    }
+  }
+
+  /** What a guest's end was: one that was stopped by the loss did not end in order. */
+  public synchronized RunResult resultOf(RunResult end) {
+    return end instanceof RunResult.Stopped && loss.isPresent()
+        ? new RunResult.Fenced(loss.get())
+        : end;
+  }
+}
