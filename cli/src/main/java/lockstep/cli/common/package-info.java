@@ -2,7 +2,7 @@
  * What all commands share: exit codes, error messages, options in a file, readers of option values,
  * JSON and tables on standard output.
  *
- * <p>Owning thread: none, values and functions. May import: kvm, sys. Start reading at {@link
+ * <p>Owning thread: none, values and functions. May import: kvm, sys, uapi. Start reading at {@link
  * lockstep.cli.common.CommandFailure}.
  */
 @NullMarked
