@@ -117,6 +117,11 @@ class ArchitectureTest {
   }
 
   @Test
+  void noPackageLeadsBackToItself() throws IOException {
+    assertEquals(List.of(), new PackageGraph(sources("main"), CLASSES).cycles());
+  }
+
+  @Test
   void plantedPagesAndCycleAreFound() throws IOException {
     List<Path> all =
         Stream.of(sources("main"), sources("test")).flatMap(List::stream).distinct().toList();

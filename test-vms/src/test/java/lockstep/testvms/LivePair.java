@@ -9,7 +9,6 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
-import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
@@ -17,6 +16,7 @@ import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.FtSession;
@@ -35,7 +35,7 @@ record LivePair(
 
   /** As the commands do it. */
   private static final RewriteOptions REWRITE =
-      RewriteOptions.timestamps(MachineLayout.CLOCK_PORT, MachineLayout.CLOCK_AUX_PORT);
+      RewriteOptions.timestamps(SpecialPorts.CLOCK_PORT, SpecialPorts.CLOCK_AUX_PORT);
 
   /** More than two sides and a guest on one busy CPU are ever silent for. */
   private static final long SILENCE_MILLIS = 3_000;

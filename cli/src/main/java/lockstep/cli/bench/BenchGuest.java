@@ -6,7 +6,6 @@ import lockstep.cli.guest.GuestList;
 import lockstep.cli.run.Start;
 import lockstep.kvm.CpuModel;
 import lockstep.monitor.MachineConfig;
-import lockstep.monitor.MachineLayout;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootFile;
@@ -14,6 +13,7 @@ import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.SpecialPorts;
 
 /** Built-in guests as benchmarks start them. */
 final class BenchGuest {
@@ -30,9 +30,9 @@ final class BenchGuest {
     BuiltInGuest.Files files = guest.source().files(line -> {});
     RewriteOptions rewrite =
         new RewriteOptions(
-            OptionalInt.of(MachineLayout.CLOCK_PORT),
-            OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
-            quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty());
+            OptionalInt.of(SpecialPorts.CLOCK_PORT),
+            OptionalInt.of(SpecialPorts.CLOCK_AUX_PORT),
+            quirks.rewriteCpuid() ? OptionalInt.of(SpecialPorts.CPUID_PORT) : OptionalInt.empty());
     BootConfig config =
         BootConfig.of(guest.memoryBytes(), guest.commandLine() + words.substring(name.length()))
             .withRewrite(rewrite);

@@ -12,7 +12,6 @@ import lockstep.cli.guest.GuestList;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.MachineConfig;
-import lockstep.monitor.MachineLayout;
 import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
@@ -21,6 +20,7 @@ import lockstep.monitor.boot.BootImage;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.SpecialPorts;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
@@ -215,9 +215,9 @@ public final class StartOptions {
   private static BootImage load(Plan plan, QuirkSet quirks) throws BootException {
     RewriteOptions rewrite =
         new RewriteOptions(
-            OptionalInt.of(MachineLayout.CLOCK_PORT),
-            OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
-            quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty());
+            OptionalInt.of(SpecialPorts.CLOCK_PORT),
+            OptionalInt.of(SpecialPorts.CLOCK_AUX_PORT),
+            quirks.rewriteCpuid() ? OptionalInt.of(SpecialPorts.CPUID_PORT) : OptionalInt.empty());
     BootConfig config =
         BootConfig.of(plan.memoryBytes(), plan.commandLine())
             .withRewrite(rewrite)
