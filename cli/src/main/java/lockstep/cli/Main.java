@@ -5,6 +5,26 @@ import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import lockstep.cli.bench.BenchCommand;
+import lockstep.cli.common.CommandFailure;
+import lockstep.cli.common.ConfigFile;
+import lockstep.cli.common.ExitCode;
+import lockstep.cli.common.HostErrors;
+import lockstep.cli.common.Verbosity;
+import lockstep.cli.common.Version;
+import lockstep.cli.demo.DemoCommand;
+import lockstep.cli.disk.DiskCommand;
+import lockstep.cli.doctor.DoctorCommand;
+import lockstep.cli.pair.BackupCommand;
+import lockstep.cli.pair.PairCommand;
+import lockstep.cli.pair.PrimaryCommand;
+import lockstep.cli.run.EarlyProbe;
+import lockstep.cli.run.LogCommand;
+import lockstep.cli.run.RecordCommand;
+import lockstep.cli.run.ReplayCommand;
+import lockstep.cli.run.RunCommand;
+import lockstep.cli.vm.ConsoleCommand;
+import lockstep.cli.vm.VmCommands;
 import lockstep.monitor.boot.BootException;
 import lockstep.sys.HostScheduler;
 import lockstep.sys.StandardOutput;
@@ -32,16 +52,7 @@ import picocli.CommandLine.Spec;
       "2:wrong usage",
       "3:a part of Lockstep failed, or its heap was full, and the process ended at once"
     })
-public final class Main implements Runnable {
-  /** Done. */
-  static final int DONE = 0;
-
-  /** Something failed; one line on standard error says what. */
-  static final int FAILED = 1;
-
-  /** The command line makes no sense. */
-  static final int USAGE = 2;
-
+public final class Main implements Runnable, Verbosity {
   private static final List<Class<?>> COMMANDS =
       List.of(
           RunCommand.class,
@@ -95,7 +106,7 @@ public final class Main implements Runnable {
       StandardOutput.separate();
     } catch (SysException e) {
       System.err.println("lockstep: " + HostErrors.describe(e));
-      System.exit(FAILED);
+      System.exit(ExitCode.FAILED);
     }
     System.setOut(new PrintStream(StandardOutput.stream(), true, System.out.charset()));
   }
@@ -106,7 +117,7 @@ public final class Main implements Runnable {
       return line.execute(ConfigFile.expand(arguments));
     } catch (CommandFailure e) {
       line.getErr().println("lockstep: " + oneLine(e.getMessage()));
-      return FAILED;
+      return ExitCode.FAILED;
     }
   }
 
@@ -132,8 +143,8 @@ public final class Main implements Runnable {
     return command.getAnnotation(Command.class).name();
   }
 
-  /** Whether the user wants to know more. */
-  boolean verbose() {
+  @Override
+  public boolean verbose() {
     return verbose;
   }
 
@@ -151,14 +162,14 @@ public final class Main implements Runnable {
     err.println(
         name + ": " + problem + (problem.contains("; ") ? "" : "; see " + name + " --help"));
     trace(e, err);
-    return USAGE;
+    return ExitCode.USAGE;
   }
 
   private int failure(Exception e, CommandLine command, CommandLine.ParseResult parsed) {
     PrintWriter err = command.getErr();
     err.println(command.getCommandSpec().qualifiedName() + ": " + describe(e));
     trace(e, err);
-    return FAILED;
+    return ExitCode.FAILED;
   }
 
   private void trace(Exception e, PrintWriter err) {

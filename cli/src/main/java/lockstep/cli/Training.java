@@ -10,6 +10,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import lockstep.cli.common.CommandFailure;
+import lockstep.cli.process.Scratch;
+import lockstep.cli.vm.VmCommands;
 
 /**
  * Does in one process what users do, so that the launcher's start-up cache has the classes of it

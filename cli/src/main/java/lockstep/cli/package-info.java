@@ -1,8 +1,10 @@
 /**
- * The commands: options, messages, exit codes, and the composition root that plugs InputSource and
- * OutputSink into a machine.
+ * The command {@code lockstep}: finds the command that its arguments name and runs it. This is the
+ * top: commands do not see it.
  *
- * <p>Owning thread: main. May import: everything. Start reading at {@link lockstep.cli.Main}.
+ * <p>Owning thread: main. May import: cli.bench, cli.common, cli.demo, cli.disk, cli.doctor,
+ * cli.pair, cli.process, cli.run, cli.vm, monitor.boot, sys. Start reading at {@link
+ * lockstep.cli.Main}.
  */
 @NullMarked
 package lockstep.cli;

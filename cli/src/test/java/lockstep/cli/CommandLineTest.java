@@ -11,6 +11,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import lockstep.cli.common.ByteSize;
+import lockstep.cli.common.ConfigFile;
+import lockstep.cli.common.ExitCode;
+import lockstep.cli.common.Json;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,7 +66,7 @@ class CommandLineTest {
       })
   void wrongUsageIsOneLineAndExitCode2(String arguments) {
     Result result = lockstep(arguments.isEmpty() ? new String[0] : arguments.split(" "));
-    assertEquals(Main.USAGE, result.code(), result.err());
+    assertEquals(ExitCode.USAGE, result.code(), result.err());
     assertEquals(1, result.err().lines().count(), result.err());
     assertTrue(result.err().startsWith("lockstep"), result.err());
   }
@@ -70,7 +74,7 @@ class CommandLineTest {
   @Test
   void missingKernelIsOneLineAndExitCode1() {
     Result result = lockstep("run", "--kernel", "/nonexistent/kernel");
-    assertEquals(Main.FAILED, result.code());
+    assertEquals(ExitCode.FAILED, result.code());
     assertEquals("lockstep run: /nonexistent/kernel: no such file; check the path\n", result.err());
   }
 
@@ -79,7 +83,7 @@ class CommandLineTest {
     Path other = Files.writeString(directory.resolve("other"), "not a snapshot, but long enough");
     for (Path path : List.of(directory.resolve("missing"), directory, other)) {
       Result result = lockstep("run", "--from", path.toString());
-      assertEquals(Main.FAILED, result.code());
+      assertEquals(ExitCode.FAILED, result.code());
       assertEquals(1, result.err().lines().count(), result.err());
       assertTrue(result.err().startsWith("lockstep run: snapshot " + path), result.err());
       assertFalse(result.err().contains("bug"), result.err());
@@ -91,7 +95,7 @@ class CommandLineTest {
     for (Path path : List.of(directory, directory.resolve("missing/state"))) {
       Result result =
           lockstep("run", "--kernel", "/nonexistent/kernel", "--snapshot", path.toString());
-      assertEquals(Main.FAILED, result.code());
+      assertEquals(ExitCode.FAILED, result.code());
       assertTrue(result.err().startsWith("lockstep run: snapshot " + path), result.err());
     }
   }
@@ -105,13 +109,13 @@ class CommandLineTest {
         List.of("run", "--append=a=1 b", "--kernel=/nonexistent/in-file", "--memory=64M"),
         List.of(ConfigFile.expand("run", "--config", file.toString())));
     Result fromFile = lockstep("run", "--config", file.toString());
-    assertEquals(Main.FAILED, fromFile.code());
+    assertEquals(ExitCode.FAILED, fromFile.code());
     assertTrue(fromFile.err().contains("/nonexistent/in-file"), fromFile.err());
     Result mixed = lockstep("run", "--config=" + file, "--kernel", "/nonexistent/given");
     assertTrue(mixed.err().contains("/nonexistent/given"), mixed.err());
     Files.writeString(file, "kernel = a\nmemroy = 64M\n");
     Result misspelt = lockstep("run", "--config", file.toString());
-    assertEquals(Main.USAGE, misspelt.code());
+    assertEquals(ExitCode.USAGE, misspelt.code());
     assertTrue(misspelt.err().contains("--memroy=64M"), misspelt.err());
   }
 
@@ -121,7 +125,7 @@ class CommandLineTest {
     Path broken = Files.writeString(directory.resolve("broken"), "append = \\u12\n");
     for (Path path : List.of(directory.resolve("missing"), directory, nested, broken)) {
       Result result = lockstep("run", "--config", path.toString());
-      assertEquals(Main.FAILED, result.code(), result.err());
+      assertEquals(ExitCode.FAILED, result.code(), result.err());
       assertEquals(1, result.err().lines().count(), result.err());
       assertTrue(result.err().startsWith("lockstep: --config " + path), result.err());
     }
@@ -130,7 +134,7 @@ class CommandLineTest {
   @Test
   void verboseAddsTheStackTrace() {
     Result result = lockstep("run", "-v", "--kernel", "/nonexistent/kernel");
-    assertEquals(Main.FAILED, result.code());
+    assertEquals(ExitCode.FAILED, result.code());
     assertTrue(result.err().contains("\tat lockstep."), result.err());
   }
 
@@ -138,7 +142,7 @@ class CommandLineTest {
   void helpOfEveryCommandHasAnExample() {
     for (CommandLine command : Main.commandLine().getSubcommands().values()) {
       Result result = lockstep(command.getCommandName(), "--help");
-      assertEquals(Main.DONE, result.code());
+      assertEquals(ExitCode.DONE, result.code());
       assertTrue(
           result.out().contains("  lockstep " + command.getCommandName()),
           command.getCommandName() + " --help has no example:\n" + result.out());

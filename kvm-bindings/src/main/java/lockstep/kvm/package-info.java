@@ -3,7 +3,7 @@
  * virtual CPU, {@code GuestMemory} its RAM.
  *
  * <p>Owning thread: a VcpuFd belongs to the thread that runs it, {@code VcpuKick} is for all
- * others. May import: lockstep.sys, lockstep.uapi. Start reading at {@link lockstep.kvm.Kvm}.
+ * others. May import: sys, uapi. Start reading at {@link lockstep.kvm.Kvm}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.kvm;

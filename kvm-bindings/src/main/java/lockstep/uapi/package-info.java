@@ -3,8 +3,8 @@
  * native-headers/regenerate} and never edited. {@code NAME_h} holds the constants of {@code
  * native-headers/headers/NAME.h}; every other class is one struct, union or typedef.
  *
- * <p>Layouts and constants only: no calls, no state, no thread. Imports nothing. The header audit
- * in {@code native-headers} compares every layout and constant with the host's headers. Start
+ * <p>Layouts and constants only: no calls, no state, no thread. May import: nothing. The header
+ * audit in {@code native-headers} compares every layout and constant with the host's headers. Start
  * reading at {@code native-headers/README.md}.
  */
 @NullMarked

@@ -5,7 +5,8 @@ import java.util.List;
 /**
  * The machine's one table: which device sits at which ports, on which interrupt, with which timers.
  * The same on every host; the numbers are those of the IBM PC/AT and its successors where those
- * have one.
+ * have one. Three more ports stand for instructions and are no device's: {@link
+ * lockstep.monitor.vcpu.SpecialPorts}.
  */
 public final class MachineLayout {
   private MachineLayout() {}
@@ -144,15 +145,6 @@ public final class MachineLayout {
 
   /** How many timers there are. */
   public static final int TIMERS = 2;
-
-  /** Rewritten RDTSC reads the guest clock here: {@code IN EAX, CLOCK_PORT}, result in EDX:EAX. */
-  public static final int CLOCK_PORT = 0xe4;
-
-  /** Rewritten RDTSCP reads the guest clock here; the same, with ECX = 0. */
-  public static final int CLOCK_AUX_PORT = 0xec;
-
-  /** Rewritten CPUID asks here where a quirk demands it: {@code IN EAX, CPUID_PORT}. */
-  public static final int CPUID_PORT = 0xe8;
 
   /** RAM ends here at the latest below 4 GiB; above are PCI windows. Bytes. */
   public static final long LOW_RAM_LIMIT = 0xc000_0000L;

@@ -3,8 +3,8 @@
  * jextract's output, {@link lockstep.headers.HeaderAudit} makes the C compiler compare them with
  * the host's headers.
  *
- * <p>Runs in the build only, on the thread that calls it; imports nothing of Lockstep but {@code
- * lockstep.uapi}, which it reads by reflection. Start reading at {@code native-headers/README.md}.
+ * <p>Runs in the build only, on the thread that calls it, and reads {@code lockstep.uapi} mostly by
+ * reflection. May import: uapi. Start reading at {@code native-headers/README.md}.
  */
 @NullMarked
 package lockstep.headers;

@@ -2,8 +2,8 @@ package lockstep.testvms;
 
 import java.util.List;
 import java.util.Optional;
-import lockstep.cli.BuiltInGuest;
-import lockstep.cli.GuestCatalog;
+import lockstep.cli.guest.BuiltInGuest;
+import lockstep.cli.guest.GuestCatalog;
 import lockstep.monitor.boot.BootFile;
 
 /** Offers the freestanding guests to {@code lockstep run --guest}. */

@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import lockstep.cli.BuiltInGuest;
-import lockstep.cli.GuestCatalog;
+import lockstep.cli.guest.BuiltInGuest;
+import lockstep.cli.guest.GuestCatalog;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootFile;
 

@@ -2,9 +2,8 @@
  * The guests that come with Lockstep: small programs that each try one part of the machine, with
  * what they should print.
  *
- * <p>Owning thread: none, all values are immutable. May import: lockstep.cli and the monitor's boot
- * package. Start reading at {@link lockstep.testvms.Guests}; the programs are in {@code
- * src/main/guests}.
+ * <p>Owning thread: none, all values are immutable. May import: cli.guest, monitor.boot. Start
+ * reading at {@link lockstep.testvms.Guests}; the programs are in {@code src/main/guests}.
  */
 @NullMarked
 package lockstep.testvms;

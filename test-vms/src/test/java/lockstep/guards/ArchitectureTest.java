@@ -1,5 +1,6 @@
 package lockstep.guards;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
@@ -7,6 +8,9 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.EvaluationResult;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import lockstep.cli.planted.NamesGuests;
@@ -82,6 +86,58 @@ class ArchitectureTest {
             "lockstep.cli.Main")) {
       assertTrue(CLASSES.contain(type), type + " was not imported: the rules would hold vacuously");
     }
+  }
+
+  private static final Path HOME = Path.of("..");
+
+  /** The sources of all modules: {@code MODULE/src/KIND/java}. */
+  private static List<Path> sources(String kind) throws IOException {
+    try (Stream<Path> modules = Files.list(HOME)) {
+      return modules
+          .map(module -> module.resolve(Path.of("src", kind, "java")))
+          .filter(root -> Files.isDirectory(root.resolve("lockstep")))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> pageListsWhatThePackageUses() throws IOException {
+    PackageGraph graph = new PackageGraph(sources("main"), CLASSES);
+    return graph.packages().stream()
+        .map(
+            name ->
+                DynamicTest.dynamicTest(
+                    name,
+                    () ->
+                        assertEquals(
+                            List.of(),
+                            graph.differences(name),
+                            () -> name + " should say: " + graph.sentence(name))));
+  }
+
+  @Test
+  void noPackageLeadsBackToItself() throws IOException {
+    assertEquals(List.of(), new PackageGraph(sources("main"), CLASSES).cycles());
+  }
+
+  @Test
+  void plantedPagesAndCycleAreFound() throws IOException {
+    List<Path> all =
+        Stream.of(sources("main"), sources("test")).flatMap(List::stream).distinct().toList();
+    PackageGraph graph =
+        new PackageGraph(all, new ClassFileImporter().importPackages("lockstep.monitor.planted"));
+    assertEquals(
+        List.of(
+            "replay.planted uses storage, which its page does not list",
+            "replay.planted does not use monitor.state, which its page lists"),
+        graph.differences("replay.planted"));
+    String noSentence = graph.differences("cli.planted").toString();
+    assertTrue(noSentence.contains("cli.planted has no page with a sentence"), noSentence);
+    List<String> cycles = graph.cycles();
+    assertTrue(
+        cycles.contains("monitor.planted -> monitor.planted.child -> monitor.planted"),
+        cycles.toString());
   }
 
   @TestFactory

@@ -9,8 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
-import lockstep.cli.PairSide;
 import lockstep.cli.control.ControlClient;
+import lockstep.cli.process.PairSide;
 
 /** Both sides of a pair with the guest bank as processes of this host, and what tests ask them. */
 final class BankSides {

@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import lockstep.cli.BankRecord;
+import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
 import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtVm;

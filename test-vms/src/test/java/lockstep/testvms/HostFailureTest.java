@@ -10,7 +10,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import lockstep.cli.BankRecord;
+import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.FtVm;

@@ -18,6 +18,7 @@ import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.FtSession;
@@ -36,7 +37,7 @@ record LivePair(
 
   /** As the commands do it. */
   private static final RewriteOptions REWRITE =
-      RewriteOptions.timestamps(MachineLayout.CLOCK_PORT, MachineLayout.CLOCK_AUX_PORT);
+      RewriteOptions.timestamps(SpecialPorts.CLOCK_PORT, SpecialPorts.CLOCK_AUX_PORT);
 
   /** More than two sides and a guest on one busy CPU are ever silent for. */
   private static final long SILENCE_MILLIS = 3_000;

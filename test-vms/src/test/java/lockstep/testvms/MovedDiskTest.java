@@ -18,7 +18,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import lockstep.cli.BuiltInGuest;
+import lockstep.cli.guest.BuiltInGuest;
 import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
@@ -46,6 +46,7 @@ import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.monitor.vcpu.VcpuHandle;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
@@ -168,15 +169,15 @@ class MovedDiskTest {
   private static BootImage load(BuiltInGuest guest, QuirkSet quirks) throws Exception {
     BuiltInGuest.Files files = guest.source().files(note -> {});
     OptionalInt cpuid =
-        quirks.rewriteCpuid() ? OptionalInt.of(MachineLayout.CPUID_PORT) : OptionalInt.empty();
+        quirks.rewriteCpuid() ? OptionalInt.of(SpecialPorts.CPUID_PORT) : OptionalInt.empty();
     return BootImages.load(
         files.kernel(),
         BootConfig.of(guest.memoryBytes(), guest.commandLine())
             .withInitrd(files.initrd().orElseThrow())
             .withRewrite(
                 new RewriteOptions(
-                    OptionalInt.of(MachineLayout.CLOCK_PORT),
-                    OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
+                    OptionalInt.of(SpecialPorts.CLOCK_PORT),
+                    OptionalInt.of(SpecialPorts.CLOCK_AUX_PORT),
                     cpuid)));
   }
 

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import lockstep.cli.BankRecord;
+import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
 import lockstep.replay.ft.FtVm;
 import lockstep.testing.KvmRequired;

@@ -4,12 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.OptionalInt;
-import lockstep.cli.BuiltInGuest;
-import lockstep.monitor.MachineLayout;
+import lockstep.cli.guest.BuiltInGuest;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootException;
 import lockstep.monitor.boot.BootImages;
 import lockstep.monitor.boot.RewriteOptions;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.replay.log.ExecutionPoint;
 import lockstep.replay.log.LogEntry;
 import lockstep.replay.record.RecordOptions;
@@ -44,10 +44,10 @@ class RecordedLinuxTest {
                     .withInitrd(files.initrd().orElseThrow())
                     .withRewrite(
                         new RewriteOptions(
-                            OptionalInt.of(MachineLayout.CLOCK_PORT),
-                            OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
+                            OptionalInt.of(SpecialPorts.CLOCK_PORT),
+                            OptionalInt.of(SpecialPorts.CLOCK_AUX_PORT),
                             quirks.rewriteCpuid()
-                                ? OptionalInt.of(MachineLayout.CPUID_PORT)
+                                ? OptionalInt.of(SpecialPorts.CPUID_PORT)
                                 : OptionalInt.empty()))),
         guest.memoryBytes(),
         driver);

@@ -41,6 +41,7 @@ import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.record.RecordOptions;
@@ -66,8 +67,8 @@ class RewrittenMultibootTest {
   private static final int E_SHNUM = 48;
 
   private static final RewriteOptions REWRITE =
-      RewriteOptions.timestamps(MachineLayout.CLOCK_PORT, MachineLayout.CLOCK_AUX_PORT)
-          .withCpuid(MachineLayout.CPUID_PORT);
+      RewriteOptions.timestamps(SpecialPorts.CLOCK_PORT, SpecialPorts.CLOCK_AUX_PORT)
+          .withCpuid(SpecialPorts.CPUID_PORT);
 
   @TempDir private Path directory = Path.of("");
 

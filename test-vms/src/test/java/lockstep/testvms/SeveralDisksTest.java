@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import lockstep.cli.PairSide;
+import lockstep.cli.process.PairSide;
 import lockstep.storage.FileDisk;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.BeforeAll;

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import lockstep.cli.BankRecord;
+import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
 import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtVm;

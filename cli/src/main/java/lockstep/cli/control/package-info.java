@@ -3,7 +3,7 @@
  * (docs/control.md).
  *
  * <p>Owning thread: {@code control} accepts; every connection has a virtual thread. May import:
- * JDK, jackson-jr. Start reading at {@link lockstep.cli.control.ControlServer}.
+ * nothing. Start reading at {@link lockstep.cli.control.ControlServer}.
  */
 @NullMarked
 package lockstep.cli.control;

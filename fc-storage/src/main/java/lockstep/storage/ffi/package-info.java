@@ -2,8 +2,7 @@
  * The C libraries that storage calls, each behind one class that knows their addresses: libiscsi.
  *
  * <p>Owning thread: a context, its buffers and its waiting place are used by one thread. May
- * import: lockstep.sys, lockstep.uapi, java.lang.foreign. Start reading at {@link
- * lockstep.storage.ffi.IscsiContext}.
+ * import: sys, uapi. Start reading at {@link lockstep.storage.ffi.IscsiContext}.
  */
 @NullMarked
 package lockstep.storage.ffi;

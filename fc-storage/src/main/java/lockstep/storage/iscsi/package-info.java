@@ -3,8 +3,8 @@
  * disk on top of it.
  *
  * <p>Owning thread: a session's loop thread, {@code iscsi-HOST}, owns its connection. May import:
- * lockstep.monitor.block, lockstep.monitor.state, lockstep.storage.scsi, lockstep.storage.ffi,
- * lockstep.sys. Start reading at {@link lockstep.storage.iscsi.IscsiSession}.
+ * monitor.block, monitor.state, storage.ffi, storage.scsi, sys, uapi. Start reading at {@link
+ * lockstep.storage.iscsi.IscsiSession}.
  */
 @NullMarked
 package lockstep.storage.iscsi;

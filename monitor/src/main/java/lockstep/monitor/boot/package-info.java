@@ -8,8 +8,8 @@
  * registers, on any host. Any input, also a hostile one, gives a {@link
  * lockstep.monitor.boot.BootImage} or a {@link lockstep.monitor.boot.BootException}.
  *
- * <p>Owning thread: any; nothing is shared. May import: nothing of Lockstep. Start reading at
- * {@link lockstep.monitor.boot.BootImages}.
+ * <p>Owning thread: any; nothing is shared. May import: monitor.state. Start reading at {@link
+ * lockstep.monitor.boot.BootImages}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.boot;

@@ -3,7 +3,7 @@
  * thread through the InputQueue and a kick, never otherwise.
  *
  * <p>Owning threads: each class names its own. May import: monitor.block, monitor.input,
- * monitor.output, monitor.state, lockstep.sys. Start reading at {@code KickTimer}.
+ * monitor.output, monitor.state, sys. Start reading at {@code KickTimer}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.host;

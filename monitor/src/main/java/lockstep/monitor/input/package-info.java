@@ -4,8 +4,8 @@
  * running unprotected differ only in which source is plugged in.
  *
  * <p>Owning thread: an InputSource belongs to {@code vcpu-0}; only {@code InputQueue} and {@code
- * VcpuHandle} are for other threads. May import: monitor.state, monitor.block. Start reading at
- * {@link lockstep.monitor.input.InputSource}.
+ * VcpuHandle} are for other threads. May import: monitor.block, monitor.state, sys. Start reading
+ * at {@link lockstep.monitor.input.InputSource}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.input;

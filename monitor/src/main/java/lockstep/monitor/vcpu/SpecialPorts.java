@@ -4,7 +4,6 @@ import static lockstep.uapi.kvm_h.KVM_EXIT_DEBUG;
 
 import lockstep.kvm.Reg;
 import lockstep.kvm.VcpuFd;
-import lockstep.monitor.MachineLayout;
 import lockstep.monitor.input.GuestClock;
 import lockstep.sys.SysException;
 
@@ -15,6 +14,15 @@ import lockstep.sys.SysException;
  * registers are set after it (docs/determinism.md, hazards).
  */
 public final class SpecialPorts {
+  /** Rewritten RDTSC reads the guest clock here: {@code IN EAX, CLOCK_PORT}, result in EDX:EAX. */
+  public static final int CLOCK_PORT = 0xe4;
+
+  /** Rewritten RDTSCP reads the guest clock here; the same, with ECX = 0. */
+  public static final int CLOCK_AUX_PORT = 0xec;
+
+  /** Rewritten CPUID asks here where a quirk demands it: {@code IN EAX, CPUID_PORT}. */
+  public static final int CPUID_PORT = 0xe8;
+
   private static final long LOW_32 = 0xffff_ffffL;
 
   /** What a port that is not there answers. */
@@ -44,10 +52,7 @@ public final class SpecialPorts {
   }
 
   boolean claims(int port, int sizeBytes) {
-    return sizeBytes == 4
-        && (port == MachineLayout.CLOCK_PORT
-            || port == MachineLayout.CLOCK_AUX_PORT
-            || port == MachineLayout.CPUID_PORT);
+    return sizeBytes == 4 && (port == CLOCK_PORT || port == CLOCK_AUX_PORT || port == CPUID_PORT);
   }
 
   /**
@@ -62,7 +67,7 @@ public final class SpecialPorts {
     for (int i = 1; i < elements; i++) {
       vcpu.ioData(i, NOTHING);
     }
-    if (port != MachineLayout.CPUID_PORT) {
+    if (port != CPUID_PORT) {
       long now = clock.nowNanos();
       vcpu.ioData(0, (int) now);
       if (comesBack(vcpu)) {
@@ -73,7 +78,7 @@ public final class SpecialPorts {
       }
       vcpu.readRegs();
       vcpu.reg(Reg.RDX, now >>> 32);
-      if (port == MachineLayout.CLOCK_AUX_PORT) {
+      if (port == CLOCK_AUX_PORT) {
         vcpu.reg(Reg.RCX, 0);
       }
       vcpu.writeRegs();

@@ -3,8 +3,10 @@
  * going live. What decides is pure: it is told what happened and when, and says what to do, so that
  * a simulation can run it unchanged.
  *
- * <p>Owning thread: said by each class. May import: lockstep.replay.log, lockstep.monitor. Start
- * reading at {@link lockstep.replay.ft.Arbiter}.
+ * <p>Owning thread: said by each class. May import: kvm, monitor, monitor.block, monitor.host,
+ * monitor.input, monitor.output, monitor.probe, monitor.snapshot, monitor.state, monitor.vcpu,
+ * replay.log, replay.playback, replay.record, sys. Start reading at {@link
+ * lockstep.replay.ft.FtSession}.
  */
 @NullMarked
 package lockstep.replay.ft;

@@ -4,7 +4,8 @@
  * docs/log-format.md} has the bytes.
  *
  * <p>Owning thread: a sink or source belongs to the thread that runs the machine. May import:
- * lockstep.monitor. Start reading at {@link lockstep.replay.log.LogEntry}.
+ * monitor.block, monitor.input, monitor.state, monitor.vcpu, sys. Start reading at {@link
+ * lockstep.replay.log.LogEntry}.
  */
 @NullMarked
 package lockstep.replay.log;

@@ -1,6 +1,6 @@
 package lockstep.monitor.planted;
 
-import lockstep.cli.GuestCatalog;
+import lockstep.cli.guest.GuestCatalog;
 
 /** A monitor that imports the commands. */
 public final class KnowsCommands {

@@ -1,6 +1,6 @@
 package lockstep.storage.planted;
 
-import lockstep.cli.GuestCatalog;
+import lockstep.cli.guest.GuestCatalog;
 
 /** A backend that imports the commands. */
 public final class Prints {

@@ -31,6 +31,7 @@ import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.monitor.vcpu.SpecialPorts;
 import lockstep.monitor.vcpu.VcpuHandle;
 
 /**
@@ -113,8 +114,8 @@ final class LinuxBoots {
             .withInitrd(file("initrd.cpio"))
             .withRewrite(
                 new RewriteOptions(
-                    OptionalInt.of(MachineLayout.CLOCK_PORT),
-                    OptionalInt.of(MachineLayout.CLOCK_AUX_PORT),
+                    OptionalInt.of(SpecialPorts.CLOCK_PORT),
+                    OptionalInt.of(SpecialPorts.CLOCK_AUX_PORT),
                     OptionalInt.empty()));
     return BootImages.load(file("vmlinuz"), config);
   }

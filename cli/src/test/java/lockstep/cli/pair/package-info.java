@@ -1,0 +1,5 @@
+/** Tests of the two sides of a pair. */
+@NullMarked
+package lockstep.cli.pair;
+
+import org.jspecify.annotations.NullMarked;
