@@ -110,7 +110,7 @@ final class LocalRun implements ConsoleTarget {
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
     Running now = running.orElseThrow(() -> new IOException("the VM does not run yet"));
     file.write(
-        work -> commands.look(() -> work.at(now.machine(), saved(now))),
+        work -> commands.inspect(() -> work.run(now.machine(), saved(now))),
         SnapshotFile.Admission.AT_ONCE);
   }
 
@@ -127,7 +127,7 @@ final class LocalRun implements ConsoleTarget {
     } else if (now.isEmpty()) {
       notes.accept("no snapshot: the VM does not run yet; try again");
     } else {
-      Future<?> unused = commands.look(() -> saveNow(snapshotFile.get(), now.get()));
+      Future<?> unused = commands.inspect(() -> saveNow(snapshotFile.get(), now.get()));
     }
   }
 

@@ -33,10 +33,10 @@ import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.GuestDisk;
-import lockstep.replay.ft.HandOver;
 import lockstep.replay.ft.KvmReceiver;
 import lockstep.replay.ft.OutputGate;
 import lockstep.replay.ft.OutputWaits;
+import lockstep.replay.ft.PlannedFailover;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.Scheduler;
 import lockstep.sys.StandardOutput;
@@ -160,7 +160,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         .lease()
         .ifPresent(
             lease -> {
-              lease.onLoss(reason -> node.tell(new FtEvent.Fenced(reason)));
+              lease.onLoss(reason -> node.post(new FtEvent.Fenced(reason)));
               lease.watch(new LeaseNotes(lease, notes));
             });
     // Last: from here on others ask.
@@ -194,10 +194,10 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void stop() {
     if (node.status().state() == FtState.WAITING) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
     } else if (node.status().side() == lockstep.replay.ft.Claimant.Side.BACKUP) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
     } else {
       vm.stop();
     }
@@ -247,9 +247,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     AtomicReference<OutputGate.Point> at = new AtomicReference<>();
     file.write(
         work ->
-            vm.look(
+            vm.inspect(
                 (machine, inputs) -> {
-                  Optional<RunResult> ended = work.at(machine, inputs);
+                  Optional<RunResult> ended = work.run(machine, inputs);
                   at.set(vm.point());
                   return ended;
                 }),
@@ -427,7 +427,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Does without the other side, and without spares until it is given a backup again. */
   void detach() {
     detached = true;
-    node.tell(new FtEvent.Detach());
+    node.post(new FtEvent.Detach());
   }
 
   /**
@@ -437,8 +437,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
    * @throws IOException when the VM was not handed over, or nobody knows yet; one line
    */
   void handOver(long limitNanos) throws IOException, InterruptedException {
-    CompletableFuture<HandOver.Outcome> asked = vm.handOver(limitNanos);
-    HandOver.Outcome outcome;
+    CompletableFuture<PlannedFailover.Outcome> asked = vm.handOver(limitNanos);
+    PlannedFailover.Outcome outcome;
     try {
       outcome = asked.get(limitNanos + DECISION_NANOS + times.silenceNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
@@ -448,7 +448,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     } catch (ExecutionException e) {
       throw new IOException(String.valueOf(e.getCause()), e);
     }
-    if (outcome instanceof HandOver.Outcome.NotDone not) {
+    if (outcome instanceof PlannedFailover.Outcome.NotDone not) {
       throw new IOException("not handed over: " + not.reason());
     }
   }

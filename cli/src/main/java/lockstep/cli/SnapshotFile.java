@@ -90,8 +90,8 @@ final class SnapshotFile {
   /** A machine that runs, and can be stopped for something that is done with it. */
   @FunctionalInterface
   interface Stander {
-    /** See {@link VcpuCommands#look}. */
-    Future<Optional<RunResult>> stand(FtVm.Look work) throws IOException;
+    /** See {@link VcpuCommands#inspect}. */
+    Future<Optional<RunResult>> stand(FtVm.Inspection work) throws IOException;
   }
 
   /** What is waited for before a snapshot appears. */

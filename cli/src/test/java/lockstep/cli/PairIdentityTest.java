@@ -60,7 +60,7 @@ class PairIdentityTest {
     private final BlockingQueue<PeerMessage> messages = new LinkedBlockingQueue<>();
 
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       messages.add(message);
     }
 
@@ -80,7 +80,7 @@ class PairIdentityTest {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       // Nothing waits for it here.
     }
 

@@ -80,8 +80,8 @@ final class BrokenChannel implements FtNode.Network {
     }
 
     @Override
-    public void said(PeerMessage message) {
-      unlessCut(() -> to.said(message));
+    public void received(PeerMessage message) {
+      unlessCut(() -> to.received(message));
     }
 
     @Override
@@ -100,8 +100,8 @@ final class BrokenChannel implements FtNode.Network {
     }
 
     @Override
-    public void saidAll() {
-      unlessCut(to::saidAll);
+    public void batchReceived() {
+      unlessCut(to::batchReceived);
     }
 
     @Override

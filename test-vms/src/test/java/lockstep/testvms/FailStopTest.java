@@ -66,7 +66,7 @@ class FailStopTest {
           Future<?> unused =
               primary
                   .vm()
-                  .look(
+                  .inspect(
                       (_, _) -> {
                         throw new StackOverflowError("planted in a look");
                       });

@@ -36,7 +36,7 @@ class HostFailureTest {
     primary.await(text -> text.contains("bank: 2\r\n"), "no transaction", LIMIT_SECONDS);
     Objects.requireNonNull(pair.machine().get()).fail(how);
     // A look makes the machine leave its run.
-    Future<?> unused = primary.vm().look((_, _) -> Optional.empty());
+    Future<?> unused = primary.vm().inspect((_, _) -> Optional.empty());
   }
 
   private void theBackupTakesOver(FailingMachine.Failure how) throws Exception {

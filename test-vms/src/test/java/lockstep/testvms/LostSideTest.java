@@ -80,7 +80,7 @@ class LostSideTest {
     AtomicReference<OutputGate.Point> point = new AtomicReference<>();
     assertEquals(
         Optional.empty(),
-        vm.look(
+        vm.inspect(
                 (machine, inputs) -> {
                   point.set(vm.point());
                   return Optional.empty();

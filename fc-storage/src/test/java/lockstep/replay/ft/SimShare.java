@@ -267,7 +267,7 @@ final class SimShare implements SimStorage {
         mount.ignoreSync();
       }
       this.lease = new FileLease(mount, this, side.name);
-      lease.onLoss(reason -> side.node.tell(new FtEvent.Fenced(reason)));
+      lease.onLoss(reason -> side.node.post(new FtEvent.Fenced(reason)));
     }
 
     /** A call goes to the server, or comes back. */

@@ -49,7 +49,7 @@ public interface Arbiter extends AutoCloseable {
    *
    * <p>Any thread; returns at once.
    */
-  default void contested(boolean now) {
+  default void contested(boolean may) {
     // Of use only to storage that can forget.
   }
 

@@ -3,7 +3,7 @@ package lockstep.replay.ft;
 /** When the disk is asked again, and what of its answers is told. As pure as the session. */
 final class ClaimTimer {
   private final FtTimes times;
-  private final SeldomNotes unknown = new SeldomNotes();
+  private final RateLimitedNotes unknown = new RateLimitedNotes();
   private boolean asked;
   private long nextNanos;
 

@@ -94,8 +94,8 @@ final class DiskDecisions implements AutoCloseable {
   }
 
   /** See {@link Arbiter#contested}. */
-  void contested(boolean now) {
-    arbiter.contested(now);
+  void contested(boolean may) {
+    arbiter.contested(may);
   }
 
   /** See {@link Arbiter#followed}. */
@@ -156,9 +156,9 @@ final class DiskDecisions implements AutoCloseable {
   }
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */
-  void leave(FtStatus now) throws IOException {
-    if (now.epoch() > 0 || holding) {
-      arbiter.leave(new Claimant(now.vm(), Math.max(1, now.epoch()), now.side()));
+  void leave(FtStatus status) throws IOException {
+    if (status.epoch() > 0 || holding) {
+      arbiter.leave(new Claimant(status.vm(), Math.max(1, status.epoch()), status.side()));
     }
   }
 

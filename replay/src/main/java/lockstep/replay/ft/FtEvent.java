@@ -5,8 +5,8 @@ public sealed interface FtEvent {
   /** The user wants a backup; a connection to it stands. */
   record Connected() implements FtEvent {}
 
-  /** The other side said this. */
-  record Said(PeerMessage message) implements FtEvent {}
+  /** A message of the other side. */
+  record Message(PeerMessage message) implements FtEvent {}
 
   /**
    * A heartbeat of the other side.
@@ -46,7 +46,7 @@ public sealed interface FtEvent {
   /** Primary: the backup is heard of, and does not get on. */
   record PeerStalled(String what) implements FtEvent {}
 
-  /** The other side said what cannot be so. */
+  /** The other side sent what cannot be true. */
   record Violation(String reason) implements FtEvent {}
 
   /** Backup: the machine's state is here, and the disk knows this side. */

@@ -3,7 +3,7 @@ package lockstep.replay.ft;
 import java.util.List;
 import java.util.Optional;
 import lockstep.replay.ft.Arbiter.Ruling;
-import lockstep.replay.ft.FtEvent.Said;
+import lockstep.replay.ft.FtEvent.Message;
 import lockstep.replay.ft.PeerMessage.Bye;
 import lockstep.replay.ft.PeerMessage.Leaving;
 
@@ -94,7 +94,7 @@ public final class FtSession {
     core.actions.clear();
     switch (event) {
       case FtEvent.Connected _ -> primary.connected(nowNanos);
-      case Said said -> said(said.message(), nowNanos);
+      case Message received -> message(received.message(), nowNanos);
       case FtEvent.Beat beat -> beat(beat, nowNanos);
       case FtEvent.Bytes _ -> heard(nowNanos);
       case FtEvent.Closed gone -> closed(gone.byPeer(), nowNanos);
@@ -128,7 +128,7 @@ public final class FtSession {
     }
   }
 
-  private void said(PeerMessage message, long now) {
+  private void message(PeerMessage message, long now) {
     heard(now);
     switch (message) {
       case PeerMessage.Hello hello -> backup.hello(hello, now);
@@ -149,7 +149,7 @@ public final class FtSession {
   }
 
   /**
-   * The other side said what cannot be so: no pair with it, and this side never goes live on it.
+   * The other side sent what cannot be true: no pair with it, and this side never goes live on it.
    */
   private void violation(String reason) {
     switch (core.state) {

@@ -53,18 +53,20 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     record Halted(String reason) implements End {}
   }
 
-  /** Makes the machine around its doors, ready to run. */
+  /** Makes the machine around its role switch, ready to run. */
   @FunctionalInterface
   public interface Maker {
     /** A new or restored machine. */
-    VirtualMachine make(RoleSwitch doors) throws Exception;
+    VirtualMachine make(RoleSwitch roleSwitch) throws Exception;
   }
 
   /** Something that is done with a machine that stands, on its thread. */
   @FunctionalInterface
-  public interface Look {
-    /** See {@link VcpuCommands.Look}; the inputs are what a copy of the machine goes on with. */
-    Optional<RunResult> at(VirtualMachine machine, SavedInputs inputs) throws Exception;
+  public interface Inspection {
+    /**
+     * See {@link VcpuCommands.Inspection}; the inputs are what a copy of the machine goes on with.
+     */
+    Optional<RunResult> run(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }
 
   private final Scheduler host;
@@ -77,12 +79,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final RoleThread vcpu;
   private final KickTimer timer;
   private final Roles roles;
-  private final RoleSwitch doors;
-  private final Draining draining;
-  private final Protecting protecting;
-  private final Ending ending;
+  private final RoleSwitch roleSwitch;
+  private final OutputDrain drain;
+  private final StateReplication replication;
+  private final VmShutdown shutdown;
   private final Standby standby;
-  private final HandOver handOver;
+  private final PlannedFailover failover;
 
   private volatile Optional<Instant> lastFailover = Optional.empty();
   private volatile Optional<StateTransfer.Report> lastTransfer = Optional.empty();
@@ -114,40 +116,40 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     this.medium = medium;
     this.notes = notes;
     this.roles = new Roles(gate, medium);
-    this.doors =
+    this.roleSwitch =
         new RoleSwitch(
             host,
             vcpu.commands(),
             roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
     this.pump = new OutputPump(host, gate, console, medium, node::released, notes);
-    this.draining = new Draining(host, node, gate, pump, vcpu);
-    Protecting.Standing standing =
-        new Protecting.Standing() {
+    this.drain = new OutputDrain(host, node, gate, pump, vcpu);
+    StateReplication.PauseHook pauseHook =
+        new StateReplication.PauseHook() {
           @Override
-          public void mayStand() throws IOException, InterruptedException {
-            draining.needOutputsToLeave();
+          public void beforePause() throws IOException, InterruptedException {
+            drain.needOutputsToLeave();
           }
 
           @Override
-          public void run(LogStream stream) throws IOException, InterruptedException {
-            draining.drainBeforeLog();
+          public void paused(LogStream stream) throws IOException, InterruptedException {
+            drain.drainBeforeLog();
             // What was shown so far is counted from before the log that begins now.
             gate.restart();
             node.logBegins(stream);
           }
         };
-    this.protecting =
-        new Protecting(host, options, doors, roles, standing, vcpu::ask, this::copied);
-    this.ending = new Ending(node, vcpu, draining, protecting);
+    this.replication =
+        new StateReplication(host, options, roleSwitch, roles, pauseHook, vcpu::ask, this::copied);
+    this.shutdown = new VmShutdown(node, vcpu, drain, replication);
     this.standby =
         new Standby(
             node,
             vcpu,
-            ending,
-            (self, pipe) -> new Following(host, machines, self, pipe, doors, gate, timer),
+            shutdown,
+            (self, pipe) -> new BackupReplay(host, machines, self, pipe, roleSwitch, gate, timer),
             this::goLive,
             notes);
-    this.handOver = new HandOver(host, node, vcpu, draining, protecting, medium, notes);
+    this.failover = new PlannedFailover(host, node, vcpu, drain, replication, medium, notes);
   }
 
   /** The way in for console bytes and disk completions. */
@@ -164,18 +166,19 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    */
   public void start(Maker maker, long startNanos, boolean protectedFirst) throws Exception {
     HostInputs inputs = new HostInputs(host, queue, Recorder.TIMERS, startNanos, timer);
-    doors.become(roles.live(inputs));
-    VirtualMachine made = maker.make(doors);
-    LiveMachine now = live(made, inputs);
+    roleSwitch.become(roles.live(inputs));
+    VirtualMachine made = maker.make(roleSwitch);
+    LiveMachine machine = live(made, inputs);
     vcpu.launch(
-        () -> Optional.of(protectedFirst && !isProtected() ? unprotected(made) : now.toTheEnd()),
+        () ->
+            Optional.of(protectedFirst && !isProtected() ? unprotected(made) : machine.toTheEnd()),
         made);
   }
 
   private LiveMachine live(VirtualMachine machine, HostInputs inputs) {
-    LiveMachine now = new LiveMachine(machine, inputs, doors, vcpu, protecting, ending);
-    live = now;
-    return now;
+    LiveMachine fresh = new LiveMachine(machine, inputs, roleSwitch, vcpu, replication, shutdown);
+    live = fresh;
+    return fresh;
   }
 
   /** Waits, before the first instruction, until the VM has a backup or there will be none. */
@@ -185,11 +188,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       while (vcpu.mayGoOn()) {
         vcpu.commands().comesBy();
         Optional<RunResult> unused = vcpu.commands().runTasks();
-        FtStatus now = node.status();
-        if (now.state() == FtState.PROTECTED) {
+        FtStatus status = node.status();
+        if (status.state() == FtState.PROTECTED) {
           return true;
         }
-        if (now.epoch() > 0 && now.state() == FtState.ALONE) {
+        if (status.epoch() > 0 && status.state() == FtState.ALONE) {
           return false;
         }
         host.sleep(POLL_NANOS);
@@ -203,14 +206,14 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private End unprotected(VirtualMachine made) throws Exception {
     if (vcpu.isStopping()) {
       // In order, or a backup that is about to be ready would take over what never ran.
-      return ending.guestEnded(made, new RunResult.Stopped());
+      return shutdown.guestEnded(made, new RunResult.Stopped());
     }
     return new End.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
   }
 
   /** A machine is about to be closed: nobody may look at it or read its memory any more. */
   private void putAway() throws Exception {
-    protecting.abandon();
+    replication.abandon();
   }
 
   /** Lets a paused machine go on. Any thread. */
@@ -240,7 +243,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** How much of the memory has been copied while a pair is being formed, in %. Any thread. */
   public int transferPercent() {
-    return protecting.percent();
+    return replication.percent();
   }
 
   /** The end of the VM at this host. */
@@ -252,15 +255,15 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * Has something done with the machine while it stands; the guest and its log know nothing of it.
    * Any thread.
    *
-   * @return see {@link VcpuCommands#look}
+   * @return see {@link VcpuCommands#inspect}
    */
-  public Future<Optional<RunResult>> look(Look work) {
-    return vcpu.commands().look(() -> work.at(live().machine(), live().savedInputs()));
+  public Future<Optional<RunResult>> inspect(Inspection work) {
+    return vcpu.commands().inspect(() -> work.run(live().machine(), live().savedInputs()));
   }
 
-  /** The moment that the guest is at, for {@link #awaitKept}. Only in a {@link Look}. */
+  /** The moment that the guest is at, for {@link #awaitKept}. Only in an {@link Inspection}. */
   public OutputGate.Point point() {
-    return gate.point(protecting.sendAll());
+    return gate.point(replication.sendAll());
   }
 
   /**
@@ -275,26 +278,27 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     if (gate.awaitKept(moment.next(), NEXT_ENTRY_NANOS)) {
       return true;
     }
-    AtomicReference<OutputGate.Point> now = new AtomicReference<>(moment.next());
+    AtomicReference<OutputGate.Point> later = new AtomicReference<>(moment.next());
     try {
       Optional<RunResult> unused =
-          look((_, _) -> {
-                now.set(point());
-                return Optional.empty();
-              })
+          inspect(
+                  (_, _) -> {
+                    later.set(point());
+                    return Optional.empty();
+                  })
               .get();
     } catch (ExecutionException | CancellationException e) {
       return false;
     }
-    return gate.awaitKept(moment.equals(now.get()) ? moment : moment.next(), nanos);
+    return gate.awaitKept(moment.equals(later.get()) ? moment : moment.next(), nanos);
   }
 
   private LiveMachine live() {
-    LiveMachine now = live;
-    if (now == null) {
+    LiveMachine present = live;
+    if (present == null) {
       throw new IllegalStateException("the VM does not run here");
     }
-    return now;
+    return present;
   }
 
   /** A side without a machine is over, in order. Any thread. */
@@ -314,13 +318,13 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    *     answered; the decision of the disk, which follows, is waited for as long as it takes
    * @return what it came to; cancelling it has an effect until it has begun
    */
-  public CompletableFuture<HandOver.Outcome> handOver(long limitNanos) {
-    CompletableFuture<HandOver.Outcome> outcome = new CompletableFuture<>();
-    vcpu.ask(() -> handOver.of(live(), limitNanos, outcome));
+  public CompletableFuture<PlannedFailover.Outcome> handOver(long limitNanos) {
+    CompletableFuture<PlannedFailover.Outcome> outcome = new CompletableFuture<>();
+    vcpu.ask(() -> failover.run(live(), limitNanos, outcome));
     CompletableFuture<?> unused =
         vcpu.over()
             .whenComplete(
-                (_, _) -> outcome.complete(new HandOver.Outcome.NotDone("the VM is over")));
+                (_, _) -> outcome.complete(new PlannedFailover.Outcome.NotDone("the VM is over")));
     return outcome;
   }
 
@@ -328,13 +332,13 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public void startLog(LogStream stream) {
-    vcpu.ask(() -> protecting.begin(stream, live().machine(), live().inputs()));
+    vcpu.ask(() -> replication.begin(stream, live().machine(), live().inputs()));
   }
 
   /** Recording costs, and nobody reads the log any more. */
   @Override
   public void cutLog() {
-    vcpu.ask(() -> protecting.end(live().machine()));
+    vcpu.ask(() -> replication.end(live().machine()));
   }
 
   private void copied(StateTransfer.Outcome outcome) {
@@ -343,7 +347,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         lastTransfer = Optional.of(report);
         notes.accept(report.toString());
       }
-      case StateTransfer.Failed failed -> node.tell(new FtEvent.PairingFailed(failed.reason()));
+      case StateTransfer.Failed failed -> node.post(new FtEvent.PairingFailed(failed.reason()));
     }
   }
 
@@ -364,10 +368,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return standby.replayed();
   }
 
-  private End goLive(Following replayed, VirtualMachine on) throws Exception {
+  private End goLive(BackupReplay replayed, VirtualMachine on) throws Exception {
     HostInputs inputs = replayed.goLive(queue, Recorder.TIMERS);
-    LiveMachine now = live(on, inputs);
-    doors.become(roles.live(inputs));
+    LiveMachine running = live(on, inputs);
+    roleSwitch.become(roles.live(inputs));
     // What was typed at the other side was applied from the log, and not offered here.
     queue.consoleTo(on.console());
     lastFailover = Optional.of(Instant.now());
@@ -384,8 +388,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
                 replayed.proof(on.position().guestExits()),
                 unfinished.size(),
                 gate.consoleReleased()));
-    node.tell(new FtEvent.WentLive());
-    return now.toTheEnd();
+    node.post(new FtEvent.WentLive());
+    return running.toTheEnd();
   }
 
   @Override

@@ -28,7 +28,7 @@ public final class KvmReceiver implements MachineReceiver {
   }
 
   @Override
-  public Machine receive(InputStream state, RoleSwitch doors, LongConsumer clockNanos)
+  public Machine receive(InputStream state, RoleSwitch roleSwitch, LongConsumer clockNanos)
       throws Exception {
     SavedMachine saved = SavedMachine.open(state);
     MachineOrigin origin = saved.origin();
@@ -41,7 +41,7 @@ public final class KvmReceiver implements MachineReceiver {
     if (otherDisk.isPresent()) {
       throw new IOException(otherDisk.get());
     }
-    Machine machine = Machine.create(kvm, origin, doors, doors, doors);
+    Machine machine = Machine.create(kvm, origin, roleSwitch, roleSwitch, roleSwitch);
     try {
       machine.receive(saved, Progress.NONE);
       clockNanos.accept(saved.state().inputs().clockNanos());

@@ -57,10 +57,10 @@ final class LogIntake {
    * @throws LogFormatException when it is none that follows the last one
    */
   void frame(ByteBuffer frame) throws LogFormatException {
-    long now = pipe.put(frame);
+    long entries = pipe.put(frame);
     receivedBytes += frame.remaining();
-    if (now != received) {
-      received = now;
+    if (entries != received) {
+      received = entries;
       due = true;
     }
     if (pipe.isFull() && (received <= 0 || pipe.available() > LOG_BYTES)) {

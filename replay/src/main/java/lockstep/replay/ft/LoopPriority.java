@@ -50,10 +50,10 @@ final class LoopPriority {
           case PROTECTED, FOLLOWING, CATCHING_UP, CLAIMING, TAKING_OVER, HANDING_OVER -> true;
           case WAITING, RECEIVING, ALONE, PAIRING, HALTED, ENDED -> false;
         };
-    boolean now = stands && wasLate;
-    if (now != urgent) {
-      urgent = now;
-      boolean unused = host.urgent(now);
+    boolean wanted = stands && wasLate;
+    if (wanted != urgent) {
+      urgent = wanted;
+      boolean unused = host.urgent(wanted);
     }
   }
 }

@@ -11,11 +11,11 @@ public interface MachineReceiver {
    * Reads a machine's state to its end.
    *
    * @param state as {@link VirtualMachine#copy} wrote it
-   * @param doors the machine's way in and out
-   * @param clockNanos told what the guest clock shows, before the machine asks its doors anything
+   * @param roleSwitch the machine's way in and out
+   * @param clockNanos told what the guest clock shows, before the machine asks it anything
    * @throws java.io.IOException when this host cannot run that machine, or the state is cut or
    *     damaged; one line
    */
-  VirtualMachine receive(InputStream state, RoleSwitch doors, LongConsumer clockNanos)
+  VirtualMachine receive(InputStream state, RoleSwitch roleSwitch, LongConsumer clockNanos)
       throws Exception;
 }

@@ -5,10 +5,10 @@ import lockstep.monitor.state.Bytes;
 
 /** A connection to the other side, as the session's surroundings need it. Any thread. */
 public interface PeerLink {
-  /** Who hears what comes in; called on the link's loop, one call at a time. */
+  /** Receives what comes in; called on the link's loop, one call at a time. */
   interface Listener {
     /** A message that is no frame of the log. */
-    void said(PeerMessage message);
+    void received(PeerMessage message);
 
     /** A heartbeat by UDP; also when the connection is gone, until it is closed here. */
     void beat(FtEvent.Beat beat);
@@ -23,8 +23,8 @@ public interface PeerLink {
      */
     void frame(ByteBuffer frame);
 
-    /** The messages that came in together have been told. */
-    void saidAll();
+    /** All messages that came in together have been passed on. */
+    void batchReceived();
 
     /**
      * The connection is gone; told once, and not after {@link PeerLink#close}.

@@ -13,8 +13,8 @@ import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 
 /**
- * The one door of a machine whose role changes: what stands behind it is exchanged between two
- * runs. At every stop it asks first for what others want ({@link VcpuCommands}). vCPU thread.
+ * Connects a machine whose role changes with the inputs and outputs of its present role, which is
+ * exchanged between two runs. At every stop {@link VcpuCommands} come first. vCPU thread.
  */
 public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   private static final long PAUSE_SLICE_NANOS = 100_000_000L;
@@ -46,7 +46,7 @@ public final class RoleSwitch implements InputSource, OutputSink, DiskSink {
   }
 
   /**
-   * Runs a machine with this door to its end, and does in between what others ask for.
+   * Runs a machine of this switch to its end, and in between does the tasks that others ask for.
    *
    * @return why it ended; of no account when it was halted
    * @throws Exception what the machine or a task threw

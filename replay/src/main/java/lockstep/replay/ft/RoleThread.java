@@ -62,9 +62,9 @@ final class RoleThread {
               }
             });
     thread = fresh;
-    Runnable now = on.kick(fresh);
-    kick = now;
-    queue.wakeWith(now);
+    Runnable ofMachine = on.kick(fresh);
+    kick = ofMachine;
+    queue.wakeWith(ofMachine);
     queue.consoleTo(on.console());
     fresh.start();
   }
@@ -114,9 +114,9 @@ final class RoleThread {
 
   /** Has the machine look at its inputs now. */
   void kick() {
-    Runnable now = kick;
-    if (now != null) {
-      now.run();
+    Runnable present = kick;
+    if (present != null) {
+      present.run();
     }
   }
 

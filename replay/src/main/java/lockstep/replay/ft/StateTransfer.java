@@ -68,7 +68,7 @@ public final class StateTransfer {
   private final LogStream stream;
   private final EntryFramer framer;
   private final RecordOptions options;
-  private final Protecting owner;
+  private final StateReplication owner;
   private final VcpuTask.Taker vcpu;
   private final OutputStream out;
   private final Thread thread;
@@ -83,7 +83,7 @@ public final class StateTransfer {
       HostInputs inputs,
       LogStream stream,
       RecordOptions options,
-      Protecting owner,
+      StateReplication owner,
       VcpuTask.Taker vcpu) {
     this.host = host;
     this.startNanos = host.nanoTime();
@@ -142,7 +142,7 @@ public final class StateTransfer {
       before = left;
       left = onVcpu(from::collect);
     }
-    owner.mayStand();
+    owner.beforePause();
     long stood = onVcpu(() -> finish(from));
     long sent = stream.sentBytes();
     return new Report(
@@ -156,11 +156,11 @@ public final class StateTransfer {
   /** The guest stands: the rest, and from here on the log. Returns how long it stood, ns. */
   private long finish(MachineCopy from) throws Exception {
     long stopNanos = host.nanoTime();
-    owner.stands(stream);
-    long now = inputs.nowNanos();
+    owner.paused(stream);
+    long clockNanos = inputs.nowNanos();
     PrimaryLog entries = new PrimaryLog(framer);
-    Recorder recorder = new Recorder(inputs, now, entries, framer::flush, options);
-    Optional<RunResult> ended = from.finish(new SavedInputs(now, List.of()));
+    Recorder recorder = new Recorder(inputs, clockNanos, entries, framer::flush, options);
+    Optional<RunResult> ended = from.finish(new SavedInputs(clockNanos, List.of()));
     if (ended.isPresent()) {
       throw new IOException("the guest has ended");
     }
@@ -171,11 +171,11 @@ public final class StateTransfer {
   }
 
   private MachineCopy copy() {
-    MachineCopy now = copy;
-    if (now == null) {
+    MachineCopy present = copy;
+    if (present == null) {
       throw new IllegalStateException("not started");
     }
-    return now;
+    return present;
   }
 
   /** Has something done on the vCPU thread and waits for it. */
@@ -200,10 +200,10 @@ public final class StateTransfer {
 
   /** vCPU thread. */
   private void closeCopy() throws Exception {
-    MachineCopy now = copy;
+    MachineCopy present = copy;
     copy = null;
-    if (now != null) {
-      now.close();
+    if (present != null) {
+      present.close();
     }
   }
 

@@ -45,13 +45,13 @@ public final class VcpuCommands {
 
   /** Something that is done with a machine while it stands, on its thread. */
   @FunctionalInterface
-  public interface Look {
+  public interface Inspection {
     /**
      * Must leave the machine as it is.
      *
      * @return how the guest ended itself in finishing its last instruction, as {@link Machine#save}
      */
-    Optional<RunResult> look() throws Exception;
+    Optional<RunResult> run() throws Exception;
   }
 
   /** A task, and what becomes of it when it cannot be done. */
@@ -153,11 +153,11 @@ public final class VcpuCommands {
    *
    * @return the result to come; cancelled when there is no machine, or it is over before
    */
-  public Future<Optional<RunResult>> look(Look work) {
-    FutureTask<Optional<RunResult>> future = new FutureTask<>(work::look);
-    tasks.add(new Task(() -> looked(future), () -> future.cancel(false)));
+  public Future<Optional<RunResult>> inspect(Inspection work) {
+    FutureTask<Optional<RunResult>> future = new FutureTask<>(work::run);
+    tasks.add(new Task(() -> inspected(future), () -> future.cancel(false)));
     if (!live) {
-      cancelLooks();
+      cancelInspections();
     }
     queue.wake();
     return future;
@@ -167,7 +167,7 @@ public final class VcpuCommands {
    * One that failed is its asker's matter, and one that was cancelled is nobody's; but after an
    * Error nothing here can be relied on.
    */
-  private Optional<RunResult> looked(FutureTask<Optional<RunResult>> future) {
+  private Optional<RunResult> inspected(FutureTask<Optional<RunResult>> future) {
     excused(true);
     try {
       future.run();
@@ -180,7 +180,7 @@ public final class VcpuCommands {
     return future.state() == Future.State.SUCCESS ? future.resultNow() : Optional.empty();
   }
 
-  private void cancelLooks() {
+  private void cancelInspections() {
     tasks.forEach(task -> task.cancel().run());
   }
 
@@ -201,7 +201,7 @@ public final class VcpuCommands {
   /** There is no machine any more that could be asked. */
   public synchronized void leave() {
     live = false;
-    cancelLooks();
+    cancelInspections();
     tasks.clear();
     changed();
   }
@@ -238,11 +238,11 @@ public final class VcpuCommands {
     if (!live) {
       return Order.RUN;
     }
-    State now = state;
-    if (now == State.HALTS || !tasks.isEmpty()) {
+    State current = state;
+    if (current == State.HALTS || !tasks.isEmpty()) {
       return Order.LEAVE;
     }
-    return now == State.PAUSED ? Order.WAIT : Order.RUN;
+    return current == State.PAUSED ? Order.WAIT : Order.RUN;
   }
 
   /**

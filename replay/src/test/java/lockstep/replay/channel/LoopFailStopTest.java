@@ -76,7 +76,7 @@ class LoopFailStopTest {
   }
 
   /** Fails at one call. */
-  private record Broken(Call at) implements PeerLink.Listener {
+  private record FailingListener(Call at) implements PeerLink.Listener {
     void meet(Call now) {
       if (now == at) {
         throw new StackOverflowError("planted at " + now);
@@ -84,7 +84,7 @@ class LoopFailStopTest {
     }
 
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       meet(Call.SAID);
     }
 
@@ -104,7 +104,7 @@ class LoopFailStopTest {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       meet(Call.SAID_ALL);
     }
 
@@ -123,7 +123,7 @@ class LoopFailStopTest {
   @ParameterizedTest
   @EnumSource(Call.class)
   void errorOnTheLoopIsTheEndOfThisSide(Call call) throws Exception {
-    Broken broken = new Broken(call);
+    FailingListener broken = new FailingListener(call);
     InetSocketAddress at =
         network.listen(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
@@ -176,7 +176,7 @@ class LoopFailStopTest {
             _ ->
                 new PeerLink.Listener() {
                   @Override
-                  public void said(PeerMessage message) {
+                  public void received(PeerMessage message) {
                     throw new IllegalStateException("planted");
                   }
 
@@ -196,7 +196,7 @@ class LoopFailStopTest {
                   }
 
                   @Override
-                  public void saidAll() {
+                  public void batchReceived() {
                     // Of no account.
                   }
 

@@ -131,7 +131,7 @@ class RefusalTest {
     public void follow(Claimant self, FramePipe pipe) {
       following.complete(pipe);
       if (!complaint.isEmpty()) {
-        backup.tell(new FtEvent.PairingFailed(complaint));
+        backup.post(new FtEvent.PairingFailed(complaint));
       }
     }
 

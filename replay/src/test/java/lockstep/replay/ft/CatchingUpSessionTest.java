@@ -55,9 +55,9 @@ class CatchingUpSessionTest {
     assertTrue(actions.contains(new FtAction.EndLog(false)), actions.toString());
     assertTrue(says(actions, "the VM is not taken over: diverged"), actions.toString());
     assertFalse(session.on(new FtEvent.CaughtUp(), 700 * MS).contains(CLAIM));
-    session.on(new FtEvent.Said(SessionFixture.hello(1)), 800 * MS);
+    session.on(new FtEvent.Message(SessionFixture.hello(1)), 800 * MS);
     assertEquals(FtState.WAITING, session.state(), "an epoch that is over");
-    session.on(new FtEvent.Said(SessionFixture.hello(2)), 900 * MS);
+    session.on(new FtEvent.Message(SessionFixture.hello(2)), 900 * MS);
     assertEquals(FtState.RECEIVING, session.state());
   }
 
@@ -75,7 +75,7 @@ class CatchingUpSessionTest {
   void handedOverVmIsClaimedWhenItIsReplayedAndHeartbeatsSaySoMeanwhile() {
     FtSession session = following();
     PeerMessage.Bye bye = new PeerMessage.Bye(PeerMessage.Leaving.HANDOVER, "test");
-    List<FtAction> actions = session.on(new FtEvent.Said(bye), 10 * MS);
+    List<FtAction> actions = session.on(new FtEvent.Message(bye), 10 * MS);
     assertEquals(FtState.CATCHING_UP, session.state());
     assertFalse(actions.contains(CLAIM) || actions.contains(new FtAction.Disconnect()));
     assertTrue(
@@ -89,7 +89,7 @@ class CatchingUpSessionTest {
   void handedOverVmThatDivergesGoesOnAtThePrimary() {
     FtSession session = following();
     PeerMessage.Bye bye = new PeerMessage.Bye(PeerMessage.Leaving.HANDOVER, "test");
-    session.on(new FtEvent.Said(bye), 10 * MS);
+    session.on(new FtEvent.Message(bye), 10 * MS);
     List<FtAction> actions = session.on(new FtEvent.Diverged("exit 7 differs"), 20 * MS);
     assertTrue(sends(actions, PeerMessage.Leaving.DIVERGED), actions.toString());
     assertEquals(FtState.WAITING, session.state());

@@ -91,7 +91,7 @@ class ClosedChannelSessionTest {
     FtSession session = following();
     int told = 0;
     for (long now = 20, beat = 1; now < 5_000; now += 20, beat++) {
-      session.on(new FtEvent.Said(new PeerMessage.Beat(beat, 0)), now * MS);
+      session.on(new FtEvent.Message(new PeerMessage.Beat(beat, 0)), now * MS);
       List<FtAction> actions = session.on(new FtEvent.Tick(), now * MS);
       told += SessionFixture.says(actions, "no heartbeat of the other side comes by UDP") ? 1 : 0;
     }
@@ -106,7 +106,7 @@ class ClosedChannelSessionTest {
   void datagramsThatComeBackAreToldOf() {
     FtSession session = following();
     for (long now = 20, beat = 1; now < 2_000; now += 20, beat++) {
-      session.on(new FtEvent.Said(new PeerMessage.Beat(beat, 0)), now * MS);
+      session.on(new FtEvent.Message(new PeerMessage.Beat(beat, 0)), now * MS);
       session.on(new FtEvent.Tick(), now * MS);
     }
     session.on(new FtEvent.Beat(200, 0, true, false), 2_001 * MS);

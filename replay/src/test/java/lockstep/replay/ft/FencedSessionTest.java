@@ -14,9 +14,9 @@ class FencedSessionTest {
   private static FtSession protectedPrimary() {
     FtSession session = FtSession.primary("vm", VM, FtTimes.of(500));
     session.on(new FtEvent.Connected(), 0);
-    session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
+    session.on(new FtEvent.Message(new PeerMessage.Welcome(1)), 1);
     session.on(new FtEvent.LogBegan(), 1);
-    session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
+    session.on(new FtEvent.Message(new PeerMessage.Ready()), 2);
     assertEquals(FtState.PROTECTED, session.state());
     return session;
   }

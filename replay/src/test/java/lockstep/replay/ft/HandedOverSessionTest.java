@@ -17,9 +17,9 @@ class HandedOverSessionTest {
   private static FtSession handsOver() {
     FtSession session = FtSession.primary("vm", VM, TIMES);
     session.on(new FtEvent.Connected(), 0);
-    session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
+    session.on(new FtEvent.Message(new PeerMessage.Welcome(1)), 1);
     session.on(new FtEvent.LogBegan(), 1);
-    session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
+    session.on(new FtEvent.Message(new PeerMessage.Ready()), 2);
     List<FtAction> actions = session.on(new FtEvent.HandOver(), 3);
     assertEquals(FtState.HANDING_OVER, session.state());
     assertTrue(actions.contains(new FtAction.Gate(OutputGate.Mode.CLOSED)), actions.toString());
@@ -70,7 +70,7 @@ class HandedOverSessionTest {
   void backupThatHasJustDivergedLeavesTheVmHere() {
     FtSession session = handsOver();
     PeerMessage.Bye bye = new PeerMessage.Bye(PeerMessage.Leaving.DIVERGED, "test");
-    session.on(new FtEvent.Said(bye), 5);
+    session.on(new FtEvent.Message(bye), 5);
     assertEquals(FtState.ALONE, session.state());
   }
 }

@@ -109,8 +109,8 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
           if (now == null) {
             throw new IllegalStateException("no connection");
           }
-          now.said(message);
-          now.saidAll();
+          now.received(message);
+          now.batchReceived();
         });
   }
 
@@ -119,7 +119,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     for (long left = TimeUnit.MILLISECONDS.toNanos(millis); left > 0; left -= TIMES.beatNanos()) {
       nanos.addAndGet(TIMES.beatNanos());
       hear(again);
-      node.tell(new FtEvent.Tick());
+      node.post(new FtEvent.Tick());
     }
     node.settle();
   }
@@ -127,7 +127,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   /** A tick comes twice as late as it is due. */
   void lateTick() throws Exception {
     nanos.addAndGet(2 * TIMES.beatNanos());
-    node.tell(new FtEvent.Tick());
+    node.post(new FtEvent.Tick());
     node.settle();
   }
 

@@ -45,7 +45,7 @@ class PeerWordsTest {
       side.node.released(7);
       assertEquals(List.of(new PeerMessage.Released(1, 7)), released(side));
 
-      side.node.tell(new FtEvent.PairingFailed("test"));
+      side.node.post(new FtEvent.PairingFailed("test"));
       side.await(FtState.ALONE);
       side.node.protect(THERE);
       side.await(FtState.PAIRING);
@@ -109,7 +109,7 @@ class PeerWordsTest {
             hello.heartbeatKey(),
             7,
             NodeFixture.TIMES.silenceMillis()));
-    side.node.tell(new FtEvent.Restored());
+    side.node.post(new FtEvent.Restored());
     side.hear(new PeerMessage.Begin(0));
     side.await(FtState.FOLLOWING);
     return side;
@@ -121,7 +121,7 @@ class PeerWordsTest {
     try (NodeFixture side = backup()) {
       side.gate.put(new Output.Console('a'), 0);
       side.hear(new PeerMessage.Released(1, 2));
-      side.node.tell(new FtEvent.CaughtUp());
+      side.node.post(new FtEvent.CaughtUp());
       side.await(FtState.WAITING);
       assertTrue(
           side.notes().toString().contains("has shown 2 console bytes, and its log makes 1"),
@@ -136,7 +136,7 @@ class PeerWordsTest {
         side.gate.put(new Output.Console('a'), 0);
       }
       assertEquals(8, side.gate.waiting());
-      side.node.tell(new FtEvent.Tick());
+      side.node.post(new FtEvent.Tick());
       side.await(FtState.WAITING);
       assertTrue(
           side.sent().getLast() instanceof PeerMessage.Bye bye

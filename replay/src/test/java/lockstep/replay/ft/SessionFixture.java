@@ -16,7 +16,7 @@ final class SessionFixture {
   static FtSession pairing() {
     FtSession session = FtSession.primary("web", VM, TIMES);
     session.on(new FtEvent.Connected(), 0);
-    session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
+    session.on(new FtEvent.Message(new PeerMessage.Welcome(1)), 1);
     session.on(new FtEvent.LogBegan(), 2);
     return session;
   }
@@ -24,7 +24,7 @@ final class SessionFixture {
   /** A primary that is protected. */
   static FtSession protectedPrimary() {
     FtSession session = pairing();
-    session.on(new FtEvent.Said(new PeerMessage.Ready()), 3);
+    session.on(new FtEvent.Message(new PeerMessage.Ready()), 3);
     return expect(session, FtState.PROTECTED);
   }
 
@@ -37,7 +37,7 @@ final class SessionFixture {
   /** A backup in the making, of epoch 1; it has not said Ready. */
   static FtSession receiving() {
     FtSession session = FtSession.backup(TIMES);
-    session.on(new FtEvent.Said(hello(1)), 0);
+    session.on(new FtEvent.Message(hello(1)), 0);
     return expect(session, FtState.RECEIVING);
   }
 
@@ -45,7 +45,7 @@ final class SessionFixture {
   static FtSession following() {
     FtSession session = receiving();
     session.on(new FtEvent.Restored(), 1);
-    session.on(new FtEvent.Said(new PeerMessage.Begin(0)), 2);
+    session.on(new FtEvent.Message(new PeerMessage.Begin(0)), 2);
     return expect(session, FtState.FOLLOWING);
   }
 

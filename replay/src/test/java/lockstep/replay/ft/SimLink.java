@@ -103,7 +103,7 @@ final class SimLink implements PeerLink {
   private void plantedAck() {
     if (network.host.cluster.plant == SimPlant.ACK_BEFORE_RECEIPT) {
       long entries = sentEntries;
-      onLoop(() -> listener.orElseThrow().said(new PeerMessage.Ack(entries, entries)));
+      onLoop(() -> listener.orElseThrow().received(new PeerMessage.Ack(entries, entries)));
     }
   }
 
@@ -291,7 +291,7 @@ final class SimLink implements PeerLink {
       hear(next.bytes().toArray());
     }
     if (any && !closing && !told) {
-      listener.orElseThrow().saidAll();
+      listener.orElseThrow().batchReceived();
     }
   }
 
@@ -303,7 +303,7 @@ final class SimLink implements PeerLink {
         heardEntries = Math.max(heardEntries, SimFrames.entriesAfter(frame.frame().asBuffer()));
         listener.orElseThrow().frame(frame.frame().asBuffer());
       } else {
-        listener.orElseThrow().said(message);
+        listener.orElseThrow().received(message);
       }
     } catch (IllegalArgumentException e) {
       why = "it said what makes no sense: " + e.getMessage();

@@ -287,10 +287,10 @@ final class SimSide {
     // One that was to go on does not, or the user was told so: as good as dead.
     given |= session.side() == Claimant.Side.BACKUP;
     if (node.status().state() == FtState.WAITING) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
     } else if (node.status().side() == Claimant.Side.BACKUP) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
     } else {
       vm.stop();
       if (cluster.plant == SimPlant.STOP_ANSWERED_AT_ONCE) {
@@ -302,7 +302,7 @@ final class SimSide {
   void detach() {
     if (session.side() == Claimant.Side.PRIMARY) {
       cluster.outside.detaches();
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
     }
   }
 
@@ -319,7 +319,7 @@ final class SimSide {
       command(
           "failover",
           () -> {
-            CompletableFuture<HandOver.Outcome> outcome = vm.handOver(limitNanos);
+            CompletableFuture<PlannedFailover.Outcome> outcome = vm.handOver(limitNanos);
             world.trace("%s: failover: %s".formatted(name, outcome.get()));
           });
     }
@@ -612,7 +612,7 @@ final class SimSide {
       }
       case CLAIM_BEFORE_REPLAY -> {
         if (now == FtState.CATCHING_UP) {
-          node.tell(new FtEvent.CaughtUp());
+          node.post(new FtEvent.CaughtUp());
         }
       }
       case NO_FAIL_STOP -> process.neverFailsStop();

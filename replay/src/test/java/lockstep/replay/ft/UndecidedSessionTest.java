@@ -19,7 +19,7 @@ class UndecidedSessionTest {
     FtSession session = FtSession.backup(TIMES);
     Bytes key = Bytes.copyOf(new byte[PeerMessage.KEY_BYTES]);
     session.on(
-        new FtEvent.Said(
+        new FtEvent.Message(
             new PeerMessage.Hello(
                 PeerMessage.VERSION,
                 LogHeader.VERSION,
@@ -31,7 +31,7 @@ class UndecidedSessionTest {
                 TIMES.silenceMillis())),
         0);
     session.on(new FtEvent.Restored(), 1);
-    session.on(new FtEvent.Said(new PeerMessage.Begin(0)), 2);
+    session.on(new FtEvent.Message(new PeerMessage.Begin(0)), 2);
     assertEquals(FtState.FOLLOWING, session.state());
     session.on(new FtEvent.Closed(true), 3 * MS);
     session.on(new FtEvent.CaughtUp(), 20 * MS);

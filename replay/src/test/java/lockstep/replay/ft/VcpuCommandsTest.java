@@ -45,7 +45,7 @@ class VcpuCommandsTest {
   void onlyAStopIsAnInput() throws Exception {
     commands.run();
     commands.ask(() -> done.add("task"));
-    Future<Optional<RunResult>> look = commands.look(Optional::empty);
+    Future<Optional<RunResult>> look = commands.inspect(Optional::empty);
     assertEquals(null, inputs.due());
     assertEquals(Optional.empty(), commands.runTasks());
     assertEquals(Optional.empty(), look.get());
@@ -93,10 +93,10 @@ class VcpuCommandsTest {
     commands.pause();
     commands.ask(() -> done.add("task"));
     assertEquals(Order.RUN, commands.order());
-    assertTrue(commands.look(Optional::empty).isCancelled());
+    assertTrue(commands.inspect(Optional::empty).isCancelled());
     commands.run();
     assertEquals(Order.LEAVE, commands.order());
-    Future<Optional<RunResult>> look = commands.look(Optional::empty);
+    Future<Optional<RunResult>> look = commands.inspect(Optional::empty);
     commands.leave();
     assertTrue(look.isCancelled());
     assertEquals(State.NOT_LIVE, commands.state());
@@ -108,7 +108,7 @@ class VcpuCommandsTest {
   void aLookThatFailsIsItsAskersMatterAndATaskThatFailsIsNot() throws Exception {
     commands.run();
     Future<Optional<RunResult>> look =
-        commands.look(
+        commands.inspect(
             () -> {
               throw new IOException("full");
             });
@@ -125,7 +125,7 @@ class VcpuCommandsTest {
   void aGuestThatEndsInALookIsOver() throws Exception {
     commands.run();
     Future<Optional<RunResult>> unused =
-        commands.look(() -> Optional.of(new RunResult.ExitPort(7)));
+        commands.inspect(() -> Optional.of(new RunResult.ExitPort(7)));
     commands.ask(() -> done.add("task"));
     assertEquals(Optional.of(new RunResult.ExitPort(7)), commands.runTasks());
     assertEquals(List.of(), done);
@@ -145,7 +145,7 @@ class VcpuCommandsTest {
           must.add(commands.moves() != before);
         });
     Future<Optional<RunResult>> look =
-        commands.look(
+        commands.inspect(
             () -> {
               must.add(commands.mustMove());
               return Optional.empty();

@@ -22,8 +22,8 @@ class ViolationSessionTest {
   void backupThatIsReadyBeforeTheStateHasGoneProtectsNothing() {
     FtSession session = FtSession.primary("web", VM, SessionFixture.TIMES);
     session.on(new FtEvent.Connected(), 0);
-    session.on(new FtEvent.Said(new PeerMessage.Welcome(1)), 1);
-    List<FtAction> actions = session.on(new FtEvent.Said(new PeerMessage.Ready()), 2);
+    session.on(new FtEvent.Message(new PeerMessage.Welcome(1)), 1);
+    List<FtAction> actions = session.on(new FtEvent.Message(new PeerMessage.Ready()), 2);
     assertEquals(FtState.ALONE, session.state());
     assertTrue(says(actions, "Ready before it had the state"), actions.toString());
   }
@@ -33,7 +33,7 @@ class ViolationSessionTest {
     FtSession session = receiving();
     session.on(new FtEvent.Restored(), 1);
     session.on(new FtEvent.Received(41), 2);
-    session.on(new FtEvent.Said(new PeerMessage.Begin(42)), 3);
+    session.on(new FtEvent.Message(new PeerMessage.Begin(42)), 3);
     assertEquals(FtState.RECEIVING, session.state());
     session.on(new FtEvent.Received(42), 4);
     assertEquals(FtState.FOLLOWING, session.state());
@@ -43,7 +43,7 @@ class ViolationSessionTest {
   void backupWithoutTheEntriesBeforeBeginClaimsNothing() {
     FtSession session = receiving();
     session.on(new FtEvent.Restored(), 1);
-    session.on(new FtEvent.Said(new PeerMessage.Begin(42)), 3);
+    session.on(new FtEvent.Message(new PeerMessage.Begin(42)), 3);
     session.on(new FtEvent.Closed(true), 4);
     assertEquals(FtState.WAITING, session.state());
   }
@@ -51,13 +51,13 @@ class ViolationSessionTest {
   @Test
   void consoleBytesCountedInAnotherEpochEndThePair() {
     FtSession session = receiving();
-    List<FtAction> actions = session.on(new FtEvent.Said(new PeerMessage.Released(0, 5)), 1);
+    List<FtAction> actions = session.on(new FtEvent.Message(new PeerMessage.Released(0, 5)), 1);
     assertFalse(actions.stream().anyMatch(FtAction.Forget.class::isInstance), actions.toString());
     assertEquals(FtState.WAITING, session.state());
     FtSession right = receiving();
     assertTrue(
         right
-            .on(new FtEvent.Said(new PeerMessage.Released(1, 5)), 1)
+            .on(new FtEvent.Message(new PeerMessage.Released(1, 5)), 1)
             .contains(new FtAction.Forget(5)));
   }
 

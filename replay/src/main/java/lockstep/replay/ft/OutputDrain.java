@@ -5,8 +5,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import lockstep.sys.Scheduler;
 
-/** Waits for what the guest showed to leave, while the guest stands. vCPU thread. */
-final class Draining {
+/** Waits until the outputs of the guest have left, while the guest is paused. vCPU thread. */
+final class OutputDrain {
   /** How long outputs that wait for the other side, the terminal or the disk may take to leave. */
   private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -21,7 +21,7 @@ final class Draining {
   private final OutputPump pump;
   private final RoleThread vcpu;
 
-  Draining(Scheduler host, FtNode node, OutputGate gate, OutputPump pump, RoleThread vcpu) {
+  OutputDrain(Scheduler host, FtNode node, OutputGate gate, OutputPump pump, RoleThread vcpu) {
     this.host = host;
     this.node = node;
     this.gate = gate;

@@ -14,29 +14,29 @@ import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
 /** The primary's side of a machine: the state on its way, and the log after it. vCPU thread. */
-final class Protecting {
-  /** What is to be done when the guest stands, before a log begins. */
-  interface Standing {
+final class StateReplication {
+  /** What is to be done around the pause of the guest in which a log begins. */
+  interface PauseHook {
     /**
-     * Before the guest stands. Any thread.
+     * Before the guest is paused. Any thread.
      *
-     * @throws IOException when it would stand for long; one line
+     * @throws IOException when the pause would be long; one line
      */
-    void mayStand() throws IOException, InterruptedException;
+    void beforePause() throws IOException, InterruptedException;
 
     /**
-     * The guest stands. vCPU thread.
+     * The guest is paused. vCPU thread.
      *
      * @throws IOException when no log can begin now; one line
      */
-    void run(LogStream stream) throws IOException, InterruptedException;
+    void paused(LogStream stream) throws IOException, InterruptedException;
   }
 
   private final Scheduler host;
   private final RecordOptions options;
-  private final RoleSwitch doors;
+  private final RoleSwitch roleSwitch;
   private final Roles roles;
-  private final Standing standing;
+  private final PauseHook pauseHook;
   private final VcpuTask.Taker vcpu;
   private final Consumer<StateTransfer.Outcome> outcome;
   private @Nullable HostInputs inputs;
@@ -50,19 +50,19 @@ final class Protecting {
    *
    * @param outcome hears of every transfer's end, on a thread of its own
    */
-  Protecting(
+  StateReplication(
       Scheduler host,
       RecordOptions options,
-      RoleSwitch doors,
+      RoleSwitch roleSwitch,
       Roles roles,
-      Standing standing,
+      PauseHook pauseHook,
       VcpuTask.Taker vcpu,
       Consumer<StateTransfer.Outcome> outcome) {
     this.host = host;
     this.options = options;
-    this.doors = doors;
+    this.roleSwitch = roleSwitch;
     this.roles = roles;
-    this.standing = standing;
+    this.pauseHook = pauseHook;
     this.vcpu = vcpu;
     this.outcome = outcome;
   }
@@ -78,21 +78,21 @@ final class Protecting {
     next.start();
   }
 
-  /** The guest is about to stand for the state's last part. Any thread. */
-  void mayStand() throws IOException, InterruptedException {
-    standing.mayStand();
+  /** The guest is about to be paused for the state's last part. Any thread. */
+  void beforePause() throws IOException, InterruptedException {
+    pauseHook.beforePause();
   }
 
-  /** The guest stands and the state is whole but for its last part. */
-  void stands(LogStream stream) throws IOException, InterruptedException {
-    standing.run(stream);
+  /** The guest is paused and the state is whole but for its last part. */
+  void paused(LogStream stream) throws IOException, InterruptedException {
+    pauseHook.paused(stream);
   }
 
   /** The state is whole: from here on the log. */
   void logBegins(Recorder from, PrimaryLog to) {
     recorder = from;
     log = to;
-    doors.become(roles.recorded(from, to));
+    roleSwitch.become(roles.recorded(from, to));
   }
 
   /** How far the first round is; the later ones are short. Any thread. */
@@ -142,16 +142,16 @@ final class Protecting {
     percent = 0;
     if (from != null && live != null) {
       from.release(machine.position());
-      doors.become(roles.live(live));
+      roleSwitch.become(roles.live(live));
     }
   }
 
   /** Ends a transfer that has not ended; nobody reads the machine's memory afterwards. */
   void abandon() throws Exception {
-    StateTransfer now = transfer;
+    StateTransfer last = transfer;
     transfer = null;
-    if (now != null) {
-      now.abandon();
+    if (last != null) {
+      last.abandon();
     }
   }
 }

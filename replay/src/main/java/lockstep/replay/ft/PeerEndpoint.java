@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * The connections of one side: at most one of them is the pair's and speaks with the session; all
  * others are turned away. Loop thread only, but for making a connection's listener.
  */
-final class PeerDoor {
+final class PeerEndpoint {
   /** How often a closed channel is looked at while its side may only just have been heard. */
   private static final int LOOKS = 8;
 
@@ -30,7 +30,7 @@ final class PeerDoor {
   private final VitalLoop loop;
   private final FtSession session;
   private final FtTimes times;
-  private final Hearer hearer;
+  private final Receiver receiver;
 
   /** The pair's; null without one. */
   private @Nullable PeerLink link;
@@ -38,29 +38,30 @@ final class PeerDoor {
   private Bytes key = Bytes.empty();
   private long notedNanos;
 
-  /** Who is told what comes in by the pair's connection. */
-  interface Hearer {
+  /** Receives what comes in by the pair's connection. */
+  interface Receiver {
     /** Something for the session. */
     void event(FtEvent event);
 
     /** A frame of the log, during this call; the session is told of it as well, afterwards. */
     void frame(ByteBuffer frame);
 
-    /** The messages that came in together have been told. */
-    void saidAll();
+    /** All messages that came in together have been passed on. */
+    void batchReceived();
 
     /** Somebody was turned away; not all of them are told of. */
     void note(String text);
   }
 
   /** No connection yet. */
-  PeerDoor(Scheduler host, VitalLoop loop, FtSession session, FtTimes times, Hearer hearer) {
+  PeerEndpoint(
+      Scheduler host, VitalLoop loop, FtSession session, FtTimes times, Receiver receiver) {
     this.host = host;
     this.notedNanos = host.nanoTime() - NOTE_NANOS;
     this.loop = loop;
     this.session = session;
     this.times = times;
-    this.hearer = hearer;
+    this.receiver = receiver;
   }
 
   /** Whether there is a connection that is the pair's. */
@@ -70,16 +71,16 @@ final class PeerDoor {
 
   /** Does something with the pair's connection, if there is one. */
   void ifOpen(Consumer<PeerLink> what) {
-    PeerLink now = link;
-    if (now != null) {
-      what.accept(now);
+    PeerLink open = link;
+    if (open != null) {
+      what.accept(open);
     }
   }
 
   /** The other side's address; empty without one. */
   String peer() {
-    PeerLink now = link;
-    return now == null ? "" : now.peer();
+    PeerLink open = link;
+    return open == null ? "" : open.peer();
   }
 
   /** Backup: somebody has connected. */
@@ -104,7 +105,7 @@ final class PeerDoor {
     byte[] random = new byte[PeerMessage.KEY_BYTES];
     host.randomBytes(random);
     key = Bytes.copyOf(random);
-    hearer.event(new FtEvent.Connected());
+    receiver.event(new FtEvent.Connected());
     to.send(
         new PeerMessage.Hello(
             PeerMessage.VERSION,
@@ -121,9 +122,9 @@ final class PeerDoor {
 
   /** Closes the pair's connection; nothing that comes by it counts any more. */
   void close() {
-    PeerLink now = link;
-    if (now != null) {
-      now.close();
+    PeerLink open = link;
+    if (open != null) {
+      open.close();
       link = null;
     }
   }
@@ -138,7 +139,7 @@ final class PeerDoor {
     private Incoming() {}
 
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       PeerLink peer = from;
       if (peer == null) {
         return;
@@ -156,35 +157,35 @@ final class PeerDoor {
           // All in the session.
         }
       }
-      hearer.event(new FtEvent.Said(message));
+      receiver.event(new FtEvent.Message(message));
     }
 
     @Override
     public void beat(FtEvent.Beat beat) {
       if (from == link && from != null) {
-        hearer.event(beat);
+        receiver.event(beat);
       }
     }
 
     @Override
     public void bytes() {
       if (from == link && from != null) {
-        hearer.event(SOME_BYTES);
+        receiver.event(SOME_BYTES);
       }
     }
 
     @Override
     public void frame(ByteBuffer frame) {
       if (from == link && from != null) {
-        hearer.frame(frame);
+        receiver.frame(frame);
       }
-      said(A_FRAME);
+      received(A_FRAME);
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       if (from == link && from != null) {
-        hearer.saidAll();
+        receiver.batchReceived();
       }
     }
 
@@ -193,7 +194,7 @@ final class PeerDoor {
       if (from == null) {
         closedMeanwhile = Optional.of(byPeer);
       } else if (from == link) {
-        hearer.event(new FtEvent.Closed(byPeer));
+        receiver.event(new FtEvent.Closed(byPeer));
         // Not at the next tick, which may be far away. Only the session knows when it was last
         // heard.
         for (int look = 1; look <= LOOKS; look++) {
@@ -213,7 +214,7 @@ final class PeerDoor {
           loop.later(
               () -> {
                 if (closed == link) {
-                  hearer.event(new FtEvent.Closed(byPeer));
+                  receiver.event(new FtEvent.Closed(byPeer));
                 }
               },
               nanos);
@@ -223,7 +224,7 @@ final class PeerDoor {
   private void stranger(PeerMessage message, PeerLink from) {
     if (message instanceof PeerMessage.Hello && session.state() == FtState.WAITING) {
       link = from;
-      hearer.event(new FtEvent.Said(message));
+      receiver.event(new FtEvent.Message(message));
       return;
     }
     String reason =
@@ -240,7 +241,7 @@ final class PeerDoor {
     long now = host.nanoTime();
     if (now - notedNanos >= NOTE_NANOS) {
       notedNanos = now;
-      hearer.note("turned %s away: %s".formatted(who, reason));
+      receiver.note("turned %s away: %s".formatted(who, reason));
     }
   }
 }

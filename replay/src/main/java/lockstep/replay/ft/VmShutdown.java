@@ -5,18 +5,18 @@ import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.sys.SysException;
 
-/** How the VM ends at this host: in order, and so that the other side hears of it. vCPU thread. */
-final class Ending {
+/** Ends the VM at this host in an orderly way, so that the other side learns of it. vCPU thread. */
+final class VmShutdown {
   private final FtNode node;
   private final RoleThread vcpu;
-  private final Draining draining;
-  private final Protecting protecting;
+  private final OutputDrain drain;
+  private final StateReplication replication;
 
-  Ending(FtNode node, RoleThread vcpu, Draining draining, Protecting protecting) {
+  VmShutdown(FtNode node, RoleThread vcpu, OutputDrain drain, StateReplication replication) {
     this.node = node;
     this.vcpu = vcpu;
-    this.draining = draining;
-    this.protecting = protecting;
+    this.drain = drain;
+    this.replication = replication;
   }
 
   /**
@@ -25,13 +25,13 @@ final class Ending {
    */
   FtVm.End guestEnded(VirtualMachine on, RunResult result)
       throws SysException, InterruptedException {
-    long end = protecting.guestEnded(on, result);
-    int lost = draining.drainToTheEnd(end);
+    long end = replication.guestEnded(on, result);
+    int lost = drain.drainToTheEnd(end);
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
       return new FtVm.End.Halted(halted.get());
     }
-    node.tell(new FtEvent.GuestEnded(inWords(result)));
+    node.post(new FtEvent.GuestEnded(inWords(result)));
     node.settle();
     return new FtVm.End.Guest(result, lost);
   }
@@ -60,14 +60,14 @@ final class Ending {
       return Optional.empty();
     }
     String line = "this host cannot run the guest, which is left to the backup: " + reason;
-    node.tell(new FtEvent.Fenced(line));
+    node.post(new FtEvent.Fenced(line));
     node.settle();
     return Optional.of(new FtVm.End.Halted(vcpu.halted().orElse(line)));
   }
 
   /** Another host has the disk: this is no end of the guest, and the other side hears of none. */
   FtVm.End fenced(String reason) throws InterruptedException {
-    node.tell(new FtEvent.Fenced(reason));
+    node.post(new FtEvent.Fenced(reason));
     node.settle();
     return new FtVm.End.Halted(vcpu.halted().orElse(reason));
   }

@@ -8,9 +8,9 @@ import java.util.function.Consumer;
 import lockstep.sys.Scheduler;
 
 /**
- * Planned failover: the guest stands here until it is known which side it goes on at. vCPU thread.
+ * Planned failover: the guest is paused here until it is known which side continues. vCPU thread.
  */
-public final class HandOver {
+public final class PlannedFailover {
   private static final long POLL_NANOS = 1_000_000L;
 
   /** What one came to. */
@@ -29,24 +29,24 @@ public final class HandOver {
   private final Scheduler host;
   private final FtNode node;
   private final RoleThread vcpu;
-  private final Draining draining;
-  private final Protecting protecting;
+  private final OutputDrain drain;
+  private final StateReplication replication;
   private final GuestDisk disk;
   private final Consumer<String> notes;
 
-  HandOver(
+  PlannedFailover(
       Scheduler host,
       FtNode node,
       RoleThread vcpu,
-      Draining draining,
-      Protecting protecting,
+      OutputDrain drain,
+      StateReplication replication,
       GuestDisk disk,
       Consumer<String> notes) {
     this.host = host;
     this.node = node;
     this.vcpu = vcpu;
-    this.draining = draining;
-    this.protecting = protecting;
+    this.drain = drain;
+    this.replication = replication;
     this.disk = disk;
     this.notes = notes;
   }
@@ -57,13 +57,13 @@ public final class HandOver {
    * @param limitNanos how long outputs and the disk may take, while the guest stands
    * @param outcome told what it came to; nothing is done if that is settled already
    */
-  void of(LiveMachine live, long limitNanos, CompletableFuture<Outcome> outcome)
+  void run(LiveMachine live, long limitNanos, CompletableFuture<Outcome> outcome)
       throws InterruptedException {
     if (outcome.isDone()) {
       return;
     }
-    long unused = protecting.sendAll();
-    if (!draining.awaitDrainedAnd(live::diskIsQuiet, limitNanos)) {
+    long unused = replication.sendAll();
+    if (!drain.awaitDrainedAnd(live::diskIsQuiet, limitNanos)) {
       notDone(stillUnderWay(live, limitNanos) + "; the VM goes on here", outcome);
       return;
     }
@@ -76,7 +76,7 @@ public final class HandOver {
       notDone(whyNot(), outcome);
       return;
     }
-    node.tell(new FtEvent.HandOver());
+    node.post(new FtEvent.HandOver());
     node.settle();
     awaitWhoGoesOn();
     if (node.status().state() == FtState.ENDED) {
@@ -105,7 +105,7 @@ public final class HandOver {
 
   private String stillUnderWay(LiveMachine live, long limitNanos) {
     int requests = live.diskRequestsUnanswered();
-    int outputs = draining.waiting();
+    int outputs = drain.waiting();
     return "%s in %d s"
         .formatted(
             requests > 0 && outputs == 0

@@ -22,43 +22,43 @@ import lockstep.sys.SysException;
 import org.jspecify.annotations.Nullable;
 
 /** A backup's machine from its state's arrival to the end of the log. vCPU thread, but as said. */
-final class Following {
+final class BackupReplay {
   /** What the replay came to. */
-  sealed interface Came {
+  sealed interface Outcome {
     /** It did all that the log says; the guest can go on. */
-    record LogEnd() implements Came {}
+    record LogEnd() implements Outcome {}
 
     /** The guest has ended, as the log says, or was stopped for good. */
-    record GuestEnd(RunResult result) implements Came {}
+    record GuestEnd(RunResult result) implements Outcome {}
 
     /** It did something else. */
-    record Astray(String report) implements Came {}
+    record Diverged(String report) implements Outcome {}
   }
 
   private final Scheduler host;
   private final MachineReceiver machines;
   private final Claimant self;
   private final FramePipe pipe;
-  private final RoleSwitch doors;
+  private final RoleSwitch roleSwitch;
   private final OutputGate gate;
   private final WakeTimer timer;
   private final CompletableFuture<Boolean> decision = new CompletableFuture<>();
   private volatile @Nullable LogReader reader;
   private volatile @Nullable Replayer replayer;
 
-  Following(
+  BackupReplay(
       Scheduler host,
       MachineReceiver machines,
       Claimant self,
       FramePipe pipe,
-      RoleSwitch doors,
+      RoleSwitch roleSwitch,
       OutputGate gate,
       WakeTimer timer) {
     this.host = host;
     this.machines = machines;
     this.self = self;
     this.pipe = pipe;
-    this.doors = doors;
+    this.roleSwitch = roleSwitch;
     this.gate = gate;
     this.timer = timer;
   }
@@ -71,7 +71,7 @@ final class Following {
   VirtualMachine restore() throws Exception {
     LogReader log = LogReader.follow(pipe);
     reader = log;
-    return machines.receive(log.stateStream(), doors, clockNanos -> follow(log, clockNanos));
+    return machines.receive(log.stateStream(), roleSwitch, clockNanos -> follow(log, clockNanos));
   }
 
   private void follow(LogReader log, long clockNanos) {
@@ -80,7 +80,7 @@ final class Following {
         new ReplayOptions(OptionalLong.empty(), false, true, Long.MAX_VALUE);
     Replayer source = new Replayer(host, log, clockNanos, timer, toTheEnd);
     replayer = source;
-    doors.become(
+    roleSwitch.become(
         new RoleSwitch.Role(source, source.outputs(this::consoleByte), source.disk(request -> {})));
   }
 
@@ -93,20 +93,20 @@ final class Following {
   }
 
   private Replayer source() {
-    Replayer now = replayer;
-    if (now == null) {
+    Replayer present = replayer;
+    if (present == null) {
       throw new IllegalStateException("nothing restored");
     }
-    return now;
+    return present;
   }
 
   /** Replays until the log or the guest ends. */
-  Came run(VirtualMachine on) throws SysException, InterruptedException {
-    RunResult result = doors.enter(on);
+  Outcome run(VirtualMachine on) throws SysException, InterruptedException {
+    RunResult result = roleSwitch.enter(on);
     ReplayOutcome outcome = source().finish(on.position(), result);
     return switch (outcome) {
-      case ReplayOutcome.Diverged diverged -> new Came.Astray(diverged.divergence().report());
-      case ReplayOutcome.Equal _ -> new Came.GuestEnd(result);
+      case ReplayOutcome.Diverged diverged -> new Outcome.Diverged(diverged.divergence().report());
+      case ReplayOutcome.Equal _ -> new Outcome.GuestEnd(result);
       case ReplayOutcome.Reached _, ReplayOutcome.LogEnded _ -> end(log(), result);
     };
   }
@@ -123,7 +123,7 @@ final class Following {
    * The replay stopped where the log says nothing more, or that the host stopped the guest. What
    * was acknowledged the world may have seen: this machine is the VM only after all of it.
    */
-  private Came end(LogReader log, RunResult result) {
+  private Outcome end(LogReader log, RunResult result) {
     if (log.peekKind() == LogEntry.Kind.INPUT) {
       LogEntry stop = log.take();
       if (log.peekKind() == LogEntry.Kind.MACHINE_DIGEST) {
@@ -131,21 +131,23 @@ final class Following {
       }
       if (log.peek() instanceof LogEntry.End) {
         log.take();
-        return new Came.GuestEnd(result);
+        return new Outcome.GuestEnd(result);
       }
       if (log.peekKind() != null) {
-        return new Came.Astray(
+        return new Outcome.Diverged(
             "divergence at log entry %d: after %s the log continues"
                 .formatted(log.position(), Descriptions.of(stop)));
       }
     }
     long received = pipe.entries();
     if (!log.isAtStreamEnd() || log.position() != received) {
-      return new Came.Astray(
+      return new Outcome.Diverged(
           "divergence at log entry %d of the %d received: the log cannot be read to its end: %s"
               .formatted(log.position(), received, log.cut().orElse("no reason is known")));
     }
-    return result instanceof RunResult.Stopped ? new Came.LogEnd() : new Came.GuestEnd(result);
+    return result instanceof RunResult.Stopped
+        ? new Outcome.LogEnd()
+        : new Outcome.GuestEnd(result);
   }
 
   /** The pipe ends or has ended. Any thread, once counts. */

@@ -2,14 +2,14 @@ package lockstep.replay.ft;
 
 import java.util.concurrent.TimeUnit;
 
-/** What is said again and again, told when it is something new, and else now and then. */
-final class SeldomNotes {
+/** Limits repeated notes: a new text is due at once, the same one only every few seconds. */
+final class RateLimitedNotes {
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private String last = "";
   private long lastNanos;
 
-  /** Whether to tell of it now; then it counts as told. */
+  /** Whether to show the note now; then it counts as shown. */
   boolean isDue(String text, long nowNanos) {
     if (text.equals(last) && nowNanos - lastNanos < PAUSE_NANOS) {
       return false;
