@@ -7,8 +7,8 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.vcpu.VmEnd;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -60,7 +60,7 @@ final class BackupCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    FtVm.End end;
+    VmEnd end;
     try (Kvm kvm = Kvm.open();
         PairDisk storage = pair.open();
         PairRun run =

@@ -17,8 +17,8 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.replay.ft.RoleSwitch;
-import lockstep.replay.ft.VcpuCommands;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.VcpuCommands;
 import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 

@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import lockstep.replay.ft.Claimant;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtStatus;
-import lockstep.replay.ft.OutputWaits;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputWaits;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
 import picocli.CommandLine.TypeConversionException;
 
 /** What users may ask of one side of a pair while it runs. */

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
-import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.disk.Arbiter;
 import lockstep.storage.FileLease;
 import lockstep.storage.SharedDisk;
 

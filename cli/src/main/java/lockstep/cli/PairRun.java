@@ -25,18 +25,20 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
-import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtStatus;
-import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.GuestDisk;
-import lockstep.replay.ft.KvmReceiver;
-import lockstep.replay.ft.OutputGate;
-import lockstep.replay.ft.OutputWaits;
 import lockstep.replay.ft.PlannedFailover;
+import lockstep.replay.ft.backup.KvmReceiver;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.output.OutputWaits;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.Scheduler;
 import lockstep.sys.StandardOutput;
@@ -141,7 +143,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.times = times;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security, heartbeatPort);
-    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
+    OutputGate gate = new OutputGate(GateMode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.waits = gate.waits();
     this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
     this.vm =
@@ -196,7 +198,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     if (node.status().state() == FtState.WAITING) {
       node.post(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
-    } else if (node.status().side() == lockstep.replay.ft.Claimant.Side.BACKUP) {
+    } else if (node.status().side() == lockstep.replay.ft.disk.Claimant.Side.BACKUP) {
       node.post(new FtEvent.Detach());
     } else {
       vm.stop();
@@ -210,7 +212,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
    * @throws IOException when it has not; one line
    */
   void stopAndWait() throws IOException {
-    boolean primary = node.status().side() == lockstep.replay.ft.Claimant.Side.PRIMARY;
+    boolean primary = node.status().side() == lockstep.replay.ft.disk.Claimant.Side.PRIMARY;
     stop();
     try {
       long start = System.nanoTime();
@@ -225,8 +227,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         }
         Thread.sleep(STOP_POLL_MILLIS);
       }
-      FtVm.End end = vm.over().get();
-      if (end instanceof FtVm.End.Halted halted) {
+      VmEnd end = vm.over().get();
+      if (end instanceof VmEnd.Halted halted) {
         throw new IOException("the VM was not stopped, this side has halted: " + halted.reason());
       }
     } catch (ExecutionException e) {
@@ -275,7 +277,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /** Runs a VM as primary, to its end here. */
-  FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
+  VmEnd primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
     MachineOrigin origin = LocalDisk.origin(medium, start, kvm.supportedCpuid());
     // With or without a backup: no other VM may have the disk.
     hold();
@@ -324,15 +326,15 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /** Follows primaries until the VM has ended here, or elsewhere in order. */
-  FtVm.End backup() throws Exception {
+  VmEnd backup() throws Exception {
     return end();
   }
 
-  private FtVm.End end() throws Exception {
+  private VmEnd end() throws Exception {
     try {
-      FtVm.End end = vm.over().get();
+      VmEnd end = vm.over().get();
       // A VM that was never protected has the disk to itself, whatever became of it.
-      if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
+      if (end instanceof VmEnd.Guest || node.status().state() == FtState.ALONE) {
         settleDisk();
         leave();
       }

@@ -7,8 +7,8 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -92,7 +92,7 @@ final class PrimaryCommand implements Callable<Integer> {
     unsafeClock.check(start.name(), from);
     String name = pair.name(start.guestName());
     String vm = DiskOption.newVm();
-    FtVm.End end;
+    VmEnd end;
     try (PairDisk storage = pair.open();
         PairRun run =
             new PairRun(

@@ -27,7 +27,7 @@ import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.VcpuCommands;
+import lockstep.replay.ft.vcpu.VcpuCommands;
 import lockstep.sys.SysException;
 
 /**

@@ -2,7 +2,7 @@
  * The shared disk: backends of the block port, and who may have the disk.
  *
  * <p>Owning thread: said by each class. May import: lockstep.monitor.block, lockstep.monitor.state,
- * lockstep.replay.ft, lockstep.sys. Start reading at {@link lockstep.storage.FileLease}.
+ * lockstep.replay.ft.disk, lockstep.sys. Start reading at {@link lockstep.storage.FileLease}.
  */
 @NullMarked
 package lockstep.storage;

@@ -14,9 +14,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import lockstep.cli.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtVm;
 import lockstep.replay.ft.PlannedFailover;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,7 +52,7 @@ class HandOverTest {
   private static void end(LiveSide side) throws Exception {
     side.type("q");
     assertTrue(
-        side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest,
+        side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest,
         () -> side.notes().toString());
   }
 
@@ -79,7 +79,7 @@ class HandOverTest {
       primary.medium().release();
       assertEquals(new PlannedFailover.Outcome.Done(), outcome(asked));
       assertTrue(
-          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Elsewhere);
+          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Elsewhere);
       more(backup);
       end(backup);
       int goesOnAt = primary.console().length();
@@ -185,10 +185,9 @@ class HandOverTest {
       primary.vm().stop();
       primary.medium().release();
       assertEquals(new PlannedFailover.Outcome.NotDone("the guest was stopped"), outcome(asked));
+      assertTrue(primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest);
       assertTrue(
-          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest);
-      assertTrue(
-          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Elsewhere,
+          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Elsewhere,
           () -> backup.notes().toString());
       assertEquals("", backup.console(), "it went on");
     }

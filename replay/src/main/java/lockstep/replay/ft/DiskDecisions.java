@@ -9,6 +9,10 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.peer.VitalLoop;
+import lockstep.replay.ft.protocol.FtStatus;
 import lockstep.sys.Scheduler;
 
 /**

@@ -5,9 +5,27 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import lockstep.replay.ft.backup.LogIntake;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.peer.LoopPriority;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerEndpoint;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.peer.VitalLoop;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.PairProgress;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.VitalSign;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogFormatException;
 import lockstep.sys.Scheduler;
@@ -21,12 +39,6 @@ import org.jspecify.annotations.Nullable;
  * may block and have a thread of their own.
  */
 public final class FtNode implements AutoCloseable {
-  /**
-   * Of the threads between a guest and the world, where the host lets them: what they have to do is
-   * short, and while it waits for a vCPU, heartbeats are late and outputs wait.
-   */
-  public static final int NICE = -10;
-
   private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** A first TLS handshake of two JVMs that have just started on busy hosts takes seconds. */
@@ -62,19 +74,9 @@ public final class FtNode implements AutoCloseable {
     void failStop(String reason);
   }
 
-  /** How connections are made; {@code lockstep.replay.channel} implements it. */
-  public interface Network {
-    /** Its thread. */
-    ScheduledExecutorService loop();
-
-    /** See {@code PeerNetwork#connect}. */
-    PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
-        throws IOException, InterruptedException;
-  }
-
   private final Scheduler host;
   private final FtTimes times;
-  private final Network network;
+  private final PeerConnector network;
   private final VitalLoop loop;
   private final OutputGate gate;
   private final FtSession session;
@@ -103,7 +105,7 @@ public final class FtNode implements AutoCloseable {
   /** A side that does nothing yet; {@link #attach} gives it a machine. */
   public FtNode(
       Scheduler host,
-      Network network,
+      PeerConnector network,
       Arbiter arbiter,
       OutputGate gate,
       FtSession session,

@@ -21,6 +21,23 @@ import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.backup.BackupReplay;
+import lockstep.replay.ft.backup.MachineReceiver;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.output.OutputPump;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.primary.Roles;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.primary.StateTransfer;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.VitalSign;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
@@ -37,22 +54,6 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** A guest that does anything at all makes an entry within this time. */
   private static final long NEXT_ENTRY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  /** How it ended at this host. */
-  public sealed interface End {
-    /**
-     * The guest ended, here.
-     *
-     * @param lostOutputs what it showed and the console or the disk did not take
-     */
-    record Guest(RunResult result, int lostOutputs) implements End {}
-
-    /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
-    record Elsewhere(String reason) implements End {}
-
-    /** This side has lost, or cannot go on. */
-    record Halted(String reason) implements End {}
-  }
-
   /** Makes the machine around its role switch, ready to run. */
   @FunctionalInterface
   public interface Maker {
@@ -64,7 +65,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   @FunctionalInterface
   public interface Inspection {
     /**
-     * See {@link VcpuCommands.Inspection}; the inputs are what a copy of the machine goes on with.
+     * See {@link lockstep.replay.ft.vcpu.VcpuCommands.Inspection}; the inputs are what a copy of
+     * the machine goes on with.
      */
     Optional<RunResult> run(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }
@@ -203,12 +205,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     }
   }
 
-  private End unprotected(VirtualMachine made) throws Exception {
+  private VmEnd unprotected(VirtualMachine made) throws Exception {
     if (vcpu.isStopping()) {
       // In order, or a backup that is about to be ready would take over what never ran.
       return shutdown.guestEnded(made, new RunResult.Stopped());
     }
-    return new End.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
+    return new VmEnd.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
   }
 
   /** A machine is about to be closed: nobody may look at it or read its memory any more. */
@@ -247,7 +249,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   }
 
   /** The end of the VM at this host. */
-  public CompletableFuture<End> over() {
+  public CompletableFuture<VmEnd> over() {
     return vcpu.over();
   }
 
@@ -255,7 +257,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * Has something done with the machine while it stands; the guest and its log know nothing of it.
    * Any thread.
    *
-   * @return see {@link VcpuCommands#inspect}
+   * @return see {@link lockstep.replay.ft.vcpu.VcpuCommands#inspect}
    */
   public Future<Optional<RunResult>> inspect(Inspection work) {
     return vcpu.commands().inspect(() -> work.run(live().machine(), live().savedInputs()));
@@ -303,7 +305,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** A side without a machine is over, in order. Any thread. */
   public void leave(String reason) {
-    vcpu.over().complete(new End.Elsewhere(reason));
+    vcpu.over().complete(new VmEnd.Elsewhere(reason));
   }
 
   /** Ends the guest as if the power were cut. Any thread. */
@@ -368,7 +370,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return standby.replayed();
   }
 
-  private End goLive(BackupReplay replayed, VirtualMachine on) throws Exception {
+  private VmEnd goLive(BackupReplay replayed, VirtualMachine on) throws Exception {
     HostInputs inputs = replayed.goLive(queue, Recorder.TIMERS);
     LiveMachine running = live(on, inputs);
     roleSwitch.become(roles.live(inputs));

@@ -8,6 +8,10 @@ import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.sys.SysException;
 
 /** The machine while it is the VM: alone or recorded, it talks to the world. vCPU thread. */
@@ -48,13 +52,13 @@ final class LiveMachine {
   }
 
   /** Runs it to the end of the VM here, and in between does what others ask for. */
-  FtVm.End toTheEnd() throws Exception {
+  VmEnd toTheEnd() throws Exception {
     vcpu.commands().run();
     RunResult result;
     try {
       result = roleSwitch.run(machine);
     } catch (SysException e) {
-      Optional<FtVm.End> elsewhere = shutdown.hostFailed(String.valueOf(e.getMessage()));
+      Optional<VmEnd> elsewhere = shutdown.hostFailed(String.valueOf(e.getMessage()));
       if (elsewhere.isEmpty()) {
         throw e;
       }
@@ -62,13 +66,13 @@ final class LiveMachine {
     }
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
-      return new FtVm.End.Halted(halted.get());
+      return new VmEnd.Halted(halted.get());
     }
     if (result instanceof RunResult.Fenced fenced) {
       return shutdown.fenced(fenced.reason());
     }
     if (result instanceof RunResult.Crashed crash && crash.cause() == RunResult.Cause.HOST) {
-      Optional<FtVm.End> elsewhere =
+      Optional<VmEnd> elsewhere =
           shutdown.hostFailed(crash.report().lines().findFirst().orElse(""));
       if (elsewhere.isPresent()) {
         return elsewhere.get();

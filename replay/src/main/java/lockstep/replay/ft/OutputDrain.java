@@ -3,6 +3,9 @@ package lockstep.replay.ft;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.output.OutputPump;
+import lockstep.replay.ft.vcpu.RoleThread;
 import lockstep.sys.Scheduler;
 
 /** Waits until the outputs of the guest have left, while the guest is paused. vCPU thread. */

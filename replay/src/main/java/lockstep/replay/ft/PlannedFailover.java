@@ -5,6 +5,12 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.sys.Scheduler;
 
 /**
@@ -83,7 +89,7 @@ public final class PlannedFailover {
       // First, so that whoever asked hears of it before this process ends.
       outcome.complete(new Outcome.Done());
       String reason = "handed over to the backup";
-      vcpu.over().complete(new FtVm.End.Elsewhere(reason));
+      vcpu.over().complete(new VmEnd.Elsewhere(reason));
       vcpu.halt(reason);
     } else {
       notDone(whyNot(), outcome);

@@ -4,6 +4,12 @@ import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
 import lockstep.monitor.VirtualMachine;
+import lockstep.replay.ft.backup.BackupReplay;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.log.FramePipe;
 import org.jspecify.annotations.Nullable;
 
@@ -22,7 +28,7 @@ final class Standby {
   @FunctionalInterface
   interface Takeover {
     /** Returns how the VM ended here. */
-    FtVm.End run(BackupReplay replayed, VirtualMachine on) throws Exception;
+    VmEnd run(BackupReplay replayed, VirtualMachine on) throws Exception;
   }
 
   private final FtNode node;
@@ -81,14 +87,14 @@ final class Standby {
     try {
       node.settle();
       if (node.status().state() == FtState.ENDED) {
-        vcpu.over().complete(new FtVm.End.Elsewhere("stopped before it could follow"));
+        vcpu.over().complete(new VmEnd.Elsewhere("stopped before it could follow"));
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
   }
 
-  private Optional<FtVm.End> toTheEnd(BackupReplay replay, VirtualMachine on) throws Exception {
+  private Optional<VmEnd> toTheEnd(BackupReplay replay, VirtualMachine on) throws Exception {
     BackupReplay.Outcome outcome = replay.run(on);
     if (outcome instanceof BackupReplay.Outcome.Diverged diverged) {
       node.post(
@@ -120,13 +126,13 @@ final class Standby {
    *
    * @param over whether the guest has ended; else the VM goes on at the primary
    */
-  private Optional<FtVm.End> leave(BackupReplay of, boolean over, String reason)
+  private Optional<VmEnd> leave(BackupReplay of, boolean over, String reason)
       throws InterruptedException {
     // The session says that the log is over before it shows what it has become.
     node.settle();
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
-      return Optional.of(new FtVm.End.Halted(halted.get()));
+      return Optional.of(new VmEnd.Halted(halted.get()));
     }
     try {
       // A backup that waits for another primary has no part in the disk.
@@ -136,7 +142,7 @@ final class Standby {
     }
     // The next primary may be here already, before this machine has gone.
     return node.status().state() == FtState.ENDED
-        ? Optional.of(new FtVm.End.Elsewhere(reason))
+        ? Optional.of(new VmEnd.Elsewhere(reason))
         : Optional.empty();
   }
 

@@ -3,6 +3,11 @@ package lockstep.replay.ft;
 import java.util.Optional;
 import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.sys.SysException;
 
 /** Ends the VM at this host in an orderly way, so that the other side learns of it. vCPU thread. */
@@ -23,17 +28,16 @@ final class VmShutdown {
    * The guest has ended; what it showed leaves first. While it is open which side continues,
    * nothing has ended: a side that loses then halts.
    */
-  FtVm.End guestEnded(VirtualMachine on, RunResult result)
-      throws SysException, InterruptedException {
+  VmEnd guestEnded(VirtualMachine on, RunResult result) throws SysException, InterruptedException {
     long end = replication.guestEnded(on, result);
     int lost = drain.drainToTheEnd(end);
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
-      return new FtVm.End.Halted(halted.get());
+      return new VmEnd.Halted(halted.get());
     }
     node.post(new FtEvent.GuestEnded(inWords(result)));
     node.settle();
-    return new FtVm.End.Guest(result, lost);
+    return new VmEnd.Guest(result, lost);
   }
 
   private static String inWords(RunResult result) {
@@ -54,7 +58,7 @@ final class VmShutdown {
    * @param reason one line
    * @return how this side ends; empty when there is no other side
    */
-  Optional<FtVm.End> hostFailed(String reason) throws InterruptedException {
+  Optional<VmEnd> hostFailed(String reason) throws InterruptedException {
     FtState state = node.status().state();
     if (state != FtState.PROTECTED && !state.isUndecided()) {
       return Optional.empty();
@@ -62,13 +66,13 @@ final class VmShutdown {
     String line = "this host cannot run the guest, which is left to the backup: " + reason;
     node.post(new FtEvent.Fenced(line));
     node.settle();
-    return Optional.of(new FtVm.End.Halted(vcpu.halted().orElse(line)));
+    return Optional.of(new VmEnd.Halted(vcpu.halted().orElse(line)));
   }
 
   /** Another host has the disk: this is no end of the guest, and the other side hears of none. */
-  FtVm.End fenced(String reason) throws InterruptedException {
+  VmEnd fenced(String reason) throws InterruptedException {
     node.post(new FtEvent.Fenced(reason));
     node.settle();
-    return new FtVm.End.Halted(vcpu.halted().orElse(reason));
+    return new VmEnd.Halted(vcpu.halted().orElse(reason));
   }
 }

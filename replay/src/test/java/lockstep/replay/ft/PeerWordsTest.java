@@ -8,6 +8,14 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
+import lockstep.replay.ft.output.Output;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.SessionFixture;
 import org.junit.jupiter.api.Test;
 
 /** What a node tells its peer, and does not believe of it: counts belong to one log only. */
@@ -86,9 +94,9 @@ class PeerWordsTest {
       begin(side, 42);
       side.hear(new PeerMessage.Ready());
       side.hear(new PeerMessage.Ack(42, 41));
-      assertEquals(OutputGate.Mode.GATED, side.gate.mode());
+      assertEquals(GateMode.GATED, side.gate.mode());
       side.hear(new PeerMessage.Ack(43, 0));
-      assertEquals(OutputGate.Mode.CLOSED, side.gate.mode());
+      assertEquals(GateMode.CLOSED, side.gate.mode());
       assertTrue(
           side.notes().toString().contains("acknowledges 43 entries and has replayed 0, of 42"),
           side.notes().toString());

@@ -4,6 +4,11 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Optional;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerCodec;
+import lockstep.replay.ft.protocol.PeerMessage;
 import lockstep.replay.log.SimFrames;
 
 /**

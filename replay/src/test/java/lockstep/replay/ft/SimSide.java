@@ -20,6 +20,16 @@ import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.Output;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 
@@ -80,7 +90,7 @@ final class SimSide {
   private int lateWrites;
   private boolean faulty;
   private boolean given;
-  private Optional<FtVm.End> end = Optional.empty();
+  private Optional<VmEnd> end = Optional.empty();
 
   SimSide(SimHost host, boolean primary) {
     this.host = host;
@@ -92,7 +102,7 @@ final class SimSide {
     this.network = new SimNetwork(host, process, this::look);
     this.session = primary ? FtSession.primary("sim", VM, times) : FtSession.backup(times);
     this.last = session.state();
-    this.gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, process);
+    this.gate = new OutputGate(GateMode.FREE, GATE_OUTPUTS, process);
     this.diskThread = new SimExecutor("disk", process);
     this.node = new FtNode(process, network, cluster.storage.arbiter(this), gate, session, times);
     Medium medium = new Medium();
@@ -184,9 +194,9 @@ final class SimSide {
             false,
             () -> {
               try {
-                FtVm.End how = vm.over().get();
+                VmEnd how = vm.over().get();
                 isOver(how);
-                if (how instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
+                if (how instanceof VmEnd.Guest || node.status().state() == FtState.ALONE) {
                   leave();
                 }
                 end = Optional.of(how);
@@ -200,8 +210,8 @@ final class SimSide {
         .start();
   }
 
-  private void isOver(FtVm.End how) {
-    if (how instanceof FtVm.End.Guest) {
+  private void isOver(VmEnd how) {
+    if (how instanceof VmEnd.Guest) {
       cluster.outside.isOver(this, how.toString());
     }
   }
@@ -215,7 +225,7 @@ final class SimSide {
     }
   }
 
-  private void ends(FtVm.End how) {
+  private void ends(VmEnd how) {
     world.trace("%s ends: %s".formatted(name, how));
     node.close();
     // What close() sends has its time; then the kernel closes all.
@@ -607,7 +617,7 @@ final class SimSide {
       }
       case GATE_OPEN_WHILE_CLAIMING -> {
         if (now == FtState.CLAIMING && isPrimary) {
-          gate.mode(OutputGate.Mode.FREE);
+          gate.mode(GateMode.FREE);
         }
       }
       case CLAIM_BEFORE_REPLAY -> {
