@@ -10,7 +10,7 @@ import lockstep.replay.ft.disk.Arbiter.Verdict;
 import org.junit.jupiter.api.Test;
 
 /** A primary that hands over is over only when the disk says that it has lost. */
-class HandedOverSessionTest {
+class PlannedFailoverSessionTest {
   private static final String VM = "00112233445566778899aabbccddeeff";
   private static final long MS = 1_000_000;
   private static final FtTimes TIMES = FtTimes.of(500);

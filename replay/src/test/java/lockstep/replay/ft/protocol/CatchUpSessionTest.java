@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
  * A backup asks the disk when its machine is the one that the log describes, and not before: one
  * that won and then found that it cannot go on would have cost the VM a primary that lives.
  */
-class CatchingUpSessionTest {
+class CatchUpSessionTest {
   private static final FtAction CLAIM = new FtAction.Claim();
 
   /** Nothing heard for the whole time-out. */
