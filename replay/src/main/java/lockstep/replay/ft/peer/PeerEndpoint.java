@@ -158,7 +158,14 @@ public final class PeerEndpoint {
         case PeerMessage.Hello _ -> {
           return; // Once is enough.
         }
-        default -> {
+        case PeerMessage.Refuse _,
+            PeerMessage.Frame _,
+            PeerMessage.Ready _,
+            PeerMessage.Begin _,
+            PeerMessage.Ack _,
+            PeerMessage.Released _,
+            PeerMessage.Beat _,
+            PeerMessage.Bye _ -> {
           // All in the session.
         }
       }

@@ -144,7 +144,15 @@ final class BackupRole {
         caughtUp = true;
         claimIfReady();
       }
-      default -> {
+      case WAITING,
+          CLAIMING,
+          TAKING_OVER,
+          ALONE,
+          PAIRING,
+          PROTECTED,
+          HANDING_OVER,
+          HALTED,
+          ENDED -> {
         // Of a log that is over.
       }
     }
@@ -177,7 +185,7 @@ final class BackupRole {
       case RECEIVING, FOLLOWING, CATCHING_UP ->
           giveUp(Leaving.DIVERGED, "diverged from the primary: " + reason);
       case CLAIMING, TAKING_OVER -> core.halt("diverged before taking over: " + reason);
-      default -> {
+      case WAITING, ALONE, PAIRING, PROTECTED, HANDING_OVER, HALTED, ENDED -> {
         // Nobody depends on this replay any more.
       }
     }

@@ -78,7 +78,16 @@ final class PrimaryRole {
         core.note("the backup does not take over: " + what + "; claiming the disk");
         core.startClaim();
       }
-      default -> {
+      case WAITING,
+          RECEIVING,
+          FOLLOWING,
+          CATCHING_UP,
+          CLAIMING,
+          TAKING_OVER,
+          ALONE,
+          PAIRING,
+          HALTED,
+          ENDED -> {
         // Nobody waits for it.
       }
     }

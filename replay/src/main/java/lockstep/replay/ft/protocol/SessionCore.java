@@ -97,7 +97,16 @@ final class SessionCore {
         add(new FtAction.EndLog(false));
         note("did not become a backup: " + reason);
       }
-      default -> {
+      case WAITING,
+          FOLLOWING,
+          CATCHING_UP,
+          CLAIMING,
+          TAKING_OVER,
+          ALONE,
+          PROTECTED,
+          HANDING_OVER,
+          HALTED,
+          ENDED -> {
         // Too late to matter, or said out of turn.
       }
     }
