@@ -152,10 +152,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
             new KvmReceiver(kvm, medium.map(BlockDevice::geometry)),
             node,
             gate,
-            console,
-            disk,
-            options,
-            notes);
+            new FtVm.Outlets(console, disk, notes),
+            options);
     medium.ifPresent(present -> bridge(present, gate));
     node.attach(vm);
     storage

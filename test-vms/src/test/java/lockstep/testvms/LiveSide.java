@@ -181,10 +181,8 @@ final class LiveSide implements AutoCloseable {
             new KvmReceiver(kvm, Optional.of(medium.geometry())),
             node,
             gate,
-            new Console(),
-            disk,
-            options,
-            notes::add);
+            new FtVm.Outlets(new Console(), disk, notes::add),
+            options);
     DiskBridge bridge = new DiskBridge(this.medium, vm.queue()::offer, gate::writes);
     gate.onChange(bridge::permitChanged);
     disk.to = bridge;

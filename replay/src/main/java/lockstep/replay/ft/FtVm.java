@@ -54,6 +54,15 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** A guest that does anything at all makes an entry within this time. */
   private static final long NEXT_ENTRY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
+  /**
+   * Where outputs of the guest and notes for the user go.
+   *
+   * @param console takes the guest's console; called by one thread
+   * @param disk takes the guest's disk requests once they may go; give it {@link #queue}
+   * @param notes takes lines for the user
+   */
+  public record Outlets(OutputStream console, GuestDisk disk, Consumer<String> notes) {}
+
   /** Makes the machine around its role switch, ready to run. */
   @FunctionalInterface
   public interface Maker {
@@ -98,35 +107,31 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * A machine that waits for its role.
    *
    * @param machines makes the machine of a backup
-   * @param console takes the guest's console; called by one thread
-   * @param medium takes the guest's disk requests once they may go; give it {@link #queue}
    */
   public FtVm(
       Scheduler host,
       MachineReceiver machines,
       FtNode node,
       OutputGate gate,
-      OutputStream console,
-      GuestDisk medium,
-      RecordOptions options,
-      Consumer<String> notes) {
+      Outlets outlets,
+      RecordOptions options) {
     this.host = host;
     this.node = node;
     this.vcpu = new RoleThread(host, queue, this::putAway);
     this.timer = new KickTimer(host, vcpu::kick);
     this.gate = gate;
-    this.medium = medium;
-    this.notes = notes;
+    this.medium = outlets.disk();
+    this.notes = outlets.notes();
     this.roles = new Roles(gate, medium);
     this.roleSwitch =
         new RoleSwitch(
             host,
             vcpu.commands(),
             roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
-    this.pump = new OutputPump(host, gate, console, medium, node::released, notes);
+    this.pump = new OutputPump(host, gate, outlets.console(), medium, node::released, notes);
     this.drain = new OutputDrain(host, node, gate, pump, vcpu);
-    StateReplication.PauseHook pauseHook =
-        new StateReplication.PauseHook() {
+    StateReplication.Steps steps =
+        new StateReplication.Steps() {
           @Override
           public void beforePause() throws IOException, InterruptedException {
             drain.needOutputsToLeave();
@@ -139,19 +144,23 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
             gate.restart();
             node.logBegins(stream);
           }
+
+          @Override
+          public void ended(StateTransfer.Outcome outcome) {
+            copied(outcome);
+          }
         };
-    this.replication =
-        new StateReplication(host, options, roleSwitch, roles, pauseHook, vcpu::ask, this::copied);
+    this.replication = new StateReplication(host, options, roleSwitch, roles, steps, vcpu::ask);
     this.shutdown = new VmShutdown(node, vcpu, drain, replication);
     this.standby =
         new Standby(
             node,
             vcpu,
             shutdown,
-            (self, pipe) -> new BackupReplay(host, machines, self, pipe, roleSwitch, gate, timer),
+            log -> new BackupReplay(host, machines, log, roleSwitch, gate, timer),
             this::goLive,
             notes);
-    this.failover = new PlannedFailover(host, node, vcpu, drain, replication, medium, notes);
+    this.failover = new PlannedFailover(node, vcpu, drain, replication, medium, notes);
   }
 
   /** The way in for console bytes and disk completions. */

@@ -76,8 +76,8 @@ final class OutputDrain {
     }
   }
 
-  /** The thread that stands for others shows that it lives. */
-  private void poll() throws InterruptedException {
+  /** Waits a moment, in which the thread that stands for others shows that it lives. */
+  void poll() throws InterruptedException {
     vcpu.commands().comesBy();
     host.sleep(POLL_NANOS);
   }

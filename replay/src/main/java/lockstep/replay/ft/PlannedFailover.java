@@ -11,14 +11,11 @@ import lockstep.replay.ft.protocol.FtEvent;
 import lockstep.replay.ft.protocol.FtState;
 import lockstep.replay.ft.vcpu.RoleThread;
 import lockstep.replay.ft.vcpu.VmEnd;
-import lockstep.sys.Scheduler;
 
 /**
  * Planned failover: the guest is paused here until it is known which side continues. vCPU thread.
  */
 public final class PlannedFailover {
-  private static final long POLL_NANOS = 1_000_000L;
-
   /** What one came to. */
   public sealed interface Outcome {
     /** The backup goes on, and the VM is over here. */
@@ -32,7 +29,6 @@ public final class PlannedFailover {
     record NotDone(String reason) implements Outcome {}
   }
 
-  private final Scheduler host;
   private final FtNode node;
   private final RoleThread vcpu;
   private final OutputDrain drain;
@@ -41,14 +37,12 @@ public final class PlannedFailover {
   private final Consumer<String> notes;
 
   PlannedFailover(
-      Scheduler host,
       FtNode node,
       RoleThread vcpu,
       OutputDrain drain,
       StateReplication replication,
       GuestDisk disk,
       Consumer<String> notes) {
-    this.host = host;
     this.node = node;
     this.vcpu = vcpu;
     this.drain = drain;
@@ -140,8 +134,7 @@ public final class PlannedFailover {
    */
   private void awaitWhoGoesOn() throws InterruptedException {
     while (node.status().state().isUndecided() && vcpu.halted().isEmpty()) {
-      vcpu.commands().comesBy();
-      host.sleep(POLL_NANOS);
+      drain.poll();
     }
   }
 }

@@ -21,7 +21,7 @@ final class Standby {
   /** Begins to follow one primary. */
   @FunctionalInterface
   interface ReplayFactory {
-    BackupReplay create(Claimant self, FramePipe pipe);
+    BackupReplay create(BackupReplay.Source log);
   }
 
   /** Goes on with a machine that has replayed all there is, as the VM. */
@@ -58,7 +58,7 @@ final class Standby {
 
   /** Becomes what the pipe brings. Returns at once. */
   void follow(Claimant self, FramePipe pipe) {
-    BackupReplay replay = replays.create(self, pipe);
+    BackupReplay replay = replays.create(new BackupReplay.Source(self, pipe));
     this.replay = replay;
     vcpu.usual("restore", () -> restore(replay)).start();
   }

@@ -112,10 +112,11 @@ final class SimSide {
             (state, doors, clock) -> received(SimGuest.receive(this, state, doors, clock)),
             node,
             gate,
-            new Terminal(),
-            medium,
-            RECORDED,
-            line -> world.trace(name + ": " + line.lines().findFirst().orElse("")));
+            new FtVm.Outlets(
+                new Terminal(),
+                medium,
+                line -> world.trace(name + ": " + line.lines().findFirst().orElse(""))),
+            RECORDED);
     DiskBridge bridge =
         new DiskBridge(cluster.storage.device(this), vm.queue()::offer, this::permit);
     gate.onChange(bridge::permitChanged);

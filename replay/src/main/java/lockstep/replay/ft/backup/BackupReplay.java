@@ -39,6 +39,14 @@ public final class BackupReplay {
     record Diverged(String report) implements Outcome {}
   }
 
+  /**
+   * The log of one primary.
+   *
+   * @param self this side of the pair
+   * @param pipe brings the state and the log
+   */
+  public record Source(Claimant self, FramePipe pipe) {}
+
   private final Scheduler host;
   private final MachineReceiver machines;
   private final Claimant self;
@@ -53,15 +61,14 @@ public final class BackupReplay {
   public BackupReplay(
       Scheduler host,
       MachineReceiver machines,
-      Claimant self,
-      FramePipe pipe,
+      Source log,
       RoleSwitch roleSwitch,
       OutputGate gate,
       WakeTimer timer) {
     this.host = host;
     this.machines = machines;
-    this.self = self;
-    this.pipe = pipe;
+    this.self = log.self();
+    this.pipe = log.pipe();
     this.roleSwitch = roleSwitch;
     this.gate = gate;
     this.timer = timer;

@@ -2,7 +2,6 @@ package lockstep.replay.ft.primary;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.function.Consumer;
 import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
@@ -17,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /** The primary's side of a machine: the state on its way, and the log after it. vCPU thread. */
 public final class StateReplication {
-  /** What is to be done around the pause of the guest in which a log begins. */
-  public interface PauseHook {
+  /** What the VM does at the steps of a transfer of the state. */
+  public interface Steps {
     /**
      * Before the guest is paused. Any thread.
      *
@@ -32,41 +31,37 @@ public final class StateReplication {
      * @throws IOException when no log can begin now; one line
      */
     void paused(LogStream stream) throws IOException, InterruptedException;
+
+    /** The transfer has ended. On a thread of its own. */
+    void ended(StateTransfer.Outcome outcome);
   }
 
   private final Scheduler host;
   private final RecordOptions options;
   private final RoleSwitch roleSwitch;
   private final Roles roles;
-  private final PauseHook pauseHook;
+  private final Steps steps;
   private final VcpuTask.Taker vcpu;
-  private final Consumer<StateTransfer.Outcome> outcome;
   private @Nullable HostInputs inputs;
   private @Nullable Recorder recorder;
   private @Nullable PrimaryLog log;
   private @Nullable StateTransfer transfer;
   private volatile int percent;
 
-  /**
-   * A machine without a backup.
-   *
-   * @param outcome hears of every transfer's end, on a thread of its own
-   */
+  /** A machine without a backup. */
   public StateReplication(
       Scheduler host,
       RecordOptions options,
       RoleSwitch roleSwitch,
       Roles roles,
-      PauseHook pauseHook,
-      VcpuTask.Taker vcpu,
-      Consumer<StateTransfer.Outcome> outcome) {
+      Steps steps,
+      VcpuTask.Taker vcpu) {
     this.host = host;
     this.options = options;
     this.roleSwitch = roleSwitch;
     this.roles = roles;
-    this.pauseHook = pauseHook;
+    this.steps = steps;
     this.vcpu = vcpu;
-    this.outcome = outcome;
   }
 
   /** Begins to copy the state; the log begins when that is done. */
@@ -74,7 +69,9 @@ public final class StateReplication {
     abandon();
     end(machine);
     inputs = live;
-    StateTransfer next = new StateTransfer(host, machine, live, stream, options, this, vcpu);
+    StateTransfer next =
+        new StateTransfer(
+            host, new StateTransfer.Source(machine, live), stream, options, this, vcpu);
     transfer = next;
     percent = 0;
     next.start();
@@ -82,12 +79,12 @@ public final class StateReplication {
 
   /** The guest is about to be paused for the state's last part. Any thread. */
   void beforePause() throws IOException, InterruptedException {
-    pauseHook.beforePause();
+    steps.beforePause();
   }
 
   /** The guest is paused and the state is whole but for its last part. */
   void paused(LogStream stream) throws IOException, InterruptedException {
-    pauseHook.paused(stream);
+    steps.paused(stream);
   }
 
   /** The state is whole: from here on the log. */
@@ -109,7 +106,7 @@ public final class StateReplication {
 
   /** Any thread. */
   void copied(StateTransfer.Outcome how) {
-    outcome.accept(how);
+    steps.ended(how);
   }
 
   /** Inputs that wait for a point in the log; none without one. */

@@ -63,6 +63,9 @@ public final class StateTransfer {
     }
   }
 
+  /** The running machine and where its inputs come from. */
+  record Source(VirtualMachine machine, HostInputs inputs) {}
+
   private final Scheduler host;
   private final VirtualMachine machine;
   private final HostInputs inputs;
@@ -80,16 +83,15 @@ public final class StateTransfer {
   /** One for a stream that nothing was written to; {@link #start} begins. */
   StateTransfer(
       Scheduler host,
-      VirtualMachine machine,
-      HostInputs inputs,
+      Source source,
       LogStream stream,
       RecordOptions options,
       StateReplication owner,
       VcpuTask.Taker vcpu) {
     this.host = host;
     this.startNanos = host.nanoTime();
-    this.machine = machine;
-    this.inputs = inputs;
+    this.machine = source.machine();
+    this.inputs = source.inputs();
     this.stream = stream;
     this.framer = new EntryFramer(stream);
     this.options = options;
