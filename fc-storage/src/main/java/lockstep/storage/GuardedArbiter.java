@@ -1,8 +1,8 @@
 package lockstep.storage;
 
 import java.io.IOException;
-import lockstep.replay.ft.Arbiter;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
 
 /**
  * For a guest's image where something else than its own lease decides which side goes on: that one

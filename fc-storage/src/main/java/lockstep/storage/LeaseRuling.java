@@ -1,9 +1,9 @@
 package lockstep.storage;
 
 import java.util.Optional;
-import lockstep.replay.ft.Arbiter.Ruling;
-import lockstep.replay.ft.Arbiter.Verdict;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Arbiter.Ruling;
+import lockstep.replay.ft.disk.Arbiter.Verdict;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.LeaseHold.Entry;
 import lockstep.storage.lease.LeaseChain;
 import lockstep.storage.lease.LeaseChain.View;

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.lease.LeaseBeat;
 import lockstep.storage.lease.LeaseChain;
 import lockstep.storage.lease.LeaseClock;

@@ -2,8 +2,8 @@ package lockstep.storage;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import lockstep.replay.ft.Arbiter;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
 
 /** A process that claims many disks as one side; prints a line for each. */
 final class LeaseClaimer {

@@ -15,7 +15,7 @@ import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.PersistentReserve;
 import lockstep.storage.scsi.ScsiArbiter;
 import lockstep.storage.scsi.ScsiReply;

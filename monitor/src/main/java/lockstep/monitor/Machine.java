@@ -205,7 +205,9 @@ public final class Machine implements VirtualMachine {
    */
   @Override
   public StateCopy copy(OutputStream out, Packing packing) throws SysException {
-    return new StateCopy(memory, dirtyPages.ask(), origin, loop::settle, this::state, out, packing);
+    StateCopy.Source source =
+        new StateCopy.Source(memory, dirtyPages.ask(), origin, loop::settle, this::state);
+    return new StateCopy(source, out, packing);
   }
 
   /**

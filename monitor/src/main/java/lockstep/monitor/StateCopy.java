@@ -49,22 +49,23 @@ public final class StateCopy implements MachineCopy {
   /** What writes, from the first byte on. */
   private record Sending(SectionWriter sections, MemoryWriter memory) {}
 
-  StateCopy(
+  /** The parts of the machine that is copied. */
+  record Source(
       GuestMemory memory,
       DirtyPages.Asker dirty,
       MachineOrigin origin,
       Settle settle,
-      Capture capture,
-      OutputStream out,
-      Packing packing) {
-    this.memory = memory;
-    this.dirty = dirty;
-    this.origin = origin;
-    this.settle = settle;
-    this.capture = capture;
+      Capture capture) {}
+
+  StateCopy(Source source, OutputStream out, Packing packing) {
+    this.memory = source.memory();
+    this.dirty = source.dirty();
+    this.origin = source.origin();
+    this.settle = source.settle();
+    this.capture = source.capture();
     this.out = out;
     this.packing = packing;
-    this.pages = dirty.none();
+    this.pages = source.dirty().none();
   }
 
   /** Writes all memory that is not zero. */

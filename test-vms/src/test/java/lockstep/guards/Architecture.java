@@ -10,6 +10,7 @@ import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
 import com.tngtech.archunit.lang.syntax.ArchRuleDefinition;
+import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.NullMarked;
@@ -69,7 +70,7 @@ final class Architecture {
 
   /** What storage may know of replay: the port that it implements, and who claims. */
   private static final Set<String> ARBITER_PORT =
-      Set.of("lockstep.replay.ft.Arbiter", "lockstep.replay.ft.Claimant");
+      Set.of("lockstep.replay.ft.disk.Arbiter", "lockstep.replay.ft.disk.Claimant");
 
   static final ArchRule STORAGE_KNOWS_ONLY_PORTS =
       noClasses()
@@ -88,6 +89,66 @@ final class Architecture {
                 }
               })
           .because("storage implements the disk's and the arbiter's port and knows no machine");
+
+  private static final String PROTOCOL = "lockstep.replay.ft.protocol..";
+
+  /** What the protocol may know: values, its own types, and what the disk says. */
+  private static final Set<String> PROTOCOL_VALUES =
+      Set.of(
+          "java.io.IOException",
+          "java.util.concurrent.TimeUnit",
+          "lockstep.monitor.state.Bytes",
+          "lockstep.replay.log.LogHeader",
+          "lockstep.replay.ft.disk.Arbiter",
+          "lockstep.replay.ft.disk.Claimant");
+
+  private static final List<String> PROTOCOL_LIBRARIES =
+      List.of(
+          "java.lang",
+          "java.nio",
+          "java.nio.charset",
+          "java.util",
+          "java.util.function",
+          "java.util.regex",
+          "java.util.stream",
+          "org.jspecify.annotations");
+
+  static final ArchRule PROTOCOL_IS_PURE =
+      noClasses()
+          .that()
+          .resideInAPackage(PROTOCOL)
+          .should()
+          .dependOnClassesThat(
+              new DescribedPredicate<JavaClass>("are a thread, clock, socket, file or machine") {
+                @Override
+                public boolean test(JavaClass target) {
+                  return !isProtocolValue(target);
+                }
+              })
+          .because("a simulation runs the protocol as it is");
+
+  static final ArchRule PROTOCOL_READS_NO_HOST_STATE =
+      ArchRuleDefinition.classes()
+          .that()
+          .resideInAPackage(PROTOCOL)
+          .should(notCallHostState())
+          .because("the protocol is told the time");
+
+  static final ArchRule PARTS_OF_A_PAIR_KNOW_NO_NODE =
+      noClasses()
+          .that()
+          .resideInAPackage("lockstep.replay.ft.*..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("lockstep.replay.ft")
+          .because("the node and the VM put the parts together");
+
+  static final ArchRule REPLAY_HAS_NO_CYCLES =
+      SlicesRuleDefinition.slices()
+          .matching("lockstep.replay.(**)")
+          .should()
+          .beFreeOfCycles()
+          .because("a package can be read when those below it are known");
 
   static final ArchRule CLI_KNOWS_NO_GUEST =
       noClasses()
@@ -172,6 +233,19 @@ final class Architecture {
           .resideOutsideOfPackage("lockstep.uapi..")
           .should(beNullMarked())
           .because("NullAway checks marked packages only");
+
+  private static boolean isProtocolValue(JavaClass target) {
+    JavaClass type = target.getBaseComponentType();
+    String name = type.getName().replaceFirst("[$].*", "");
+    return type.isPrimitive()
+        || PROTOCOL_VALUES.contains(name)
+        || name.startsWith("lockstep.replay.ft.protocol.")
+        || (PROTOCOL_LIBRARIES.contains(type.getPackageName())
+            && !type.isAssignableTo(Thread.class)
+            && !type.isAssignableTo(Process.class)
+            && !type.isAssignableTo(java.util.random.RandomGenerator.class)
+            && !type.isAssignableTo(java.util.UUID.class));
+  }
 
   private static boolean hostSide(JavaClass target) {
     String name = target.getPackageName();

@@ -23,7 +23,12 @@ import lockstep.monitor.planted.HasForeignMemory;
 import lockstep.monitor.planted.KnowsCommands;
 import lockstep.monitor.planted.UsesNetty;
 import lockstep.monitor.unmarked.NotMarked;
+import lockstep.replay.ft.planted.KnowsNode;
+import lockstep.replay.ft.protocol.planted.HasSocket;
+import lockstep.replay.ft.protocol.planted.ReadsTime;
 import lockstep.replay.planted.KnowsDisks;
+import lockstep.replay.planted.one.One;
+import lockstep.replay.planted.other.Other;
 import lockstep.storage.planted.HasBuffers;
 import lockstep.storage.planted.Prints;
 import lockstep.storage.planted.Replays;
@@ -33,8 +38,16 @@ import org.junit.jupiter.api.TestFactory;
 
 /** The import rules hold, and each rule finds the class that was planted to break it. */
 class ArchitectureTest {
-  /** A rule, and the class that was planted to break it. */
-  private record Guard(String name, ArchRule rule, Class<?> planted) {}
+  /** A rule, and the class that was planted to break it, some with others that it needs. */
+  private record Guard(String name, ArchRule rule, Class<?> planted, List<Class<?>> others) {
+    Guard(String name, ArchRule rule, Class<?> planted, Class<?>... others) {
+      this(name, rule, planted, List.of(others));
+    }
+
+    Class<?>[] all() {
+      return Stream.concat(Stream.of(planted), others.stream()).toArray(Class<?>[]::new);
+    }
+  }
 
   private static final List<Guard> GUARDS =
       List.of(
@@ -47,6 +60,17 @@ class ArchitectureTest {
               "storage knows no command", Architecture.STORAGE_KNOWS_NO_COMMAND, Prints.class),
           new Guard(
               "storage knows only ports", Architecture.STORAGE_KNOWS_ONLY_PORTS, Replays.class),
+          new Guard("protocol is pure", Architecture.PROTOCOL_IS_PURE, HasSocket.class),
+          new Guard(
+              "protocol reads no host state",
+              Architecture.PROTOCOL_READS_NO_HOST_STATE,
+              ReadsTime.class),
+          new Guard(
+              "parts of a pair know no node",
+              Architecture.PARTS_OF_A_PAIR_KNOW_NO_NODE,
+              KnowsNode.class),
+          new Guard(
+              "replay has no cycles", Architecture.REPLAY_HAS_NO_CYCLES, One.class, Other.class),
           new Guard("cli knows no guest", Architecture.CLI_KNOWS_NO_GUEST, NamesGuests.class),
           new Guard(
               "foreign memory stays below",
@@ -153,7 +177,8 @@ class ArchitectureTest {
 
   private static void finds(Guard guard) {
     Class<?> planted = guard.planted();
-    EvaluationResult result = guard.rule().evaluate(new ClassFileImporter().importClasses(planted));
+    EvaluationResult result =
+        guard.rule().evaluate(new ClassFileImporter().importClasses(guard.all()));
     String report = result.getFailureReport().toString();
     assertTrue(
         result.hasViolation() && report.contains(planted.getSimpleName()),

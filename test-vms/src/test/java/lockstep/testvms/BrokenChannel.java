@@ -9,18 +9,18 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.zip.CRC32C;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
-import lockstep.replay.ft.FtAction;
-import lockstep.replay.ft.FtEvent;
-import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.PeerLink;
-import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerMessage;
 
 /**
  * A primary's network that can make one frame of the log one that nobody understands, with all its
  * checksums right: as if a newer primary had written it. It can also be cut, both ways and for
  * good.
  */
-final class BrokenChannel implements FtNode.Network {
+final class BrokenChannel implements PeerConnector {
   /** Where things stand in a frame's header (docs/log-format.md). */
   private static final int TYPE_AT = 4;
 
@@ -80,8 +80,8 @@ final class BrokenChannel implements FtNode.Network {
     }
 
     @Override
-    public void said(PeerMessage message) {
-      unlessCut(() -> to.said(message));
+    public void received(PeerMessage message) {
+      unlessCut(() -> to.received(message));
     }
 
     @Override
@@ -100,8 +100,8 @@ final class BrokenChannel implements FtNode.Network {
     }
 
     @Override
-    public void saidAll() {
-      unlessCut(to::saidAll);
+    public void batchReceived() {
+      unlessCut(to::batchReceived);
     }
 
     @Override

@@ -10,7 +10,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,7 +47,7 @@ class FailStopTest {
       backup.await(text -> text.length() > before, "it stands", LIMIT_SECONDS);
       backup.type("q");
       assertTrue(
-          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest,
+          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest,
           () -> backup.notes().toString());
       BankRecord record =
           new BankRecord(
@@ -66,7 +66,7 @@ class FailStopTest {
           Future<?> unused =
               primary
                   .vm()
-                  .look(
+                  .inspect(
                       (_, _) -> {
                         throw new StackOverflowError("planted in a look");
                       });

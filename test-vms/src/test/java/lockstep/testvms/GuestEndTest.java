@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,7 +23,7 @@ class GuestEndTest {
 
   @TempDir private Path directory = Path.of("");
 
-  private static FtVm.End end(LiveSide side) throws Exception {
+  private static VmEnd end(LiveSide side) throws Exception {
     return side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS);
   }
 
@@ -39,18 +39,18 @@ class GuestEndTest {
       primary.await(text -> text.endsWith("> "), "no prompt", LIMIT_SECONDS);
       primary.channel().mute();
       primary.vm().stop();
-      FtVm.End ended = end(primary);
-      if (ended instanceof FtVm.End.Guest) {
+      VmEnd ended = end(primary);
+      if (ended instanceof VmEnd.Guest) {
         // It has asked the disk first, and has won: then the end is one.
-        assertEquals(new FtVm.End.Guest(new RunResult.Stopped(), 0), ended);
-        assertInstanceOf(FtVm.End.Halted.class, end(backup));
+        assertEquals(new VmEnd.Guest(new RunResult.Stopped(), 0), ended);
+        assertInstanceOf(VmEnd.Halted.class, end(backup));
         return;
       }
-      FtVm.End.Halted halted = assertInstanceOf(FtVm.End.Halted.class, ended);
+      VmEnd.Halted halted = assertInstanceOf(VmEnd.Halted.class, ended);
       assertTrue(halted.reason().startsWith("the other side goes on"), halted.reason());
       backup.awaitNote("took over", LIMIT_SECONDS);
       backup.type("exit 7\r");
-      assertEquals(new FtVm.End.Guest(new RunResult.ExitPort(7), 0), end(backup));
+      assertEquals(new VmEnd.Guest(new RunResult.ExitPort(7), 0), end(backup));
     }
   }
 
@@ -62,8 +62,8 @@ class GuestEndTest {
         LivePair pair = LivePair.form(kvm, "echo", image)) {
       pair.primary().await(text -> text.endsWith("> "), "no prompt", LIMIT_SECONDS);
       pair.primary().vm().stop();
-      assertEquals(new FtVm.End.Guest(new RunResult.Stopped(), 0), end(pair.primary()));
-      assertInstanceOf(FtVm.End.Elsewhere.class, end(pair.backup()));
+      assertEquals(new VmEnd.Guest(new RunResult.Stopped(), 0), end(pair.primary()));
+      assertInstanceOf(VmEnd.Elsewhere.class, end(pair.backup()));
     }
   }
 

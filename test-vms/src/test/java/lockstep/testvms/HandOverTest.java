@@ -14,9 +14,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.HandOver;
+import lockstep.replay.ft.PlannedFailover;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,7 +44,7 @@ class HandOverTest {
     side.await(shown -> shown.contains(text), "no '" + text + "'", LIMIT_SECONDS);
   }
 
-  private static HandOver.Outcome outcome(CompletableFuture<HandOver.Outcome> asked)
+  private static PlannedFailover.Outcome outcome(CompletableFuture<PlannedFailover.Outcome> asked)
       throws Exception {
     return asked.get(LIMIT_SECONDS, TimeUnit.SECONDS);
   }
@@ -52,7 +52,7 @@ class HandOverTest {
   private static void end(LiveSide side) throws Exception {
     side.type("q");
     assertTrue(
-        side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest,
+        side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest,
         () -> side.notes().toString());
   }
 
@@ -67,7 +67,7 @@ class HandOverTest {
       hasPrinted(primary, "bank: 2\r\n");
       primary.medium().hold();
       primary.medium().awaitHeld(LIMIT_SECONDS);
-      CompletableFuture<HandOver.Outcome> asked =
+      CompletableFuture<PlannedFailover.Outcome> asked =
           primary.vm().handOver(TimeUnit.SECONDS.toNanos(LIMIT_SECONDS));
       assertThrows(
           TimeoutException.class,
@@ -77,9 +77,9 @@ class HandOverTest {
       assertEquals("", backup.console());
 
       primary.medium().release();
-      assertEquals(new HandOver.Outcome.Done(), outcome(asked));
+      assertEquals(new PlannedFailover.Outcome.Done(), outcome(asked));
       assertTrue(
-          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Elsewhere);
+          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Elsewhere);
       more(backup);
       end(backup);
       int goesOnAt = primary.console().length();
@@ -103,9 +103,9 @@ class HandOverTest {
       hasPrinted(primary, "bank: 2\r\n");
       primary.medium().hold();
       primary.medium().awaitHeld(LIMIT_SECONDS);
-      HandOver.Outcome given = outcome(primary.vm().handOver(TimeUnit.SECONDS.toNanos(1)));
+      PlannedFailover.Outcome given = outcome(primary.vm().handOver(TimeUnit.SECONDS.toNanos(1)));
       String line = "1 disk requests were not answered in 1 s; the VM goes on here";
-      assertEquals(new HandOver.Outcome.NotDone(line), given);
+      assertEquals(new PlannedFailover.Outcome.NotDone(line), given);
       assertEquals(List.of("not handed over: " + line), primary.notes("not handed over"));
       assertEquals(FtState.PROTECTED, primary.node().status().state());
       assertFalse(primary.vm().over().isDone());
@@ -115,7 +115,7 @@ class HandOverTest {
       more(primary);
       assertEquals("", pair.backup().console());
       assertEquals(
-          new HandOver.Outcome.Done(),
+          new PlannedFailover.Outcome.Done(),
           outcome(primary.vm().handOver(TimeUnit.SECONDS.toNanos(LIMIT_SECONDS))));
       more(pair.backup());
       end(pair.backup());
@@ -137,8 +137,8 @@ class HandOverTest {
       primary.medium().awaitHeld(LIMIT_SECONDS);
       assertTrue(
           outcome(primary.vm().handOver(TimeUnit.MILLISECONDS.toNanos(100)))
-              instanceof HandOver.Outcome.NotDone);
-      CompletableFuture<HandOver.Outcome> cancelled = new CompletableFuture<>();
+              instanceof PlannedFailover.Outcome.NotDone);
+      CompletableFuture<PlannedFailover.Outcome> cancelled = new CompletableFuture<>();
       assertTrue(cancelled.cancel(false));
       primary.medium().release();
       more(primary);
@@ -176,7 +176,7 @@ class HandOverTest {
       hasPrinted(primary, "bank: 2\r\n");
       primary.medium().hold();
       primary.medium().awaitHeld(LIMIT_SECONDS);
-      CompletableFuture<HandOver.Outcome> asked =
+      CompletableFuture<PlannedFailover.Outcome> asked =
           primary.vm().handOver(TimeUnit.SECONDS.toNanos(LIMIT_SECONDS));
       assertThrows(
           TimeoutException.class,
@@ -184,11 +184,10 @@ class HandOverTest {
           "handed over with a write under way");
       primary.vm().stop();
       primary.medium().release();
-      assertEquals(new HandOver.Outcome.NotDone("the guest was stopped"), outcome(asked));
+      assertEquals(new PlannedFailover.Outcome.NotDone("the guest was stopped"), outcome(asked));
+      assertTrue(primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest);
       assertTrue(
-          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest);
-      assertTrue(
-          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Elsewhere,
+          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Elsewhere,
           () -> backup.notes().toString());
       assertEquals("", backup.console(), "it went on");
     }

@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.sys.SysException;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
@@ -27,7 +27,7 @@ class HostFailureTest {
 
   @TempDir private Path directory = Path.of("");
 
-  private static FtVm.End end(LiveSide side) throws Exception {
+  private static VmEnd end(LiveSide side) throws Exception {
     return side.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS);
   }
 
@@ -36,7 +36,7 @@ class HostFailureTest {
     primary.await(text -> text.contains("bank: 2\r\n"), "no transaction", LIMIT_SECONDS);
     Objects.requireNonNull(pair.machine().get()).fail(how);
     // A look makes the machine leave its run.
-    Future<?> unused = primary.vm().look((_, _) -> Optional.empty());
+    Future<?> unused = primary.vm().inspect((_, _) -> Optional.empty());
   }
 
   private void theBackupTakesOver(FailingMachine.Failure how) throws Exception {
@@ -45,7 +45,7 @@ class HostFailureTest {
         ImageFile image = new ImageFile(path, IMAGE_BYTES);
         LivePair pair = LivePair.form(kvm, image)) {
       fails(pair, how);
-      FtVm.End.Halted halted = assertInstanceOf(FtVm.End.Halted.class, end(pair.primary()));
+      VmEnd.Halted halted = assertInstanceOf(VmEnd.Halted.class, end(pair.primary()));
       assertTrue(
           halted.reason().startsWith("this host cannot run the guest, which is left to the backup"),
           halted.reason());
@@ -54,7 +54,7 @@ class HostFailureTest {
       int before = backup.console().length();
       backup.await(text -> text.length() > before, "it stands", LIMIT_SECONDS);
       backup.type("q");
-      assertInstanceOf(FtVm.End.Guest.class, end(backup));
+      assertInstanceOf(VmEnd.Guest.class, end(backup));
       BankRecord record =
           new BankRecord(
               pair.primary().console().getBytes(ISO_8859_1),
@@ -87,7 +87,7 @@ class HostFailureTest {
         LivePair pair = LivePair.form(kvm, image)) {
       RunResult crash = new RunResult.Crashed(RunResult.Cause.GUEST, "the guest triple-faulted");
       fails(pair, () -> crash);
-      assertEquals(new FtVm.End.Guest(crash, 0), end(pair.primary()));
+      assertEquals(new VmEnd.Guest(crash, 0), end(pair.primary()));
     }
   }
 }

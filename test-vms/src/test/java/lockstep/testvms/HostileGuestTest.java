@@ -11,7 +11,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.boot.BootConfig;
 import lockstep.monitor.boot.BootFile;
 import lockstep.monitor.boot.BootImages;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 import lockstep.testing.KvmRequired;
@@ -111,13 +111,13 @@ class HostileGuestTest {
     try (Kvm kvm = Kvm.open();
         MemoryMedium medium = new MemoryMedium(HostileGuest.DISK_BYTES);
         LivePair pair = LivePair.form(kvm, HostileGuest.GUEST, line, medium)) {
-      FtVm.End end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
-      FtVm.End other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      VmEnd end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      VmEnd other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
       String said =
           "hostile: %s%nprimary: %s %s%nbackup: %s %s"
               .formatted(line, end, pair.primary().notes(), other, pair.backup().notes());
-      assertInstanceOf(FtVm.End.Guest.class, end, said);
-      assertInstanceOf(FtVm.End.Elsewhere.class, other, said);
+      assertInstanceOf(VmEnd.Guest.class, end, said);
+      assertInstanceOf(VmEnd.Elsewhere.class, other, said);
       assertTrue(pair.backup().notes("divergence").isEmpty(), said);
       System.out.println(said);
     }

@@ -11,7 +11,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -57,7 +57,7 @@ class LargeGuestTest {
         ImageFile image = new ImageFile(directory.resolve("unused.img"), IMAGE_BYTES);
         LivePair pair = LivePair.form(kvm, large, "", image)) {
       LiveSide primary = pair.primary();
-      CompletableFuture<FtVm.End> over = primary.vm().over();
+      CompletableFuture<VmEnd> over = primary.vm().over();
       byte[] key = "x".getBytes(StandardCharsets.US_ASCII);
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS);
       while (!over.isDone()) {
@@ -67,7 +67,7 @@ class LargeGuestTest {
             primary.vm().queue().offer(new ExternalInput.ConsoleBytes(Bytes.copyOf(key)));
         Thread.sleep(KEY_MILLIS);
       }
-      assertEquals(new FtVm.End.Guest(new RunResult.ExitPort(0), 0), over.get());
+      assertEquals(new VmEnd.Guest(new RunResult.ExitPort(0), 0), over.get());
       assertTrue(large.passes(primary.console(), 0), primary.console());
       assertEquals(
           "Elsewhere[reason=the guest has ended at the primary]",

@@ -19,10 +19,10 @@ import lockstep.monitor.boot.RewriteOptions;
 import lockstep.monitor.probe.QuirkProbe;
 import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.vcpu.SpecialPorts;
-import lockstep.replay.ft.Arbiter;
-import lockstep.replay.ft.Claimant;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtTimes;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtTimes;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 

@@ -20,14 +20,16 @@ import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
-import lockstep.replay.ft.Arbiter;
 import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.GuestDisk;
-import lockstep.replay.ft.KvmReceiver;
-import lockstep.replay.ft.OutputGate;
+import lockstep.replay.ft.backup.KvmReceiver;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.HostScheduler;
 import lockstep.sys.Scheduler;
@@ -170,7 +172,7 @@ final class LiveSide implements AutoCloseable {
       BlockDevice medium,
       RecordOptions options) {
     this.medium = new HeldMedium(medium);
-    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
+    OutputGate gate = new OutputGate(GateMode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.node = new FtNode(host, channel, arbiter, gate, session, times);
     this.vm =
         new FtVm(
@@ -178,10 +180,8 @@ final class LiveSide implements AutoCloseable {
             new KvmReceiver(kvm, List.of(medium.geometry())),
             node,
             gate,
-            new Console(),
-            disk,
-            options,
-            notes::add);
+            new FtVm.Outlets(new Console(), disk, notes::add),
+            options);
     DiskBridge bridge = new DiskBridge(0, this.medium, vm.queue()::offer, gate::writes);
     gate.onChange(bridge::permitChanged);
     disk.to = bridge;
@@ -279,7 +279,7 @@ final class LiveSide implements AutoCloseable {
     medium.release();
     vm.halt("the test is over");
     try {
-      FtVm.End unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();
+      VmEnd unused = vm.over().orTimeout(END_SECONDS, TimeUnit.SECONDS).join();
     } catch (CompletionException e) {
       notes.add("ended by " + e.getCause());
     }

@@ -10,9 +10,9 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtState;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.OutputGate;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.protocol.FtState;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,7 +80,7 @@ class LostSideTest {
     AtomicReference<OutputGate.Point> point = new AtomicReference<>();
     assertEquals(
         Optional.empty(),
-        vm.look(
+        vm.inspect(
                 (machine, inputs) -> {
                   point.set(vm.point());
                   return Optional.empty();

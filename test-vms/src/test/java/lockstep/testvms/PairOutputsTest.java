@@ -14,7 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -58,7 +58,7 @@ class PairOutputsTest {
       primary.holdConsole(false);
       primary.type("q");
       assertTrue(
-          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest,
+          primary.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest,
           () -> primary.notes().toString());
       BankRecord record =
           new BankRecord(
@@ -78,8 +78,7 @@ class PairOutputsTest {
           "the VM's disk has 1048576 bytes, and the backup's has 524288; give both the same --disk";
       // The guest was not to run without a backup; one that runs already goes on.
       assertTrue(
-          pair.primary().vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS)
-              instanceof FtVm.End.Halted);
+          pair.primary().vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Halted);
       awaitOneNote(pair.primary(), "not protected: the backup refused: " + why);
       awaitOneNote(pair.backup(), "did not become a backup: " + why);
     }

@@ -42,7 +42,7 @@ import lockstep.monitor.quirk.QuirkSet;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.monitor.vcpu.SpecialPorts;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.playback.ReplayOutcome;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
@@ -113,12 +113,12 @@ class RewrittenMultibootTest {
     try (Kvm kvm = Kvm.open();
         MemoryMedium medium = new MemoryMedium(HostileGuest.DISK_BYTES);
         LivePair pair = LivePair.form(kvm, GUEST, "", medium)) {
-      FtVm.End end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
-      FtVm.End other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      VmEnd end = pair.primary().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
+      VmEnd other = pair.backup().vm().over().get(PAIR_SECONDS, TimeUnit.SECONDS);
       String said = pair.primary().notes() + "; " + pair.backup().notes();
       assertEquals(
-          new RunResult.ExitPort(0), assertInstanceOf(FtVm.End.Guest.class, end, said).result());
-      assertInstanceOf(FtVm.End.Elsewhere.class, other, said);
+          new RunResult.ExitPort(0), assertInstanceOf(VmEnd.Guest.class, end, said).result());
+      assertInstanceOf(VmEnd.Elsewhere.class, other, said);
       assertTrue(pair.backup().notes("divergence").isEmpty(), said);
       assertEquals(20, pair.primary().console().lines().distinct().count());
     }

@@ -10,8 +10,8 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import lockstep.cli.demo.BankRecord;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.testing.KvmRequired;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,7 +62,7 @@ class UnreadableLogTest {
       more(backup);
       backup.type("q");
       assertTrue(
-          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof FtVm.End.Guest,
+          backup.vm().over().get(LIMIT_SECONDS, TimeUnit.SECONDS) instanceof VmEnd.Guest,
           () -> backup.notes().toString());
       BankRecord record =
           new BankRecord(

@@ -9,7 +9,7 @@ import java.util.Optional;
 import lockstep.cli.common.CommandFailure;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockDevice;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.BlockDisk;
 import lockstep.storage.DiskSpec;
 import lockstep.storage.SharedDisk;

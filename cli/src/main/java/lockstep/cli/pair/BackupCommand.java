@@ -12,8 +12,8 @@ import lockstep.cli.console.TerminalConsole;
 import lockstep.cli.run.PlacementWord;
 import lockstep.cli.vm.MetricsOption;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.vcpu.VmEnd;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -65,7 +65,7 @@ public final class BackupCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    FtVm.End end;
+    VmEnd end;
     try (Kvm kvm = Kvm.open();
         PairDisk storage = pair.open();
         PairRun run =

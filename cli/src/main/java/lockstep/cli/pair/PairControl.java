@@ -10,10 +10,10 @@ import lockstep.cli.common.CommandFailure;
 import lockstep.cli.common.HostPort;
 import lockstep.cli.run.SnapshotFile;
 import lockstep.cli.vm.VmControl;
-import lockstep.replay.ft.Claimant;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtStatus;
-import lockstep.replay.ft.OutputWaits;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputWaits;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
 import picocli.CommandLine.TypeConversionException;
 
 /** What users may ask of one side of a pair while it runs. */

@@ -3,7 +3,7 @@ package lockstep.cli.pair;
 import java.io.IOException;
 import java.util.List;
 import lockstep.monitor.block.BlockDevice;
-import lockstep.replay.ft.Arbiter;
+import lockstep.replay.ft.disk.Arbiter;
 import lockstep.storage.FileLease;
 import lockstep.storage.SharedDisk;
 

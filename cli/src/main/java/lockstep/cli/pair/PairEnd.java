@@ -2,7 +2,7 @@ package lockstep.cli.pair;
 
 import lockstep.cli.common.ExitCode;
 import lockstep.cli.run.RunEnd;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.vcpu.VmEnd;
 import picocli.CommandLine;
 
 /** What the end of one side of a pair means to the shell. */
@@ -10,10 +10,10 @@ final class PairEnd {
   private PairEnd() {}
 
   /** The process's exit code; says what is not plain to see. */
-  static int exitCode(FtVm.End end, CommandLine command) {
+  static int exitCode(VmEnd end, CommandLine command) {
     String name = command.getCommandSpec().qualifiedName();
     return switch (end) {
-      case FtVm.End.Guest guest -> {
+      case VmEnd.Guest guest -> {
         int code = RunEnd.exitCode(guest.result(), command);
         if (guest.lostOutputs() > 0) {
           command
@@ -24,11 +24,11 @@ final class PairEnd {
         }
         yield guest.lostOutputs() > 0 ? ExitCode.FAILED : code;
       }
-      case FtVm.End.Elsewhere elsewhere -> {
+      case VmEnd.Elsewhere elsewhere -> {
         command.getErr().println(name + ": " + elsewhere.reason());
         yield ExitCode.DONE;
       }
-      case FtVm.End.Halted halted -> {
+      case VmEnd.Halted halted -> {
         command.getErr().println(name + ": halted: " + halted.reason());
         yield ExitCode.FAILED;
       }

@@ -37,18 +37,20 @@ import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
-import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtState;
-import lockstep.replay.ft.FtStatus;
-import lockstep.replay.ft.FtTimes;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.GuestDisk;
-import lockstep.replay.ft.HandOver;
-import lockstep.replay.ft.KvmReceiver;
-import lockstep.replay.ft.OutputGate;
-import lockstep.replay.ft.OutputWaits;
+import lockstep.replay.ft.PlannedFailover;
+import lockstep.replay.ft.backup.KvmReceiver;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.output.OutputWaits;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.storage.FileLease;
 import lockstep.sys.Scheduler;
@@ -155,7 +157,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     this.times = times;
     this.anywhere = anywhere || security.isTls();
     this.network = new PeerNetwork(security, heartbeatPort);
-    OutputGate gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, Scheduler.HOST);
+    OutputGate gate = new OutputGate(GateMode.FREE, GATE_OUTPUTS, Scheduler.HOST);
     this.waits = gate.waits();
     this.node = new FtNode(Scheduler.HOST, network, storage.arbiter(), gate, session, times);
     this.vm =
@@ -164,14 +166,12 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
             new KvmReceiver(kvm, media.stream().map(BlockDevice::geometry).toList()),
             node,
             gate,
-            console,
-            disks,
-            options,
-            notes);
+            new FtVm.Outlets(console, disks, notes),
+            options);
     bridge(gate);
     node.attach(vm);
     for (FileLease lease : storage.leases()) {
-      lease.onLoss(reason -> node.tell(new FtEvent.Fenced(reason)));
+      lease.onLoss(reason -> node.post(new FtEvent.Fenced(reason)));
       lease.watch(new LeaseNotes(lease, notes));
     }
     // Last: from here on others ask.
@@ -208,10 +208,10 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   @Override
   public void stop() {
     if (node.status().state() == FtState.WAITING) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
-    } else if (node.status().side() == lockstep.replay.ft.Claimant.Side.BACKUP) {
-      node.tell(new FtEvent.Detach());
+    } else if (node.status().side() == lockstep.replay.ft.disk.Claimant.Side.BACKUP) {
+      node.post(new FtEvent.Detach());
     } else {
       vm.stop();
     }
@@ -224,7 +224,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
    * @throws IOException when it has not; one line
    */
   void stopAndWait() throws IOException {
-    boolean primary = node.status().side() == lockstep.replay.ft.Claimant.Side.PRIMARY;
+    boolean primary = node.status().side() == lockstep.replay.ft.disk.Claimant.Side.PRIMARY;
     stop();
     try {
       long start = System.nanoTime();
@@ -239,8 +239,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
         }
         Thread.sleep(STOP_POLL_MILLIS);
       }
-      FtVm.End end = vm.over().get();
-      if (end instanceof FtVm.End.Halted halted) {
+      VmEnd end = vm.over().get();
+      if (end instanceof VmEnd.Halted halted) {
         throw new IOException("the VM was not stopped, this side has halted: " + halted.reason());
       }
     } catch (ExecutionException e) {
@@ -261,9 +261,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     AtomicReference<OutputGate.Point> at = new AtomicReference<>();
     file.write(
         work ->
-            vm.look(
+            vm.inspect(
                 (machine, inputs) -> {
-                  Optional<RunResult> ended = work.at(machine, inputs);
+                  Optional<RunResult> ended = work.run(machine, inputs);
                   at.set(vm.point());
                   return ended;
                 }),
@@ -289,7 +289,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /** Runs a VM as primary, to its end here. */
-  FtVm.End primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
+  VmEnd primary(Start start, Kvm kvm, Optional<InetSocketAddress> backup) throws Exception {
     MachineOrigin origin = LocalDisk.origin(media, start, kvm.supportedCpuid());
     // With or without a backup: no other VM may have the disk.
     hold();
@@ -338,15 +338,15 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   }
 
   /** Follows primaries until the VM has ended here, or elsewhere in order. */
-  FtVm.End backup() throws Exception {
+  VmEnd backup() throws Exception {
     return end();
   }
 
-  private FtVm.End end() throws Exception {
+  private VmEnd end() throws Exception {
     try {
-      FtVm.End end = vm.over().get();
+      VmEnd end = vm.over().get();
       // A VM that was never protected has the disk to itself, whatever became of it.
-      if (end instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
+      if (end instanceof VmEnd.Guest || node.status().state() == FtState.ALONE) {
         settleDisk();
         leave();
       }
@@ -438,7 +438,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Does without the other side, and without spares until it is given a backup again. */
   void detach() {
     detached = true;
-    node.tell(new FtEvent.Detach());
+    node.post(new FtEvent.Detach());
   }
 
   /**
@@ -448,8 +448,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
    * @throws IOException when the VM was not handed over, or nobody knows yet; one line
    */
   void handOver(long limitNanos) throws IOException, InterruptedException {
-    CompletableFuture<HandOver.Outcome> asked = vm.handOver(limitNanos);
-    HandOver.Outcome outcome;
+    CompletableFuture<PlannedFailover.Outcome> asked = vm.handOver(limitNanos);
+    PlannedFailover.Outcome outcome;
     try {
       outcome = asked.get(limitNanos + DECISION_NANOS + times.silenceNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
@@ -459,7 +459,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     } catch (ExecutionException e) {
       throw new IOException(String.valueOf(e.getCause()), e);
     }
-    if (outcome instanceof HandOver.Outcome.NotDone not) {
+    if (outcome instanceof PlannedFailover.Outcome.NotDone not) {
       throw new IOException("not handed over: " + not.reason());
     }
   }

@@ -5,11 +5,11 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import lockstep.replay.ft.Claimant;
 import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.FtStatus;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.HandOver;
+import lockstep.replay.ft.PlannedFailover;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.protocol.FtStatus;
 
 /**
  * What one side of a pair does when its process is told to end: a host that shuts down, or a closed
@@ -23,7 +23,7 @@ final class PairSignal {
   private final FtVm vm;
   private final Runnable stop;
   private final Consumer<String> notes;
-  private Optional<CompletableFuture<HandOver.Outcome>> handOver = Optional.empty();
+  private Optional<CompletableFuture<PlannedFailover.Outcome>> handOver = Optional.empty();
   private boolean stopped;
 
   /**

@@ -18,8 +18,8 @@ import lockstep.cli.run.StartOptions;
 import lockstep.cli.run.UnsafeClock;
 import lockstep.cli.vm.MetricsOption;
 import lockstep.kvm.Kvm;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtVm;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -103,7 +103,7 @@ public final class PrimaryCommand implements Callable<Integer> {
     unsafeClock.check(start.name(), from);
     String name = pair.name(start.guestName());
     String vm = DiskOption.newVm();
-    FtVm.End end;
+    VmEnd end;
     try (PairDisk storage = pair.open();
         PairRun run =
             new PairRun(

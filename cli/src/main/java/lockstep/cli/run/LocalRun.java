@@ -21,8 +21,8 @@ import lockstep.monitor.input.LiveInputs;
 import lockstep.monitor.output.ConsoleSink;
 import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.vcpu.RunResult;
-import lockstep.replay.ft.RoleSwitch;
-import lockstep.replay.ft.VcpuCommands;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.VcpuCommands;
 import lockstep.sys.Scheduler;
 import lockstep.sys.SysException;
 
@@ -114,7 +114,7 @@ public final class LocalRun implements ConsoleTarget {
   void snapshot(SnapshotFile file) throws IOException, CommandFailure, InterruptedException {
     Running now = running.orElseThrow(() -> new IOException("the VM does not run yet"));
     file.write(
-        work -> commands.look(() -> work.at(now.machine(), saved(now))),
+        work -> commands.inspect(() -> work.run(now.machine(), saved(now))),
         SnapshotFile.Admission.AT_ONCE);
   }
 
@@ -131,7 +131,7 @@ public final class LocalRun implements ConsoleTarget {
     } else if (now.isEmpty()) {
       notes.accept("no snapshot: the VM does not run yet; try again");
     } else {
-      Future<?> unused = commands.look(() -> saveNow(snapshotFile.get(), now.get()));
+      Future<?> unused = commands.inspect(() -> saveNow(snapshotFile.get(), now.get()));
     }
   }
 

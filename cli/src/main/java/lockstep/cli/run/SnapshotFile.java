@@ -28,7 +28,7 @@ import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.snapshot.SnapshotException;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.ft.FtVm;
-import lockstep.replay.ft.VcpuCommands;
+import lockstep.replay.ft.vcpu.VcpuCommands;
 import lockstep.sys.SysException;
 
 /**
@@ -91,8 +91,8 @@ public final class SnapshotFile {
   /** A machine that runs, and can be stopped for something that is done with it. */
   @FunctionalInterface
   public interface Stander {
-    /** See {@link VcpuCommands#look}. */
-    Future<Optional<RunResult>> stand(FtVm.Look work) throws IOException;
+    /** See {@link VcpuCommands#inspect}. */
+    Future<Optional<RunResult>> stand(FtVm.Inspection work) throws IOException;
   }
 
   /** What is waited for before a snapshot appears. */

@@ -27,9 +27,9 @@ import lockstep.cli.common.CommandFailure;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
 import lockstep.replay.channel.PeerSecurity;
-import lockstep.replay.ft.FtEvent;
-import lockstep.replay.ft.PeerLink;
-import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerMessage;
 import lockstep.replay.log.LogHeader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,7 +61,7 @@ class PairIdentityTest {
     private final BlockingQueue<PeerMessage> messages = new LinkedBlockingQueue<>();
 
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       messages.add(message);
     }
 
@@ -81,7 +81,7 @@ class PairIdentityTest {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       // Nothing waits for it here.
     }
 

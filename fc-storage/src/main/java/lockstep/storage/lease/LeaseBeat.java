@@ -4,7 +4,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 
 /** The file in which one side of a VM shows that it lives: its names and its text. */
 public final class LeaseBeat {

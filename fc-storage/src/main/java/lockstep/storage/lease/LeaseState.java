@@ -4,7 +4,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 
 /**
  * Who has an image, as the name of its token says it. No state comes a second time: the sequence

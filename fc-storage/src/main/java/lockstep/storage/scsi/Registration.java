@@ -2,7 +2,7 @@ package lockstep.storage.scsi;
 
 import java.io.IOException;
 import java.util.concurrent.atomic.AtomicLong;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.PersistentReserve.Out;
 
 /** The key with which one nexus of this side is registered. */

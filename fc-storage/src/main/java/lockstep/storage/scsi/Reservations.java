@@ -3,7 +3,7 @@ package lockstep.storage.scsi;
 import java.io.IOException;
 import java.util.Optional;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.sys.Scheduler;
 
 /** Persistent reservations of one unit as calls that wait for their answer. */

@@ -1,7 +1,7 @@
 package lockstep.storage.scsi;
 
 import java.util.Optional;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 
 /**
  * A reservation key that says whose it is. From the top: 8 bits of magic, the first 24 bits of the

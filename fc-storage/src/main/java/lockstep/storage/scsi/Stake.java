@@ -1,6 +1,6 @@
 package lockstep.storage.scsi;
 
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 
 /** What an arbiter remembers of its own side, whatever the unit forgets. */
 sealed interface Stake {

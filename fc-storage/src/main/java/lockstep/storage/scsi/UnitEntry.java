@@ -3,7 +3,7 @@ package lockstep.storage.scsi;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.PersistentReserve.Out;
 import lockstep.storage.scsi.PersistentReserve.Reservation;
 import lockstep.sys.Scheduler;

@@ -1,7 +1,7 @@
 package lockstep.storage.scsi;
 
 import java.util.Optional;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.PersistentReserve.Reservation;
 
 /** Who holds the reservation of a unit, as one side of a pair sees it. */

@@ -4,7 +4,7 @@
  * travels.
  *
  * <p>Owning thread: values are immutable; an arbiter is used by one thread at a time. May import:
- * monitor.block, monitor.state, replay.ft, sys. Start reading at {@link
+ * lockstep.monitor.state, lockstep.replay.ft.disk. Start reading at {@link
  * lockstep.storage.scsi.ScsiTransport}.
  */
 @NullMarked

@@ -16,6 +16,9 @@ import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.protocol.FtEvent;
 import lockstep.storage.FileLease;
 import lockstep.storage.LeasedDisk;
 import lockstep.storage.lease.LeaseChain;
@@ -267,7 +270,7 @@ final class SimShare implements SimStorage {
         mount.ignoreSync();
       }
       this.lease = new FileLease(mount, this, side.name);
-      lease.onLoss(reason -> side.node.tell(new FtEvent.Fenced(reason)));
+      lease.onLoss(reason -> side.node.post(new FtEvent.Fenced(reason)));
     }
 
     /** A call goes to the server, or comes back. */

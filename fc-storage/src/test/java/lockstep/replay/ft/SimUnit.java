@@ -6,6 +6,8 @@ import java.util.Map;
 import java.util.Optional;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.KeyReader;
 import lockstep.storage.scsi.PersistentReserve;
 import lockstep.storage.scsi.ScsiArbiter;

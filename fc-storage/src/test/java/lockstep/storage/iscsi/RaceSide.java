@@ -12,8 +12,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.Arbiter;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
 import lockstep.storage.scsi.PersistentReserve;
 import lockstep.storage.scsi.ScsiArbiter;
 

@@ -1,7 +1,7 @@
 package lockstep.storage.scsi;
 
 import java.util.Optional;
-import lockstep.replay.ft.Claimant;
+import lockstep.replay.ft.disk.Claimant;
 
 /** What a reservation key says, for tests elsewhere. */
 public final class KeyReader {

@@ -8,8 +8,8 @@ import java.util.Optional;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.FtAction;
-import lockstep.replay.ft.FtEvent;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
 
 /**
  * Heartbeats as datagrams (docs/protocol.md), authenticated by the key of their connection, so that

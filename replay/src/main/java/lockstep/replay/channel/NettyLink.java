@@ -14,11 +14,11 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.FtAction;
-import lockstep.replay.ft.FtEvent;
-import lockstep.replay.ft.PeerCodec;
-import lockstep.replay.ft.PeerLink;
-import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerCodec;
+import lockstep.replay.ft.protocol.PeerMessage;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -41,7 +41,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   private final LoopGuard guard;
   private final boolean connected;
   private final Runnable firstWord;
-  private Listener listener = new Unheard();
+  private Listener listener = new NoListener();
 
   /** Something came in that makes sense. Loop thread only. */
   private boolean introduced;
@@ -120,12 +120,12 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     if (PeerFrames.isFrame(message)) {
       listener.frame(message.skipBytes(1).nioBuffer());
     } else {
-      PeerMessage said = PeerCodec.decode(message.nioBuffer());
+      PeerMessage received = PeerCodec.decode(message.nioBuffer());
       if (!introduced) {
         introduced = true;
         firstWord.run();
       }
-      listener.said(said);
+      listener.received(received);
     }
   }
 
@@ -140,7 +140,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   @Override
   public void channelReadComplete(ChannelHandlerContext context) {
     if (!closing) {
-      listener.saidAll();
+      listener.batchReceived();
     }
   }
 
@@ -261,9 +261,9 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
   }
 
   /** Before there is a listener nothing is read, so nothing can come in. */
-  private static final class Unheard implements Listener {
+  private static final class NoListener implements Listener {
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       throw new IllegalStateException("a message before its listener");
     }
 
@@ -283,7 +283,7 @@ final class NettyLink extends ChannelInboundHandlerAdapter implements PeerLink {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       // Nothing was said.
     }
 

@@ -12,7 +12,7 @@ import io.netty.handler.flush.FlushConsolidationHandler;
 import io.netty.handler.ssl.SslHandler;
 import java.nio.ByteBuffer;
 import java.util.Optional;
-import lockstep.replay.ft.PeerCodec;
+import lockstep.replay.ft.protocol.PeerCodec;
 import org.jspecify.annotations.Nullable;
 
 /** The layers of a connection: TLS if wanted, then a length before each message. */

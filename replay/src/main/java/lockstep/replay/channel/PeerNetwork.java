@@ -41,8 +41,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
-import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.PeerLink;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.VitalSign;
 import lockstep.sys.Posix;
 import lockstep.sys.Scheduler;
 import lockstep.uapi.posix_h;
@@ -51,7 +52,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * The loop thread {@code peer-loop} and the connections on it: epoll where there is one, else NIO.
  */
-public final class PeerNetwork implements FtNode.Network, AutoCloseable {
+public final class PeerNetwork implements PeerConnector, AutoCloseable {
   private static final int LOW_WATER_BYTES = 1 << 20;
   private static final int HIGH_WATER_BYTES = 4 << 20;
   private static final long CLOSE_SECONDS = 2;
@@ -118,7 +119,7 @@ public final class PeerNetwork implements FtNode.Network, AutoCloseable {
     this.guard = new LoopGuard(host);
     this.security = security;
     watchTheEnd();
-    loop.execute(guard.task(() -> Posix.nice(FtNode.NICE)));
+    loop.execute(guard.task(() -> Posix.nice(VitalSign.NICE)));
   }
 
   @SuppressWarnings("FutureReturnValueIgnored") // The same future.

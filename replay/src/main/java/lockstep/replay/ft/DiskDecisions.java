@@ -9,6 +9,10 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.peer.VitalLoop;
+import lockstep.replay.ft.protocol.FtStatus;
 import lockstep.sys.Scheduler;
 
 /**
@@ -94,8 +98,8 @@ final class DiskDecisions implements AutoCloseable {
   }
 
   /** See {@link Arbiter#contested}. */
-  void contested(boolean now) {
-    arbiter.contested(now);
+  void contested(boolean may) {
+    arbiter.contested(may);
   }
 
   /** See {@link Arbiter#followed}. */
@@ -156,9 +160,9 @@ final class DiskDecisions implements AutoCloseable {
   }
 
   /** The VM is over: gives up the disk, as far as it is this side's to give up. */
-  void leave(FtStatus now) throws IOException {
-    if (now.epoch() > 0 || holding) {
-      arbiter.leave(new Claimant(now.vm(), Math.max(1, now.epoch()), now.side()));
+  void leave(FtStatus status) throws IOException {
+    if (status.epoch() > 0 || holding) {
+      arbiter.leave(new Claimant(status.vm(), Math.max(1, status.epoch()), status.side()));
     }
   }
 

@@ -5,9 +5,27 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import lockstep.replay.ft.backup.LogIntake;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.peer.LoopPriority;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerEndpoint;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.peer.VitalLoop;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.PairProgress;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.VitalSign;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogFormatException;
 import lockstep.sys.Scheduler;
@@ -21,12 +39,6 @@ import org.jspecify.annotations.Nullable;
  * may block and have a thread of their own.
  */
 public final class FtNode implements AutoCloseable {
-  /**
-   * Of the threads between a guest and the world, where the host lets them: what they have to do is
-   * short, and while it waits for a vCPU, heartbeats are late and outputs wait.
-   */
-  public static final int NICE = -10;
-
   private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
   /** A first TLS handshake of two JVMs that have just started on busy hosts takes seconds. */
@@ -62,24 +74,14 @@ public final class FtNode implements AutoCloseable {
     void failStop(String reason);
   }
 
-  /** How connections are made; {@code lockstep.replay.channel} implements it. */
-  public interface Network {
-    /** Its thread. */
-    ScheduledExecutorService loop();
-
-    /** See {@code PeerNetwork#connect}. */
-    PeerLink connect(InetSocketAddress to, long timeoutMillis, PeerLink.Listener listener)
-        throws IOException, InterruptedException;
-  }
-
   private final Scheduler host;
   private final FtTimes times;
-  private final Network network;
+  private final PeerConnector network;
   private final VitalLoop loop;
   private final OutputGate gate;
   private final FtSession session;
   private final DiskDecisions disk;
-  private final PeerDoor door;
+  private final PeerEndpoint endpoint;
   private final ScheduledFuture<?> ticks;
   private final long connectMillis;
   private final Resyncs resyncs;
@@ -103,7 +105,7 @@ public final class FtNode implements AutoCloseable {
   /** A side that does nothing yet; {@link #attach} gives it a machine. */
   public FtNode(
       Scheduler host,
-      Network network,
+      PeerConnector network,
       Arbiter arbiter,
       OutputGate gate,
       FtSession session,
@@ -118,10 +120,10 @@ public final class FtNode implements AutoCloseable {
     this.gate = gate;
     this.session = session;
     this.disk = new DiskDecisions(host, arbiter);
-    this.door = new PeerDoor(host, loop, session, times, new Heard());
+    this.endpoint = new PeerEndpoint(host, loop, session, times, new ChannelInput());
     this.connectMillis = Math.max(CONNECT_MILLIS, times.silenceNanos() / 1_000_000);
     this.status = FtStatus.of(session, "", transfer);
-    this.ticks = loop.every(() -> tell(new FtEvent.Tick()), times.beatNanos());
+    this.ticks = loop.every(() -> post(new FtEvent.Tick()), times.beatNanos());
   }
 
   /** Connects it with its machine; before anything else. */
@@ -155,15 +157,15 @@ public final class FtNode implements AutoCloseable {
   public void protect(InetSocketAddress with) throws IOException, InterruptedException {
     disk.call(
         () -> {
-          FtStatus now = status;
-          if (now.state() != FtState.ALONE) {
-            throw new IOException("the VM is " + now.state() + ", not alone");
+          FtStatus before = status;
+          if (before.state() != FtState.ALONE) {
+            throw new IOException("the VM is " + before.state() + ", not alone");
           }
-          disk.enter(new Claimant(now.vm(), now.epoch() + 1, Claimant.Side.PRIMARY));
-          PeerDoor.Incoming incoming = door.toBackup();
-          PeerLink to = connect(with, incoming, now);
+          disk.enter(new Claimant(before.vm(), before.epoch() + 1, Claimant.Side.PRIMARY));
+          PeerEndpoint.Incoming incoming = endpoint.toBackup();
+          PeerLink to = connect(with, incoming, before);
           backup = with;
-          loop.execute(() -> door.connected(to, incoming));
+          loop.execute(() -> endpoint.connected(to, incoming));
           // Who asks next is to find that the VM is not alone any more.
           settle();
           return null;
@@ -182,16 +184,16 @@ public final class FtNode implements AutoCloseable {
 
   /** Backup: a primary, or somebody, has connected. Loop thread. */
   public PeerLink.Listener accept(PeerLink from) {
-    return door.accept(from);
+    return endpoint.accept(from);
   }
 
   /** Backup: somebody has connected who was not let in. Loop thread. */
   public void turnedAway(String who, String why) {
-    door.turnedAway(who, why);
+    endpoint.turnedAway(who, why);
   }
 
   /** What the pair's connection brings. */
-  private final class Heard implements PeerDoor.Hearer {
+  private final class ChannelInput implements PeerEndpoint.Receiver {
     @Override
     public void event(FtEvent event) {
       perform(event);
@@ -210,7 +212,7 @@ public final class FtNode implements AutoCloseable {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       acknowledge(false);
       LogIntake from = intake;
       if (from != null) {
@@ -234,13 +236,13 @@ public final class FtNode implements AutoCloseable {
   private void acknowledge(boolean anyway) {
     LogIntake from = intake;
     Vm machine = vm;
-    if (from != null && machine != null && door.isOpen() && (anyway || from.isDue())) {
+    if (from != null && machine != null && endpoint.isOpen() && (anyway || from.isDue())) {
       transfer = from.acknowledge(machine.replayed());
     }
   }
 
   /** Tells the session something. Any thread. */
-  public void tell(FtEvent event) {
+  public void post(FtEvent event) {
     loop.execute(() -> perform(event));
   }
 
@@ -279,7 +281,7 @@ public final class FtNode implements AutoCloseable {
       checkProgress(now);
     }
     priority.in(session.state());
-    status = FtStatus.of(session, door.peer(), transfer);
+    status = FtStatus.of(session, endpoint.peer(), transfer);
   }
 
   /** Beside heartbeats, which a side sends that does nothing else any more. */
@@ -335,13 +337,13 @@ public final class FtNode implements AutoCloseable {
       throw new IllegalStateException("no machine for " + action);
     }
     switch (action) {
-      case FtAction.Send send -> door.ifOpen(peer -> peer.send(send.message()));
-      case FtAction.SendBeat beat -> door.ifOpen(peer -> peer.sendBeat(beat));
+      case FtAction.Send send -> endpoint.ifOpen(peer -> peer.send(send.message()));
+      case FtAction.SendBeat beat -> endpoint.ifOpen(peer -> peer.sendBeat(beat));
       case FtAction.SendBegin _ -> {
         disk.contested(true);
-        door.ifOpen(this::sendBegin);
+        endpoint.ifOpen(this::sendBegin);
       }
-      case FtAction.StartLog _ -> door.ifOpen(peer -> startLog(peer, machine));
+      case FtAction.StartLog _ -> endpoint.ifOpen(peer -> startLog(peer, machine));
       case FtAction.SealLog _ -> {
         if (intake != null) {
           intake.pipe().end();
@@ -354,7 +356,8 @@ public final class FtNode implements AutoCloseable {
           machine.cutLog();
         }
       }
-      case FtAction.Receive receive -> door.ifOpen(peer -> receive(receive.hello(), peer, machine));
+      case FtAction.Receive receive ->
+          endpoint.ifOpen(peer -> receive(receive.hello(), peer, machine));
       case FtAction.EndLog end -> {
         machine.endLog(end.live());
         if (intake != null) {
@@ -369,7 +372,7 @@ public final class FtNode implements AutoCloseable {
       case FtAction.Acknowledged ack -> acknowledged(ack.ack());
       case FtAction.Forget forget -> gate.forget(forget.consoleBytes());
       case FtAction.Claim _ -> claim();
-      case FtAction.Disconnect _ -> door.close();
+      case FtAction.Disconnect _ -> endpoint.close();
       case FtAction.Halt halt -> machine.halt(halt.reason());
       case FtAction.FailStop stop -> machine.failStop(stop.reason());
       case FtAction.Resync _ -> resync(machine);
@@ -388,7 +391,7 @@ public final class FtNode implements AutoCloseable {
     claimedNanos = host.steadyNanos();
     disk.claim(
         new Claimant(session.vm(), session.epoch(), session.side()),
-        ruling -> tell(new FtEvent.Ruled(ruling)));
+        ruling -> post(new FtEvent.Ruled(ruling)));
   }
 
   private void resync(Vm machine) {
@@ -400,16 +403,16 @@ public final class FtNode implements AutoCloseable {
   }
 
   private void sendBegin(PeerLink peer) {
-    LogStream now = stream;
-    if (now == null) {
+    LogStream log = stream;
+    if (log == null) {
       throw new IllegalStateException("a backup that is ready, and no log");
     }
-    peer.send(new PeerMessage.Begin(now.sentEntries()));
+    peer.send(new PeerMessage.Begin(log.sentEntries()));
   }
 
   private void acknowledged(PeerMessage.Ack ack) {
-    LogStream now = stream;
-    long sent = now == null ? 0 : now.sentEntries();
+    LogStream log = stream;
+    long sent = log == null ? 0 : log.sentEntries();
     if (ack.received() > sent || ack.replayed() > ack.received()) {
       perform(
           new FtEvent.Violation(
@@ -418,12 +421,12 @@ public final class FtNode implements AutoCloseable {
       return;
     }
     gate.acknowledged(ack.received());
-    if (now != null) {
-      now.acknowledged(ack.received());
-      long lag = now.replayed(ack.replayed(), host.nanoTime());
+    if (log != null) {
+      log.acknowledged(ack.received());
+      long lag = log.replayed(ack.replayed(), host.nanoTime());
       transfer =
           new FtStatus.Transfer(
-              now.sentEntries(), ack.received(), ack.replayed(), now.sentBytes(), lag);
+              log.sentEntries(), ack.received(), ack.replayed(), log.sentBytes(), lag);
     }
   }
 
@@ -450,7 +453,7 @@ public final class FtNode implements AutoCloseable {
   }
 
   /** Tells the session something of one pair; nothing, when it has gone on to the next one. */
-  void tell(Claimant of, FtEvent event) {
+  void post(Claimant of, FtEvent event) {
     loop.execute(
         () -> {
           if (session.epoch() == of.epoch() && session.vm().equals(of.vm())) {
@@ -482,7 +485,8 @@ public final class FtNode implements AutoCloseable {
           FtState state = session.state();
           // While the state is on its way the count is still that of an earlier log, or of none.
           if (counted != null && (state == FtState.PAIRING || state == FtState.PROTECTED)) {
-            door.ifOpen(peer -> peer.send(new PeerMessage.Released(session.epoch(), consoleBytes)));
+            endpoint.ifOpen(
+                peer -> peer.send(new PeerMessage.Released(session.epoch(), consoleBytes)));
           }
         });
   }
@@ -505,7 +509,7 @@ public final class FtNode implements AutoCloseable {
   @Override
   public void close() {
     ticks.cancel(false);
-    loop.execute(door::close);
+    loop.execute(endpoint::close);
     disk.close();
   }
 }

@@ -21,6 +21,23 @@ import lockstep.monitor.input.ConsoleLine;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.backup.BackupReplay;
+import lockstep.replay.ft.backup.MachineReceiver;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.output.OutputPump;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.primary.Roles;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.primary.StateTransfer;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtStatus;
+import lockstep.replay.ft.protocol.VitalSign;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.Recorder;
@@ -37,34 +54,30 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   /** A guest that does anything at all makes an entry within this time. */
   private static final long NEXT_ENTRY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  /** How it ended at this host. */
-  public sealed interface End {
-    /**
-     * The guest ended, here.
-     *
-     * @param lostOutputs what it showed and the console or the disk did not take
-     */
-    record Guest(RunResult result, int lostOutputs) implements End {}
+  /**
+   * Where outputs of the guest and notes for the user go.
+   *
+   * @param console takes the guest's console; called by one thread
+   * @param disk takes the guest's disk requests once they may go; give it {@link #queue}
+   * @param notes takes lines for the user
+   */
+  public record Outlets(OutputStream console, GuestDisk disk, Consumer<String> notes) {}
 
-    /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
-    record Elsewhere(String reason) implements End {}
-
-    /** This side has lost, or cannot go on. */
-    record Halted(String reason) implements End {}
-  }
-
-  /** Makes the machine around its doors, ready to run. */
+  /** Makes the machine around its role switch, ready to run. */
   @FunctionalInterface
   public interface Maker {
     /** A new or restored machine. */
-    VirtualMachine make(RoleSwitch doors) throws Exception;
+    VirtualMachine make(RoleSwitch roleSwitch) throws Exception;
   }
 
   /** Something that is done with a machine that stands, on its thread. */
   @FunctionalInterface
-  public interface Look {
-    /** See {@link VcpuCommands.Look}; the inputs are what a copy of the machine goes on with. */
-    Optional<RunResult> at(VirtualMachine machine, SavedInputs inputs) throws Exception;
+  public interface Inspection {
+    /**
+     * See {@link lockstep.replay.ft.vcpu.VcpuCommands.Inspection}; the inputs are what a copy of
+     * the machine goes on with.
+     */
+    Optional<RunResult> run(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }
 
   private final Scheduler host;
@@ -77,12 +90,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
   private final RoleThread vcpu;
   private final KickTimer timer;
   private final Roles roles;
-  private final RoleSwitch doors;
-  private final Draining draining;
-  private final Protecting protecting;
-  private final Ending ending;
+  private final RoleSwitch roleSwitch;
+  private final OutputDrain drain;
+  private final StateReplication replication;
+  private final VmShutdown shutdown;
   private final Standby standby;
-  private final HandOver handOver;
+  private final PlannedFailover failover;
 
   private volatile Optional<Instant> lastFailover = Optional.empty();
   private volatile Optional<StateTransfer.Report> lastTransfer = Optional.empty();
@@ -94,60 +107,60 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * A machine that waits for its role.
    *
    * @param machines makes the machine of a backup
-   * @param console takes the guest's console; called by one thread
-   * @param medium takes the guest's disk requests once they may go; give it {@link #queue}
    */
   public FtVm(
       Scheduler host,
       MachineReceiver machines,
       FtNode node,
       OutputGate gate,
-      OutputStream console,
-      GuestDisk medium,
-      RecordOptions options,
-      Consumer<String> notes) {
+      Outlets outlets,
+      RecordOptions options) {
     this.host = host;
     this.node = node;
     this.vcpu = new RoleThread(host, queue, this::putAway);
     this.timer = new KickTimer(host, vcpu::kick);
     this.gate = gate;
-    this.medium = medium;
-    this.notes = notes;
+    this.medium = outlets.disk();
+    this.notes = outlets.notes();
     this.roles = new Roles(gate, medium);
-    this.doors =
+    this.roleSwitch =
         new RoleSwitch(
             host,
             vcpu.commands(),
             roles.live(new HostInputs(host, queue, Recorder.TIMERS, 0, timer)));
-    this.pump = new OutputPump(host, gate, console, medium, node::released, notes);
-    this.draining = new Draining(host, node, gate, pump, vcpu);
-    Protecting.Standing standing =
-        new Protecting.Standing() {
+    this.pump = new OutputPump(host, gate, outlets.console(), medium, node::released, notes);
+    this.drain = new OutputDrain(host, node, gate, pump, vcpu);
+    StateReplication.Steps steps =
+        new StateReplication.Steps() {
           @Override
-          public void mayStand() throws IOException, InterruptedException {
-            draining.needOutputsToLeave();
+          public void beforePause() throws IOException, InterruptedException {
+            drain.needOutputsToLeave();
           }
 
           @Override
-          public void run(LogStream stream) throws IOException, InterruptedException {
-            draining.drainBeforeLog();
+          public void paused(LogStream stream) throws IOException, InterruptedException {
+            drain.drainBeforeLog();
             // What was shown so far is counted from before the log that begins now.
             gate.restart();
             node.logBegins(stream);
           }
+
+          @Override
+          public void ended(StateTransfer.Outcome outcome) {
+            copied(outcome);
+          }
         };
-    this.protecting =
-        new Protecting(host, options, doors, roles, standing, vcpu::ask, this::copied);
-    this.ending = new Ending(node, vcpu, draining, protecting);
+    this.replication = new StateReplication(host, options, roleSwitch, roles, steps, vcpu::ask);
+    this.shutdown = new VmShutdown(node, vcpu, drain, replication);
     this.standby =
         new Standby(
             node,
             vcpu,
-            ending,
-            (self, pipe) -> new Following(host, machines, self, pipe, doors, gate, timer),
+            shutdown,
+            log -> new BackupReplay(host, machines, log, roleSwitch, gate, timer),
             this::goLive,
             notes);
-    this.handOver = new HandOver(host, node, vcpu, draining, protecting, medium, notes);
+    this.failover = new PlannedFailover(node, vcpu, drain, replication, medium, notes);
   }
 
   /** The way in for console bytes and disk completions. */
@@ -164,18 +177,19 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    */
   public void start(Maker maker, long startNanos, boolean protectedFirst) throws Exception {
     HostInputs inputs = new HostInputs(host, queue, Recorder.TIMERS, startNanos, timer);
-    doors.become(roles.live(inputs));
-    VirtualMachine made = maker.make(doors);
-    LiveMachine now = live(made, inputs);
+    roleSwitch.become(roles.live(inputs));
+    VirtualMachine made = maker.make(roleSwitch);
+    LiveMachine machine = live(made, inputs);
     vcpu.launch(
-        () -> Optional.of(protectedFirst && !isProtected() ? unprotected(made) : now.toTheEnd()),
+        () ->
+            Optional.of(protectedFirst && !isProtected() ? unprotected(made) : machine.toTheEnd()),
         made);
   }
 
   private LiveMachine live(VirtualMachine machine, HostInputs inputs) {
-    LiveMachine now = new LiveMachine(machine, inputs, doors, vcpu, protecting, ending);
-    live = now;
-    return now;
+    LiveMachine fresh = new LiveMachine(machine, inputs, roleSwitch, vcpu, replication, shutdown);
+    live = fresh;
+    return fresh;
   }
 
   /** Waits, before the first instruction, until the VM has a backup or there will be none. */
@@ -185,11 +199,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
       while (vcpu.mayGoOn()) {
         vcpu.commands().comesBy();
         Optional<RunResult> unused = vcpu.commands().runTasks();
-        FtStatus now = node.status();
-        if (now.state() == FtState.PROTECTED) {
+        FtStatus status = node.status();
+        if (status.state() == FtState.PROTECTED) {
           return true;
         }
-        if (now.epoch() > 0 && now.state() == FtState.ALONE) {
+        if (status.epoch() > 0 && status.state() == FtState.ALONE) {
           return false;
         }
         host.sleep(POLL_NANOS);
@@ -200,17 +214,17 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     }
   }
 
-  private End unprotected(VirtualMachine made) throws Exception {
+  private VmEnd unprotected(VirtualMachine made) throws Exception {
     if (vcpu.isStopping()) {
       // In order, or a backup that is about to be ready would take over what never ran.
-      return ending.guestEnded(made, new RunResult.Stopped());
+      return shutdown.guestEnded(made, new RunResult.Stopped());
     }
-    return new End.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
+    return new VmEnd.Halted(vcpu.halted().orElse("the guest was not started: it has no backup"));
   }
 
   /** A machine is about to be closed: nobody may look at it or read its memory any more. */
   private void putAway() throws Exception {
-    protecting.abandon();
+    replication.abandon();
   }
 
   /** Lets a paused machine go on. Any thread. */
@@ -240,11 +254,11 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   /** How much of the memory has been copied while a pair is being formed, in %. Any thread. */
   public int transferPercent() {
-    return protecting.percent();
+    return replication.percent();
   }
 
   /** The end of the VM at this host. */
-  public CompletableFuture<End> over() {
+  public CompletableFuture<VmEnd> over() {
     return vcpu.over();
   }
 
@@ -252,15 +266,15 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    * Has something done with the machine while it stands; the guest and its log know nothing of it.
    * Any thread.
    *
-   * @return see {@link VcpuCommands#look}
+   * @return see {@link lockstep.replay.ft.vcpu.VcpuCommands#inspect}
    */
-  public Future<Optional<RunResult>> look(Look work) {
-    return vcpu.commands().look(() -> work.at(live().machine(), live().savedInputs()));
+  public Future<Optional<RunResult>> inspect(Inspection work) {
+    return vcpu.commands().inspect(() -> work.run(live().machine(), live().savedInputs()));
   }
 
-  /** The moment that the guest is at, for {@link #awaitKept}. Only in a {@link Look}. */
+  /** The moment that the guest is at, for {@link #awaitKept}. Only in an {@link Inspection}. */
   public OutputGate.Point point() {
-    return gate.point(protecting.sendAll());
+    return gate.point(replication.sendAll());
   }
 
   /**
@@ -275,31 +289,32 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     if (gate.awaitKept(moment.next(), NEXT_ENTRY_NANOS)) {
       return true;
     }
-    AtomicReference<OutputGate.Point> now = new AtomicReference<>(moment.next());
+    AtomicReference<OutputGate.Point> later = new AtomicReference<>(moment.next());
     try {
       Optional<RunResult> unused =
-          look((_, _) -> {
-                now.set(point());
-                return Optional.empty();
-              })
+          inspect(
+                  (_, _) -> {
+                    later.set(point());
+                    return Optional.empty();
+                  })
               .get();
     } catch (ExecutionException | CancellationException e) {
       return false;
     }
-    return gate.awaitKept(moment.equals(now.get()) ? moment : moment.next(), nanos);
+    return gate.awaitKept(moment.equals(later.get()) ? moment : moment.next(), nanos);
   }
 
   private LiveMachine live() {
-    LiveMachine now = live;
-    if (now == null) {
+    LiveMachine present = live;
+    if (present == null) {
       throw new IllegalStateException("the VM does not run here");
     }
-    return now;
+    return present;
   }
 
   /** A side without a machine is over, in order. Any thread. */
   public void leave(String reason) {
-    vcpu.over().complete(new End.Elsewhere(reason));
+    vcpu.over().complete(new VmEnd.Elsewhere(reason));
   }
 
   /** Ends the guest as if the power were cut. Any thread. */
@@ -314,13 +329,13 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
    *     answered; the decision of the disk, which follows, is waited for as long as it takes
    * @return what it came to; cancelling it has an effect until it has begun
    */
-  public CompletableFuture<HandOver.Outcome> handOver(long limitNanos) {
-    CompletableFuture<HandOver.Outcome> outcome = new CompletableFuture<>();
-    vcpu.ask(() -> handOver.of(live(), limitNanos, outcome));
+  public CompletableFuture<PlannedFailover.Outcome> handOver(long limitNanos) {
+    CompletableFuture<PlannedFailover.Outcome> outcome = new CompletableFuture<>();
+    vcpu.ask(() -> failover.run(live(), limitNanos, outcome));
     CompletableFuture<?> unused =
         vcpu.over()
             .whenComplete(
-                (_, _) -> outcome.complete(new HandOver.Outcome.NotDone("the VM is over")));
+                (_, _) -> outcome.complete(new PlannedFailover.Outcome.NotDone("the VM is over")));
     return outcome;
   }
 
@@ -328,13 +343,13 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
 
   @Override
   public void startLog(LogStream stream) {
-    vcpu.ask(() -> protecting.begin(stream, live().machine(), live().inputs()));
+    vcpu.ask(() -> replication.begin(stream, live().machine(), live().inputs()));
   }
 
   /** Recording costs, and nobody reads the log any more. */
   @Override
   public void cutLog() {
-    vcpu.ask(() -> protecting.end(live().machine()));
+    vcpu.ask(() -> replication.end(live().machine()));
   }
 
   private void copied(StateTransfer.Outcome outcome) {
@@ -343,7 +358,7 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
         lastTransfer = Optional.of(report);
         notes.accept(report.toString());
       }
-      case StateTransfer.Failed failed -> node.tell(new FtEvent.PairingFailed(failed.reason()));
+      case StateTransfer.Failed failed -> node.post(new FtEvent.PairingFailed(failed.reason()));
     }
   }
 
@@ -364,10 +379,10 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     return standby.replayed();
   }
 
-  private End goLive(Following replayed, VirtualMachine on) throws Exception {
+  private VmEnd goLive(BackupReplay replayed, VirtualMachine on) throws Exception {
     HostInputs inputs = replayed.goLive(queue, Recorder.TIMERS);
-    LiveMachine now = live(on, inputs);
-    doors.become(roles.live(inputs));
+    LiveMachine running = live(on, inputs);
+    roleSwitch.become(roles.live(inputs));
     // What was typed at the other side was applied from the log, and not offered here.
     queue.consoleTo(on.console());
     lastFailover = Optional.of(Instant.now());
@@ -384,8 +399,8 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
                 replayed.proof(on.position().guestExits()),
                 unfinished.size(),
                 gate.consoleReleased()));
-    node.tell(new FtEvent.WentLive());
-    return now.toTheEnd();
+    node.post(new FtEvent.WentLive());
+    return running.toTheEnd();
   }
 
   @Override

@@ -8,35 +8,39 @@ import lockstep.monitor.VirtualMachine;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.HostInputs;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.primary.StateReplication;
+import lockstep.replay.ft.vcpu.RoleSwitch;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.sys.SysException;
 
 /** The machine while it is the VM: alone or recorded, it talks to the world. vCPU thread. */
 final class LiveMachine {
   private final VirtualMachine machine;
   private final HostInputs inputs;
-  private final RoleSwitch doors;
+  private final RoleSwitch roleSwitch;
   private final RoleThread vcpu;
-  private final Protecting protecting;
-  private final Ending ending;
+  private final StateReplication replication;
+  private final VmShutdown shutdown;
 
   /**
-   * A machine behind its doors, which are live already.
+   * A machine whose role switch is live already.
    *
    * @param inputs where its inputs come from, with or without a log
    */
   LiveMachine(
       VirtualMachine machine,
       HostInputs inputs,
-      RoleSwitch doors,
+      RoleSwitch roleSwitch,
       RoleThread vcpu,
-      Protecting protecting,
-      Ending ending) {
+      StateReplication replication,
+      VmShutdown shutdown) {
     this.machine = machine;
     this.inputs = inputs;
-    this.doors = doors;
+    this.roleSwitch = roleSwitch;
     this.vcpu = vcpu;
-    this.protecting = protecting;
-    this.ending = ending;
+    this.replication = replication;
+    this.shutdown = shutdown;
   }
 
   VirtualMachine machine() {
@@ -48,13 +52,13 @@ final class LiveMachine {
   }
 
   /** Runs it to the end of the VM here, and in between does what others ask for. */
-  FtVm.End toTheEnd() throws Exception {
+  VmEnd toTheEnd() throws Exception {
     vcpu.commands().run();
     RunResult result;
     try {
-      result = doors.run(machine);
+      result = roleSwitch.run(machine);
     } catch (SysException e) {
-      Optional<FtVm.End> elsewhere = ending.hostFailed(String.valueOf(e.getMessage()));
+      Optional<VmEnd> elsewhere = shutdown.hostFailed(String.valueOf(e.getMessage()));
       if (elsewhere.isEmpty()) {
         throw e;
       }
@@ -62,19 +66,19 @@ final class LiveMachine {
     }
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
-      return new FtVm.End.Halted(halted.get());
+      return new VmEnd.Halted(halted.get());
     }
     if (result instanceof RunResult.Fenced fenced) {
-      return ending.fenced(fenced.reason());
+      return shutdown.fenced(fenced.reason());
     }
     if (result instanceof RunResult.Crashed crash && crash.cause() == RunResult.Cause.HOST) {
-      Optional<FtVm.End> elsewhere =
-          ending.hostFailed(crash.report().lines().findFirst().orElse(""));
+      Optional<VmEnd> elsewhere =
+          shutdown.hostFailed(crash.report().lines().findFirst().orElse(""));
       if (elsewhere.isPresent()) {
         return elsewhere.get();
       }
     }
-    return ending.guestEnded(machine, result);
+    return shutdown.guestEnded(machine, result);
   }
 
   /** What a copy of the machine goes on with. */
@@ -84,7 +88,7 @@ final class LiveMachine {
 
   /** Inputs that the guest has not had yet, oldest first. */
   private List<ExternalInput> waitingInputs() {
-    List<ExternalInput> waiting = new ArrayList<>(protecting.held());
+    List<ExternalInput> waiting = new ArrayList<>(replication.held());
     waiting.addAll(inputs.waiting());
     return waiting;
   }

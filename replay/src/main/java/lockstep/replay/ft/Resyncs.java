@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import lockstep.replay.ft.peer.VitalLoop;
 import lockstep.sys.Scheduler;
 
 /**

@@ -4,6 +4,12 @@ import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
 import lockstep.monitor.VirtualMachine;
+import lockstep.replay.ft.backup.BackupReplay;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.vcpu.RoleThread;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.log.FramePipe;
 import org.jspecify.annotations.Nullable;
 
@@ -14,64 +20,64 @@ import org.jspecify.annotations.Nullable;
 final class Standby {
   /** Begins to follow one primary. */
   @FunctionalInterface
-  interface Follower {
-    Following follow(Claimant self, FramePipe pipe);
+  interface ReplayFactory {
+    BackupReplay create(BackupReplay.Source log);
   }
 
   /** Goes on with a machine that has replayed all there is, as the VM. */
   @FunctionalInterface
-  interface GoLive {
+  interface Takeover {
     /** Returns how the VM ended here. */
-    FtVm.End with(Following replayed, VirtualMachine on) throws Exception;
+    VmEnd run(BackupReplay replayed, VirtualMachine on) throws Exception;
   }
 
   private final FtNode node;
   private final RoleThread vcpu;
-  private final Ending ending;
-  private final Follower follower;
-  private final GoLive goLive;
+  private final VmShutdown shutdown;
+  private final ReplayFactory replays;
+  private final Takeover takeover;
   private final Consumer<String> notes;
 
   /** The present or last one; set by the loop thread before any other reads it. */
-  private volatile @Nullable Following following;
+  private volatile @Nullable BackupReplay replay;
 
   Standby(
       FtNode node,
       RoleThread vcpu,
-      Ending ending,
-      Follower follower,
-      GoLive goLive,
+      VmShutdown shutdown,
+      ReplayFactory replays,
+      Takeover takeover,
       Consumer<String> notes) {
     this.node = node;
     this.vcpu = vcpu;
-    this.ending = ending;
-    this.follower = follower;
-    this.goLive = goLive;
+    this.shutdown = shutdown;
+    this.replays = replays;
+    this.takeover = takeover;
     this.notes = notes;
   }
 
   /** Becomes what the pipe brings. Returns at once. */
   void follow(Claimant self, FramePipe pipe) {
-    Following now = follower.follow(self, pipe);
-    following = now;
-    vcpu.usual("restore", () -> restore(now)).start();
+    BackupReplay replay = replays.create(new BackupReplay.Source(self, pipe));
+    this.replay = replay;
+    vcpu.usual("restore", () -> restore(replay)).start();
   }
 
-  private void restore(Following now) {
+  private void restore(BackupReplay replay) {
     try {
       // One machine at a time: an earlier one may still be on its way out.
       vcpu.join();
-      VirtualMachine restored = now.restore();
+      VirtualMachine restored = replay.restore();
       try {
-        node.enter(now.self());
+        node.enter(replay.self());
       } catch (Exception e) {
         restored.close();
         throw e;
       }
-      vcpu.launch(() -> toTheEnd(now, restored), restored);
-      node.tell(now.self(), new FtEvent.Restored());
+      vcpu.launch(() -> toTheEnd(replay, restored), restored);
+      node.post(replay.self(), new FtEvent.Restored());
     } catch (Exception e) {
-      node.tell(now.self(), new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
+      node.post(replay.self(), new FtEvent.PairingFailed(String.valueOf(e.getMessage())));
       endWithoutMachine();
     }
   }
@@ -81,36 +87,37 @@ final class Standby {
     try {
       node.settle();
       if (node.status().state() == FtState.ENDED) {
-        vcpu.over().complete(new FtVm.End.Elsewhere("stopped before it could follow"));
+        vcpu.over().complete(new VmEnd.Elsewhere("stopped before it could follow"));
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
   }
 
-  private Optional<FtVm.End> toTheEnd(Following now, VirtualMachine on) throws Exception {
-    Following.Came came = now.run(on);
-    if (came instanceof Following.Came.Astray astray) {
-      node.tell(now.self(), new FtEvent.Diverged(astray.report().lines().findFirst().orElse("?")));
-      notes.accept(astray.report());
+  private Optional<VmEnd> toTheEnd(BackupReplay replay, VirtualMachine on) throws Exception {
+    BackupReplay.Outcome outcome = replay.run(on);
+    if (outcome instanceof BackupReplay.Outcome.Diverged diverged) {
+      node.post(
+          replay.self(), new FtEvent.Diverged(diverged.report().lines().findFirst().orElse("?")));
+      notes.accept(diverged.report());
       node.settle();
     } else {
-      node.tell(now.self(), new FtEvent.CaughtUp());
+      node.post(replay.self(), new FtEvent.CaughtUp());
     }
-    boolean live = now.awaitDecision();
-    return switch (came) {
-      case Following.Came.Astray _ -> leave(now, false, "diverged");
-      case Following.Came.GuestEnd end -> {
+    boolean live = replay.awaitDecision();
+    return switch (outcome) {
+      case BackupReplay.Outcome.Diverged _ -> leave(replay, false, "diverged");
+      case BackupReplay.Outcome.GuestEnd end -> {
         if (!live) {
-          yield leave(now, true, "the guest has ended at the primary");
+          yield leave(replay, true, "the guest has ended at the primary");
         }
         // The primary may have died before it showed the guest's last words.
-        node.tell(new FtEvent.WentLive());
+        node.post(new FtEvent.WentLive());
         node.settle();
-        yield Optional.of(ending.guestEnded(on, end.result()));
+        yield Optional.of(shutdown.guestEnded(on, end.result()));
       }
-      case Following.Came.LogEnd _ ->
-          live ? Optional.of(goLive.with(now, on)) : leave(now, false, "the pair is over");
+      case BackupReplay.Outcome.LogEnd _ ->
+          live ? Optional.of(takeover.run(replay, on)) : leave(replay, false, "the pair is over");
     };
   }
 
@@ -119,13 +126,13 @@ final class Standby {
    *
    * @param over whether the guest has ended; else the VM goes on at the primary
    */
-  private Optional<FtVm.End> leave(Following of, boolean over, String reason)
+  private Optional<VmEnd> leave(BackupReplay of, boolean over, String reason)
       throws InterruptedException {
     // The session says that the log is over before it shows what it has become.
     node.settle();
     Optional<String> halted = vcpu.halted();
     if (halted.isPresent()) {
-      return Optional.of(new FtVm.End.Halted(halted.get()));
+      return Optional.of(new VmEnd.Halted(halted.get()));
     }
     try {
       // A backup that waits for another primary has no part in the disk.
@@ -135,21 +142,21 @@ final class Standby {
     }
     // The next primary may be here already, before this machine has gone.
     return node.status().state() == FtState.ENDED
-        ? Optional.of(new FtVm.End.Elsewhere(reason))
+        ? Optional.of(new VmEnd.Elsewhere(reason))
         : Optional.empty();
   }
 
   /** The pipe ends; replay the rest and go live, or stop. */
   void endLog(boolean live) {
-    Following now = following;
-    if (now != null) {
-      now.decide(live);
+    BackupReplay last = replay;
+    if (last != null) {
+      last.decide(live);
     }
   }
 
   /** Entries that the replay has taken. Any thread. */
   long replayed() {
-    Following now = following;
-    return now == null ? 0 : now.replayed();
+    BackupReplay last = replay;
+    return last == null ? 0 : last.replayed();
   }
 }

@@ -1,12 +1,11 @@
 /**
- * Fault tolerance (VM-FT, sections 2.2 to 2.4): the Output Rule, failure detection, arbitration and
- * going live. What decides is pure: it is told what happened and when, and says what to do, so that
- * a simulation can run it unchanged.
+ * Fault tolerance (VM-FT, sections 2.2 to 2.4): one side of a pair put together. The node gives the
+ * protocol its thread, clock, connection and disk; the VM gives a machine the role that the
+ * protocol says. The packages below hold the parts and know nothing of this one.
  *
- * <p>Owning thread: said by each class. May import: kvm, monitor, monitor.block, monitor.host,
- * monitor.input, monitor.output, monitor.probe, monitor.snapshot, monitor.state, monitor.vcpu,
- * replay.log, replay.playback, replay.record, sys. Start reading at {@link
- * lockstep.replay.ft.FtSession}.
+ * <p>Owning thread: named by each class. May import: its subpackages, lockstep.replay.log,
+ * lockstep.replay.record, lockstep.monitor, lockstep.sys. Start reading at {@link
+ * lockstep.replay.ft.FtNode}.
  */
 @NullMarked
 package lockstep.replay.ft;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import lockstep.monitor.input.ExternalInput;
 
 /**
@@ -35,20 +36,33 @@ public record LogStatistics(Map<LogEntry.Kind, Count> kinds, long stateBytes, do
       encoder.entry(entry);
       kinds.merge(
           entry.kind(), new Count(1, encoder.length()), (sum, one) -> sum.plus(one.bytes()));
-      long nanos =
-          switch (entry) {
-            case LogEntry.Clock clock -> clock.nanos();
-            case LogEntry.Input input
-                when input.input() instanceof ExternalInput.TimerExpiry expiry ->
-                expiry.nowNanos();
-            default -> -1;
-          };
-      if (nanos >= 0) {
-        first = Math.min(first, nanos);
-        last = Math.max(last, nanos);
+      OptionalLong nanos = clockNanos(entry);
+      if (nanos.isPresent()) {
+        first = Math.min(first, nanos.getAsLong());
+        last = Math.max(last, nanos.getAsLong());
       }
     }
     return new LogStatistics(kinds, stateBytes, first > last ? 0 : (last - first) / 1e9);
+  }
+
+  /** The guest clock at an entry that tells it. */
+  private static OptionalLong clockNanos(LogEntry entry) {
+    return switch (entry) {
+      case LogEntry.Clock clock -> OptionalLong.of(clock.nanos());
+      case LogEntry.Input input ->
+          input.input() instanceof ExternalInput.TimerExpiry expiry
+              ? OptionalLong.of(expiry.nowNanos())
+              : OptionalLong.empty();
+      case LogEntry.Point _,
+          LogEntry.Pages _,
+          LogEntry.Delivery _,
+          LogEntry.Output _,
+          LogEntry.ExitDigest _,
+          LogEntry.Registers _,
+          LogEntry.MachineDigest _,
+          LogEntry.End _ ->
+          OptionalLong.empty();
+    };
   }
 
   private static long skip(InputStream state) throws IOException {

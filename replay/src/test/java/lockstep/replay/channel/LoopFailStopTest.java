@@ -16,11 +16,11 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.FtAction;
-import lockstep.replay.ft.FtEvent;
-import lockstep.replay.ft.PeerCodec;
-import lockstep.replay.ft.PeerLink;
-import lockstep.replay.ft.PeerMessage;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerCodec;
+import lockstep.replay.ft.protocol.PeerMessage;
 import lockstep.sys.HostScheduler;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -76,7 +76,7 @@ class LoopFailStopTest {
   }
 
   /** Fails at one call. */
-  private record Broken(Call at) implements PeerLink.Listener {
+  private record FailingListener(Call at) implements PeerLink.Listener {
     void meet(Call now) {
       if (now == at) {
         throw new StackOverflowError("planted at " + now);
@@ -84,7 +84,7 @@ class LoopFailStopTest {
     }
 
     @Override
-    public void said(PeerMessage message) {
+    public void received(PeerMessage message) {
       meet(Call.SAID);
     }
 
@@ -104,7 +104,7 @@ class LoopFailStopTest {
     }
 
     @Override
-    public void saidAll() {
+    public void batchReceived() {
       meet(Call.SAID_ALL);
     }
 
@@ -123,7 +123,7 @@ class LoopFailStopTest {
   @ParameterizedTest
   @EnumSource(Call.class)
   void errorOnTheLoopIsTheEndOfThisSide(Call call) throws Exception {
-    Broken broken = new Broken(call);
+    FailingListener broken = new FailingListener(call);
     InetSocketAddress at =
         network.listen(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
@@ -176,7 +176,7 @@ class LoopFailStopTest {
             _ ->
                 new PeerLink.Listener() {
                   @Override
-                  public void said(PeerMessage message) {
+                  public void received(PeerMessage message) {
                     throw new IllegalStateException("planted");
                   }
 
@@ -196,7 +196,7 @@ class LoopFailStopTest {
                   }
 
                   @Override
-                  public void saidAll() {
+                  public void batchReceived() {
                     // Of no account.
                   }
 

@@ -28,17 +28,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
-import lockstep.replay.ft.Arbiter;
-import lockstep.replay.ft.Claimant;
-import lockstep.replay.ft.FtEvent;
 import lockstep.replay.ft.FtNode;
-import lockstep.replay.ft.FtSession;
-import lockstep.replay.ft.FtTimes;
-import lockstep.replay.ft.LogStream;
-import lockstep.replay.ft.OutputGate;
-import lockstep.replay.ft.PeerCodec;
-import lockstep.replay.ft.PeerMessage;
-import lockstep.replay.ft.VitalSign;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.protocol.PeerCodec;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.VitalSign;
 import lockstep.replay.log.EntryFramer;
 import lockstep.replay.log.FramePipe;
 import lockstep.replay.log.LogHeader;
@@ -71,7 +72,7 @@ class RefusalTest {
           Scheduler.HOST,
           network,
           disk,
-          new OutputGate(OutputGate.Mode.FREE, 16, Scheduler.HOST),
+          new OutputGate(GateMode.FREE, 16, Scheduler.HOST),
           FtSession.backup(FtTimes.of(LIMIT_MILLIS)),
           FtTimes.of(LIMIT_MILLIS));
   private InetSocketAddress at = new InetSocketAddress(0);
@@ -131,7 +132,7 @@ class RefusalTest {
     public void follow(Claimant self, FramePipe pipe) {
       following.complete(pipe);
       if (!complaint.isEmpty()) {
-        backup.tell(new FtEvent.PairingFailed(complaint));
+        backup.post(new FtEvent.PairingFailed(complaint));
       }
     }
 

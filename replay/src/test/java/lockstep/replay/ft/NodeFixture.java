@@ -11,12 +11,26 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.VitalSign;
 import lockstep.replay.log.FramePipe;
 import lockstep.sys.HostScheduler;
 import org.jspecify.annotations.Nullable;
 
 /** A node between a network, a disk and a machine that only take down what they are told. */
-final class NodeFixture implements FtNode.Network, AutoCloseable {
+final class NodeFixture implements PeerConnector, AutoCloseable {
   private static final long LIMIT_SECONDS = 60;
 
   /** A time-out that nothing here reaches. */
@@ -51,7 +65,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
           failed.add(thread + ": " + cause.getMessage());
         }
       };
-  final OutputGate gate = new OutputGate(OutputGate.Mode.FREE, 4, host);
+  final OutputGate gate = new OutputGate(GateMode.FREE, 4, host);
   final FtNode node;
 
   NodeFixture(FtSession session, VitalSign... signs) {
@@ -109,8 +123,8 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
           if (now == null) {
             throw new IllegalStateException("no connection");
           }
-          now.said(message);
-          now.saidAll();
+          now.received(message);
+          now.batchReceived();
         });
   }
 
@@ -119,7 +133,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
     for (long left = TimeUnit.MILLISECONDS.toNanos(millis); left > 0; left -= TIMES.beatNanos()) {
       nanos.addAndGet(TIMES.beatNanos());
       hear(again);
-      node.tell(new FtEvent.Tick());
+      node.post(new FtEvent.Tick());
     }
     node.settle();
   }
@@ -127,7 +141,7 @@ final class NodeFixture implements FtNode.Network, AutoCloseable {
   /** A tick comes twice as late as it is due. */
   void lateTick() throws Exception {
     nanos.addAndGet(2 * TIMES.beatNanos());
-    node.tell(new FtEvent.Tick());
+    node.post(new FtEvent.Tick());
     node.settle();
   }
 

@@ -8,6 +8,14 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
+import lockstep.replay.ft.output.Output;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.SessionFixture;
 import org.junit.jupiter.api.Test;
 
 /** What a node tells its peer, and does not believe of it: counts belong to one log only. */
@@ -45,7 +53,7 @@ class PeerWordsTest {
       side.node.released(7);
       assertEquals(List.of(new PeerMessage.Released(1, 7)), released(side));
 
-      side.node.tell(new FtEvent.PairingFailed("test"));
+      side.node.post(new FtEvent.PairingFailed("test"));
       side.await(FtState.ALONE);
       side.node.protect(THERE);
       side.await(FtState.PAIRING);
@@ -86,9 +94,9 @@ class PeerWordsTest {
       begin(side, 42);
       side.hear(new PeerMessage.Ready());
       side.hear(new PeerMessage.Ack(42, 41));
-      assertEquals(OutputGate.Mode.GATED, side.gate.mode());
+      assertEquals(GateMode.GATED, side.gate.mode());
       side.hear(new PeerMessage.Ack(43, 0));
-      assertEquals(OutputGate.Mode.CLOSED, side.gate.mode());
+      assertEquals(GateMode.CLOSED, side.gate.mode());
       assertTrue(
           side.notes().toString().contains("acknowledges 43 entries and has replayed 0, of 42"),
           side.notes().toString());
@@ -109,7 +117,7 @@ class PeerWordsTest {
             hello.heartbeatKey(),
             7,
             NodeFixture.TIMES.silenceMillis()));
-    side.node.tell(new FtEvent.Restored());
+    side.node.post(new FtEvent.Restored());
     side.hear(new PeerMessage.Begin(0));
     side.await(FtState.FOLLOWING);
     return side;
@@ -121,7 +129,7 @@ class PeerWordsTest {
     try (NodeFixture side = backup()) {
       side.gate.put(new Output.Console('a'), 0);
       side.hear(new PeerMessage.Released(1, 2));
-      side.node.tell(new FtEvent.CaughtUp());
+      side.node.post(new FtEvent.CaughtUp());
       side.await(FtState.WAITING);
       assertTrue(
           side.notes().toString().contains("has shown 2 console bytes, and its log makes 1"),
@@ -136,7 +144,7 @@ class PeerWordsTest {
         side.gate.put(new Output.Console('a'), 0);
       }
       assertEquals(8, side.gate.waiting());
-      side.node.tell(new FtEvent.Tick());
+      side.node.post(new FtEvent.Tick());
       side.await(FtState.WAITING);
       assertTrue(
           side.sent().getLast() instanceof PeerMessage.Bye bye

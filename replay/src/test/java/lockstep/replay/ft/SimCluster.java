@@ -8,6 +8,8 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtTimes;
 
 /** Three hosts, their storage and what the world sees of the VM that runs on them. */
 final class SimCluster {

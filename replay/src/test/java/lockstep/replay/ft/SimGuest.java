@@ -27,6 +27,7 @@ import lockstep.monitor.snapshot.Packing;
 import lockstep.monitor.snapshot.Progress;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.vcpu.RunResult;
+import lockstep.replay.ft.vcpu.RoleSwitch;
 
 /**
  * A machine without KVM: a guest that is a hash of its inputs. It waits for its timer, its console

@@ -4,6 +4,11 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Optional;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.peer.PeerLink;
+import lockstep.replay.ft.protocol.FtAction;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.PeerCodec;
+import lockstep.replay.ft.protocol.PeerMessage;
 import lockstep.replay.log.SimFrames;
 
 /**
@@ -103,7 +108,7 @@ final class SimLink implements PeerLink {
   private void plantedAck() {
     if (network.host.cluster.plant == SimPlant.ACK_BEFORE_RECEIPT) {
       long entries = sentEntries;
-      onLoop(() -> listener.orElseThrow().said(new PeerMessage.Ack(entries, entries)));
+      onLoop(() -> listener.orElseThrow().received(new PeerMessage.Ack(entries, entries)));
     }
   }
 
@@ -291,7 +296,7 @@ final class SimLink implements PeerLink {
       hear(next.bytes().toArray());
     }
     if (any && !closing && !told) {
-      listener.orElseThrow().saidAll();
+      listener.orElseThrow().batchReceived();
     }
   }
 
@@ -303,7 +308,7 @@ final class SimLink implements PeerLink {
         heardEntries = Math.max(heardEntries, SimFrames.entriesAfter(frame.frame().asBuffer()));
         listener.orElseThrow().frame(frame.frame().asBuffer());
       } else {
-        listener.orElseThrow().said(message);
+        listener.orElseThrow().received(message);
       }
     } catch (IllegalArgumentException e) {
       why = "it said what makes no sense: " + e.getMessage();

@@ -6,12 +6,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
+import lockstep.replay.ft.peer.PeerConnector;
+import lockstep.replay.ft.peer.PeerLink;
 
 /**
  * One process's network: a loop thread, connections to other hosts of the world, and what is wrong
  * with the ways there. What travels is bytes, as encoded by the real codec.
  */
-final class SimNetwork implements FtNode.Network {
+final class SimNetwork implements PeerConnector {
   /** Takes a connection that somebody has made to this process; loop thread. */
   interface Acceptor {
     PeerLink.Listener accept(PeerLink from);

@@ -20,6 +20,16 @@ import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.host.DiskBridge;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Claimant;
+import lockstep.replay.ft.disk.GuestDisk;
+import lockstep.replay.ft.output.Output;
+import lockstep.replay.ft.output.OutputGate;
+import lockstep.replay.ft.protocol.FtEvent;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.FtTimes;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.replay.record.StepReach;
 
@@ -80,7 +90,7 @@ final class SimSide {
   private int lateWrites;
   private boolean faulty;
   private boolean given;
-  private Optional<FtVm.End> end = Optional.empty();
+  private Optional<VmEnd> end = Optional.empty();
 
   SimSide(SimHost host, boolean primary) {
     this.host = host;
@@ -92,7 +102,7 @@ final class SimSide {
     this.network = new SimNetwork(host, process, this::look);
     this.session = primary ? FtSession.primary("sim", VM, times) : FtSession.backup(times);
     this.last = session.state();
-    this.gate = new OutputGate(OutputGate.Mode.FREE, GATE_OUTPUTS, process);
+    this.gate = new OutputGate(GateMode.FREE, GATE_OUTPUTS, process);
     this.diskThread = new SimExecutor("disk", process);
     this.node = new FtNode(process, network, cluster.storage.arbiter(this), gate, session, times);
     Medium medium = new Medium();
@@ -102,10 +112,11 @@ final class SimSide {
             (state, doors, clock) -> received(SimGuest.receive(this, state, doors, clock)),
             node,
             gate,
-            new Terminal(),
-            medium,
-            RECORDED,
-            line -> world.trace(name + ": " + line.lines().findFirst().orElse("")));
+            new FtVm.Outlets(
+                new Terminal(),
+                medium,
+                line -> world.trace(name + ": " + line.lines().findFirst().orElse(""))),
+            RECORDED);
     DiskBridge bridge =
         new DiskBridge(0, cluster.storage.device(this), vm.queue()::offer, this::permit);
     gate.onChange(bridge::permitChanged);
@@ -184,9 +195,9 @@ final class SimSide {
             false,
             () -> {
               try {
-                FtVm.End how = vm.over().get();
+                VmEnd how = vm.over().get();
                 isOver(how);
-                if (how instanceof FtVm.End.Guest || node.status().state() == FtState.ALONE) {
+                if (how instanceof VmEnd.Guest || node.status().state() == FtState.ALONE) {
                   leave();
                 }
                 end = Optional.of(how);
@@ -200,8 +211,8 @@ final class SimSide {
         .start();
   }
 
-  private void isOver(FtVm.End how) {
-    if (how instanceof FtVm.End.Guest) {
+  private void isOver(VmEnd how) {
+    if (how instanceof VmEnd.Guest) {
       cluster.outside.isOver(this, how.toString());
     }
   }
@@ -215,7 +226,7 @@ final class SimSide {
     }
   }
 
-  private void ends(FtVm.End how) {
+  private void ends(VmEnd how) {
     world.trace("%s ends: %s".formatted(name, how));
     node.close();
     // What close() sends has its time; then the kernel closes all.
@@ -287,10 +298,10 @@ final class SimSide {
     // One that was to go on does not, or the user was told so: as good as dead.
     given |= session.side() == Claimant.Side.BACKUP;
     if (node.status().state() == FtState.WAITING) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
       vm.leave("stopped while waiting for a primary");
     } else if (node.status().side() == Claimant.Side.BACKUP) {
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
     } else {
       vm.stop();
       if (cluster.plant == SimPlant.STOP_ANSWERED_AT_ONCE) {
@@ -302,7 +313,7 @@ final class SimSide {
   void detach() {
     if (session.side() == Claimant.Side.PRIMARY) {
       cluster.outside.detaches();
-      node.tell(new FtEvent.Detach());
+      node.post(new FtEvent.Detach());
     }
   }
 
@@ -319,7 +330,7 @@ final class SimSide {
       command(
           "failover",
           () -> {
-            CompletableFuture<HandOver.Outcome> outcome = vm.handOver(limitNanos);
+            CompletableFuture<PlannedFailover.Outcome> outcome = vm.handOver(limitNanos);
             world.trace("%s: failover: %s".formatted(name, outcome.get()));
           });
     }
@@ -607,12 +618,12 @@ final class SimSide {
       }
       case GATE_OPEN_WHILE_CLAIMING -> {
         if (now == FtState.CLAIMING && isPrimary) {
-          gate.mode(OutputGate.Mode.FREE);
+          gate.mode(GateMode.FREE);
         }
       }
       case CLAIM_BEFORE_REPLAY -> {
         if (now == FtState.CATCHING_UP) {
-          node.tell(new FtEvent.CaughtUp());
+          node.post(new FtEvent.CaughtUp());
         }
       }
       case NO_FAIL_STOP -> process.neverFailsStop();

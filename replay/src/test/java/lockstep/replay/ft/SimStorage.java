@@ -1,6 +1,7 @@
 package lockstep.replay.ft;
 
 import lockstep.monitor.block.BlockDevice;
+import lockstep.replay.ft.disk.Arbiter;
 
 /**
  * The shared storage of a world: what settles who goes on, and the disk. Whoever implements it

@@ -9,6 +9,8 @@ import lockstep.monitor.block.BlockResult;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.block.WritePermit;
 import lockstep.monitor.state.Bytes;
+import lockstep.replay.ft.disk.Arbiter;
+import lockstep.replay.ft.disk.Claimant;
 
 /**
  * A storage that stands in for the real ones: blocks, and the test-and-set that pairs ask. Who has

@@ -6,6 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import lockstep.replay.ft.primary.LogStream;
+import lockstep.replay.ft.protocol.FtSession;
+import lockstep.replay.ft.protocol.FtState;
+import lockstep.replay.ft.protocol.GateMode;
+import lockstep.replay.ft.protocol.PeerMessage;
+import lockstep.replay.ft.protocol.SessionFixture;
+import lockstep.replay.ft.protocol.VitalSign;
 import org.junit.jupiter.api.Test;
 
 /** A node whose backup, or whose own thread, stands while everything is heard of. */
@@ -65,7 +72,7 @@ class StalledNodeTest {
       assertEquals(FtState.PROTECTED, side.node.status().state());
       side.pass(200_000, new PeerMessage.Ack(42, 41));
       assertEquals(FtState.CLAIMING, side.node.status().state());
-      assertEquals(OutputGate.Mode.CLOSED, side.gate.mode());
+      assertEquals(GateMode.CLOSED, side.gate.mode());
       assertTrue(
           side.sent().stream()
               .anyMatch(
@@ -106,7 +113,7 @@ class StalledNodeTest {
       sign.mayStand = false;
       side.pass(LIMIT_MILLIS + 200_000, new PeerMessage.Ack(42, 42));
       assertEquals(FtState.HALTED, side.node.status().state());
-      assertEquals(OutputGate.Mode.DEAD, side.gate.mode());
+      assertEquals(GateMode.DEAD, side.gate.mode());
       assertTrue(
           side.notes().getLast().startsWith("fail-stop: the vCPU has not advanced for"),
           side.notes().toString());

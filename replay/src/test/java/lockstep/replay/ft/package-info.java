@@ -1,4 +1,4 @@
-/** Tests of the two sides of a pair: simulation, gate, codec. */
+/** Tests of the two sides of a pair: the simulation, and the node in it. */
 @NullMarked
 package lockstep.replay.ft;
 

@@ -1,6 +1,6 @@
 package lockstep.storage.planted;
 
-import lockstep.replay.ft.FtSession;
+import lockstep.replay.ft.protocol.FtSession;
 
 /** A backend that knows more of a pair than its port. */
 public final class Replays {

@@ -1,0 +1,19 @@
+package lockstep.replay.ft.vcpu;
+
+import lockstep.monitor.vcpu.RunResult;
+
+/** How a VM ended at this host. */
+public sealed interface VmEnd {
+  /**
+   * The guest ended, here.
+   *
+   * @param lostOutputs what it showed and the console or the disk did not take
+   */
+  record Guest(RunResult result, int lostOutputs) implements VmEnd {}
+
+  /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
+  record Elsewhere(String reason) implements VmEnd {}
+
+  /** This side has lost, or cannot go on. */
+  record Halted(String reason) implements VmEnd {}
+}

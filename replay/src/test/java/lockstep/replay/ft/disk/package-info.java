@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.disk;
+
+import org.jspecify.annotations.NullMarked;

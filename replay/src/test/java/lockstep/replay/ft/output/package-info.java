@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.output;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.peer;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.primary;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.protocol;
+
+import org.jspecify.annotations.NullMarked;

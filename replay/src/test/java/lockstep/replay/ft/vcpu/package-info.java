@@ -1,0 +1,4 @@
+@NullMarked
+package lockstep.replay.ft.vcpu;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Planted violations of the rules for the package above; see lockstep.guards. */
+@NullMarked
+package lockstep.replay.ft.protocol.planted;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Planted violations of the rules for replay; see lockstep.guards. */
+@NullMarked
+package lockstep.replay.planted.other;
+
+import org.jspecify.annotations.NullMarked;
