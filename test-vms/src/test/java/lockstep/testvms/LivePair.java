@@ -9,7 +9,6 @@ import lockstep.kvm.CpuModel;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineConfig;
-import lockstep.monitor.MachineLayout;
 import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.boot.BootConfig;

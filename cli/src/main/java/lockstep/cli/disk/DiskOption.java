@@ -5,7 +5,6 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Optional;
 import lockstep.cli.common.CommandFailure;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockDevice;

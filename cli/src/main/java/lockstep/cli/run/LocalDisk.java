@@ -3,7 +3,6 @@ package lockstep.cli.run;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import lockstep.cli.common.CommandFailure;
 import lockstep.kvm.Cpuid;
 import lockstep.monitor.Machine;

@@ -93,7 +93,8 @@ public final class ReplayedRun implements ConsoleTarget {
   }
 
   /** Replays to the end, or to where the options say. */
-  public ReplayOutcome replay(LogReader log, ReplayOptions options, ConsoleSink sink) throws Exception {
+  public ReplayOutcome replay(LogReader log, ReplayOptions options, ConsoleSink sink)
+      throws Exception {
     SavedMachine saved = open(log);
     long startNanos = saved.state().inputs().clockNanos();
     try (Kvm kvm = Kvm.open();

@@ -53,7 +53,8 @@ public record LogStatistics(Map<LogEntry.Kind, Count> kinds, long stateBytes, do
           input.input() instanceof ExternalInput.TimerExpiry expiry
               ? OptionalLong.of(expiry.nowNanos())
               : OptionalLong.empty();
-      case LogEntry.Point _,
+      case LogEntry.Entropy _,
+          LogEntry.Point _,
           LogEntry.Pages _,
           LogEntry.Delivery _,
           LogEntry.Output _,
