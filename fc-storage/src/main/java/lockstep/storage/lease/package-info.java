@@ -3,7 +3,7 @@
  * reaches a directory and a clock.
  *
  * <p>Owning thread: the lease's own, and {@code lease-alive} for heartbeats. May import:
- * lockstep.replay.ft.disk. Start reading at {@link lockstep.storage.lease.LeaseChain}.
+ * replay.ft.disk. Start reading at {@link lockstep.storage.lease.LeaseChain}.
  */
 @NullMarked
 package lockstep.storage.lease;

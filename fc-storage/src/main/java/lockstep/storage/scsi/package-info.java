@@ -4,7 +4,7 @@
  * travels.
  *
  * <p>Owning thread: values are immutable; an arbiter is used by one thread at a time. May import:
- * lockstep.monitor.state, lockstep.replay.ft.disk. Start reading at {@link
+ * monitor.block, monitor.state, replay.ft.disk, sys. Start reading at {@link
  * lockstep.storage.scsi.ScsiTransport}.
  */
 @NullMarked

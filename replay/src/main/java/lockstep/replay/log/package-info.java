@@ -4,7 +4,7 @@
  * docs/log-format.md} has the bytes.
  *
  * <p>Owning thread: a sink or source belongs to the thread that runs the machine. May import:
- * monitor.block, monitor.input, monitor.state, monitor.vcpu, sys. Start reading at {@link
+ * monitor, monitor.block, monitor.input, monitor.state, monitor.vcpu, sys. Start reading at {@link
  * lockstep.replay.log.LogEntry}.
  */
 @NullMarked

@@ -5,7 +5,7 @@
  * DEVICE_NEEDS_RESET. Source: Virtual I/O Device (VIRTIO) Version 1.2, OASIS.
  *
  * <p>Owning thread: {@code vcpu-0}. May import: monitor.block, monitor.bus, monitor.device,
- * monitor.input, monitor.output, monitor.state. Start reading at {@code VirtioBlock}.
+ * monitor.input, monitor.state. Start reading at {@code VirtioBlock}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.device.virtio;

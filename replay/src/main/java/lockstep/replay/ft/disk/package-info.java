@@ -2,8 +2,8 @@
  * The shared disk as a pair needs it: the test-and-set that decides which side continues, which
  * storage implements, and who claims it.
  *
- * <p>Owning thread: named by each class. May import: lockstep.monitor.block,
- * lockstep.monitor.output. Start reading at {@link lockstep.replay.ft.disk.Arbiter}.
+ * <p>Owning thread: named by each class. May import: monitor.block, monitor.output. Start reading
+ * at {@link lockstep.replay.ft.disk.Arbiter}.
  */
 @NullMarked
 package lockstep.replay.ft.disk;

@@ -3,9 +3,8 @@
  * to them, and then leave to the console and the disk.
  *
  * <p>Owning thread: {@code console-gate} and {@code disk-gate} carry outputs; the gate takes calls
- * from any thread. May import: lockstep.replay.ft.protocol, lockstep.monitor.block,
- * lockstep.monitor.output, lockstep.sys. Start reading at {@link
- * lockstep.replay.ft.output.OutputGate}.
+ * from any thread. May import: monitor.block, monitor.output, replay.ft.protocol, sys. Start
+ * reading at {@link lockstep.replay.ft.output.OutputGate}.
  */
 @NullMarked
 package lockstep.replay.ft.output;

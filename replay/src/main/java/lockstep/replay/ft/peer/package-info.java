@@ -3,9 +3,8 @@
  * that it runs on: which connection is that of the pair, and what ends the process when the loop
  * fails.
  *
- * <p>Owning thread: {@code peer-loop}. May import: lockstep.replay.ft.protocol,
- * lockstep.replay.log, lockstep.monitor.state, lockstep.sys. Start reading at {@link
- * lockstep.replay.ft.peer.PeerEndpoint}.
+ * <p>Owning thread: {@code peer-loop}. May import: monitor.state, replay.ft.protocol, replay.log,
+ * sys. Start reading at {@link lockstep.replay.ft.peer.PeerEndpoint}.
  */
 @NullMarked
 package lockstep.replay.ft.peer;

@@ -4,7 +4,7 @@
  * or machine, so that a simulation runs it unchanged.
  *
  * <p>Owning thread: one, which each class is told on; at work {@code peer-loop}. May import:
- * lockstep.replay.ft.disk, lockstep.replay.log, lockstep.monitor.state. Start reading at {@link
+ * monitor.state, replay.ft.disk, replay.log. Start reading at {@link
  * lockstep.replay.ft.protocol.FtSession}.
  */
 @NullMarked
