@@ -36,7 +36,10 @@ final class SimLink implements PeerLink {
     GARBAGE
   }
 
-  private record Arrival(Bytes bytes, long counted, boolean end) {}
+  /**
+   * @param missing whether the side that hears it will not have the entry that it was
+   */
+  private record Arrival(Bytes bytes, long counted, boolean end, boolean missing) {}
 
   private final SimNetwork network;
   private final SimProcess process;
@@ -167,13 +170,18 @@ final class SimLink implements PeerLink {
       onItsWayBytes -= counted;
       return;
     }
+    Damage before = damage;
     byte[] travels = damaged(bytes, counted > 0);
+    // It gives the log up, and is no backup until it has the state anew: a limit that
+    // docs/fault-tolerance.md names.
+    boolean missing =
+        damage != before && (before == Damage.FLIPPED || before == Damage.UNKNOWN_ENTRY);
     SimLink to = peer.orElseThrow();
     long delay = world.chance(0.01) ? world.between(0, 30 * SimWorld.MS) : world.between(0, MS);
     deliver(
         delay,
         () -> {
-          to.inbox.add(new Arrival(Bytes.copyOf(travels), counted, false));
+          to.inbox.add(new Arrival(Bytes.copyOf(travels), counted, false, missing));
           to.wake();
         });
   }
@@ -212,18 +220,12 @@ final class SimLink implements PeerLink {
     byte[] copy = bytes.clone();
     switch (now) {
       case NONE -> throw new AssertionError();
-      case FLIPPED -> {
-        copy[copy.length - 1] ^= 4;
-        // It gives the log up, and is no backup until it has the state anew: a limit that
-        // docs/fault-tolerance.md names.
-        peer.flatMap(to -> to.network.host.side()).ifPresent(SimSide::missesAnEntry);
-      }
+      case FLIPPED -> copy[copy.length - 1] ^= 4;
       case GARBAGE -> copy[0] = 99;
       case UNKNOWN_ENTRY -> {
         if (!SimFrames.unknownEntry(copy, KIND_BYTES)) {
           return bytes;
         }
-        peer.flatMap(to -> to.network.host.side()).ifPresent(SimSide::missesAnEntry);
       }
     }
     damage = Damage.NONE;
@@ -293,6 +295,9 @@ final class SimLink implements PeerLink {
         any = true;
       }
       peer.orElseThrow().onItsWayBytes -= next.counted();
+      if (next.missing()) {
+        network.host.side().ifPresent(SimSide::missesAnEntry);
+      }
       hear(next.bytes().toArray());
     }
     if (any && !closing && !told) {
@@ -345,7 +350,7 @@ final class SimLink implements PeerLink {
             deliver(
                 world.between(0, 2 * MS),
                 () -> {
-                  to.inbox.add(new Arrival(Bytes.empty(), 0, true));
+                  to.inbox.add(new Arrival(Bytes.empty(), 0, true, false));
                   to.wake();
                 });
           }

@@ -521,10 +521,11 @@ final class SimSide {
       while (consoleBackNanos > world.now()) {
         process.sleep(consoleBackNanos - world.now());
       }
+      count();
+      // The host may have been paused until here.
       late = late || (lateWrites == 0 && cluster.outside.mustBeSilent(SimSide.this));
       lateWrites += late ? 1 : 0;
       late = lateWrites == 1;
-      count();
       for (int i = 0; i < count; i++) {
         long position = nextByte++;
         checkAcknowledged("byte " + position, Optional.ofNullable(bytesNeed.remove(position)));
