@@ -26,7 +26,12 @@ public interface Scheduler {
 
         @Override
         public boolean urgent(boolean on) {
-          return Posix.realTime(Posix.gettid(), on);
+          boolean allowed = Posix.realTime(Posix.gettid(), on);
+          if (allowed) {
+            // A safepoint stops the caller, too, and lasts as long as this thread waits for a CPU.
+            VmThread.id().ifPresent(id -> Posix.realTime(id, on));
+          }
+          return allowed;
         }
       };
 
