@@ -95,7 +95,7 @@ class IscsiCommandsTest {
       {disk.replace(":disk/1", ":disk/9"), "no such LUN"},
       {disk + "?chap=" + directory.resolve("none"), "is not there"},
       {disk + "?chap=" + open, "can be read by others: chmod 600"},
-      {disk + "?chap", "no option"},
+      {disk + "?chap", "is not an option"},
       {"iscsi://127.0.0.1", "is not an iSCSI disk"},
     };
     for (String[] line : bad) {
