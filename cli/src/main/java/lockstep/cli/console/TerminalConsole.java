@@ -26,13 +26,15 @@ public final class TerminalConsole implements AutoCloseable {
   /** How long a reader may take nothing at the guest's end; a pipe's reader may be busy. */
   private static final long FINISH_MILLIS = 30_000;
 
-  private final ConsoleOutput output;
+  /** Empty where others write what the guest prints. */
+  private final Optional<ConsoleOutput> output;
+
   private final ConsoleInput input;
   private final Optional<Terminal> terminal;
   private volatile Optional<IOException> broken = Optional.empty();
   private final Thread hook;
 
-  private TerminalConsole(ConsoleTarget run, OutputStream to) {
+  private TerminalConsole(ConsoleTarget run, Optional<OutputStream> to) {
     hook =
         new Thread(
             () -> {
@@ -42,12 +44,14 @@ public final class TerminalConsole implements AutoCloseable {
             },
             "console-restore");
     output =
-        new ConsoleOutput(
-            to,
-            cause -> {
-              broken = Optional.of(cause);
-              run.stop();
-            });
+        to.map(
+            stream ->
+                new ConsoleOutput(
+                    stream,
+                    cause -> {
+                      broken = Optional.of(cause);
+                      run.stop();
+                    }));
     terminal = Terminal.of(STANDARD_INPUT);
     ConsoleKeys keys = new ConsoleKeys(run::stop, run::snapshot, TerminalConsole::showHelp);
     input =
@@ -68,7 +72,15 @@ public final class TerminalConsole implements AutoCloseable {
    * @param to where {@link #output} leads
    */
   public static TerminalConsole open(ConsoleTarget run, OutputStream to) throws SysException {
-    TerminalConsole console = new TerminalConsole(run, to);
+    return started(new TerminalConsole(run, Optional.of(to)));
+  }
+
+  /** The same for input alone: the run writes to standard output itself. */
+  public static TerminalConsole openInput(ConsoleTarget run) throws SysException {
+    return started(new TerminalConsole(run, Optional.empty()));
+  }
+
+  private static TerminalConsole started(TerminalConsole console) throws SysException {
     // Before raw mode, so that no signal can find the terminal raw and nobody to restore it.
     Runtime.getRuntime().addShutdownHook(console.hook);
     if (console.terminal.isPresent()) {
@@ -78,9 +90,9 @@ public final class TerminalConsole implements AutoCloseable {
     return console;
   }
 
-  /** The way out for the guest's console bytes. */
+  /** The way out for the guest's console bytes; not of one that was opened for input alone. */
   public ConsoleSink output() {
-    return output;
+    return output.orElseThrow();
   }
 
   private static void showHelp() {
@@ -96,7 +108,7 @@ public final class TerminalConsole implements AutoCloseable {
    */
   private void release() {
     input.close();
-    output.close();
+    output.ifPresent(ConsoleOutput::close);
     if (terminal.isPresent()) {
       try {
         terminal.get().restore();
@@ -113,7 +125,7 @@ public final class TerminalConsole implements AutoCloseable {
    */
   @Override
   public void close() throws CommandFailure {
-    long lost = output.finish(FINISH_MILLIS);
+    long lost = output.map(present -> present.finish(FINISH_MILLIS)).orElse(0L);
     release();
     try {
       Runtime.getRuntime().removeShutdownHook(hook);

@@ -83,7 +83,7 @@ public final class BackupCommand implements Callable<Integer> {
                     kvm, TimeUnit.MILLISECONDS.toNanos(MAX_INPUT_DELAY_MILLIS)),
                 this::say);
         Closeable _ = metrics.open(run.commands(), this::say);
-        TerminalConsole _ = TerminalConsole.open(run)) {
+        TerminalConsole _ = TerminalConsole.openInput(run)) {
       say(storage.guarantees());
       InetSocketAddress at = run.listen(listen);
       say("listening on " + HostPort.show(at));

@@ -119,7 +119,7 @@ public final class PrimaryCommand implements Callable<Integer> {
                 options(kvm),
                 this::say);
         Closeable _ = metrics.open(run.commands(), this::say);
-        TerminalConsole _ = TerminalConsole.open(run)) {
+        TerminalConsole _ = TerminalConsole.openInput(run)) {
       say(storage.guarantees());
       run.spares(pair.spares(), backup.isEmpty());
       end = run.primary(from, kvm, backup);
