@@ -4,6 +4,7 @@ import java.util.function.LongSupplier;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.output.OutputSink;
 import lockstep.replay.log.EntrySource;
+import lockstep.replay.log.ExitRoll;
 import lockstep.replay.log.LogEntry;
 
 /** The replayed machine's way out: what comes there must be in the log, at the same guest exit. */
@@ -11,15 +12,19 @@ final class OutputCheck {
   private final EntrySource log;
   private final FirstDifference difference;
   private final LongSupplier exits;
+  private final ExitRoll roll;
   private long lastExit = -1;
 
   /**
    * @param exits how many guest exits the replay has made
+   * @param roll takes in disk requests, for the next digest
    */
-  OutputCheck(EntrySource log, FirstDifference difference, LongSupplier exits) {
+  OutputCheck(
+      EntrySource log, FirstDifference difference, LongSupplier exits, ExitRoll roll) {
     this.log = log;
     this.difference = difference;
     this.exits = exits;
+    this.roll = roll;
   }
 
   /** Checks that every output was recorded, then passes it on. Reads of a disk are none. */
@@ -33,6 +38,7 @@ final class OutputCheck {
 
       @Override
       public void request(int disk, BlockRequest request) {
+        roll.add(disk, request);
         if (request.changes()) {
           check();
         }

@@ -102,7 +102,7 @@ public final class Replayer implements InputSource {
     this.search = new CounterSearch(counter);
     this.log = log;
     this.check = new StateCheck(log, difference);
-    this.outputs = new OutputCheck(log, difference, () -> exits);
+    this.outputs = new OutputCheck(log, difference, () -> exits, roll);
     this.clock = new ReplayClock(host, startNanos, options.realTime());
     this.watch = new ProgressWatch(host, watch);
     this.options = options;

@@ -143,6 +143,7 @@ public final class Recorder implements InputSource {
 
       @Override
       public void request(int disk, BlockRequest request) {
+        roll.add(disk, request);
         if (request.changes()) {
           markOutput();
         }
