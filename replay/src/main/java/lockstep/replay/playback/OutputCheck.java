@@ -19,8 +19,7 @@ final class OutputCheck {
    * @param exits how many guest exits the replay has made
    * @param roll takes in disk requests, for the next digest
    */
-  OutputCheck(
-      EntrySource log, FirstDifference difference, LongSupplier exits, ExitRoll roll) {
+  OutputCheck(EntrySource log, FirstDifference difference, LongSupplier exits, ExitRoll roll) {
     this.log = log;
     this.difference = difference;
     this.exits = exits;

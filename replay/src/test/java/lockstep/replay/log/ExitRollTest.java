@@ -49,8 +49,7 @@ class ExitRollTest {
 
   @Test
   void equalRequestsGiveEqualDigestsWhateverTheirNumber() {
-    BlockRequest other =
-        new BlockRequest.Write(8, 0, Bytes.copyOf(new byte[512]), true);
+    BlockRequest other = new BlockRequest.Write(8, 0, Bytes.copyOf(new byte[512]), true);
     assertEquals(digest(roll -> roll.add(0, write(0))), digest(roll -> roll.add(0, other)));
     assertNotEquals(digest(roll -> roll.add(0, write(0))), digest(roll -> {}));
   }
