@@ -28,6 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KvmRequired
 class TerminalTest {
   private static final long LIMIT_SECONDS = 60;
+  private static final int SIGHUP = 1;
   private static final int SIGINT = 2;
   private static final String LEAVE = "\u0001x";
 
@@ -114,24 +115,35 @@ class TerminalTest {
     }
   }
 
+  private static final String IGNORED =
+      " is ignored here, as in a background job of a shell script or under nohup, and by what it"
+          + " starts";
+
   /** Ignored signals are inherited. */
-  private static boolean isInterruptIgnored() throws IOException {
+  private static boolean isIgnored(String signal) throws IOException {
+    int number =
+        switch (signal) {
+          case "INT" -> SIGINT;
+          case "HUP" -> SIGHUP;
+          default -> 0;
+        };
+    if (number == 0) {
+      return false;
+    }
     String ignored = "SigIgn:";
     return Files.readAllLines(Path.of("/proc/self/status")).stream()
         .filter(line -> line.startsWith(ignored))
         .anyMatch(
             line -> {
               long signals = Long.parseUnsignedLong(line.substring(ignored.length()).strip(), 16);
-              return (signals & 1L << (SIGINT - 1)) != 0;
+              return (signals & 1L << (number - 1)) != 0;
             });
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"INT", "TERM", "HUP"})
   void signalThatEnds(String signal) throws Exception {
-    assumeFalse(
-        signal.equals("INT") && isInterruptIgnored(),
-        "SIGINT is ignored here, as in every background job of a shell script, and by what it starts");
+    assumeFalse(isIgnored(signal), signal + IGNORED);
     try (Session session = echo()) {
       session.signal(signal);
       assertNotEquals(0, session.end());
@@ -184,6 +196,7 @@ class TerminalTest {
   @ParameterizedTest
   @ValueSource(strings = {"keys", "TERM", "HUP", "vm-ends", "vm-killed"})
   void terminalThatIsAttached(String way) throws Exception {
+    assumeFalse(isIgnored(way), way + IGNORED);
     String name = "test-terminal-" + System.nanoTime();
     try (Session vm = echo("--name", name);
         Session attached = new Session("console", name)) {
