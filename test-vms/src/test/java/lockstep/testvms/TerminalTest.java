@@ -3,7 +3,6 @@ package lockstep.testvms;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,8 +27,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KvmRequired
 class TerminalTest {
   private static final long LIMIT_SECONDS = 60;
-  private static final int SIGHUP = 1;
-  private static final int SIGINT = 2;
   private static final String LEAVE = "\u0001x";
 
   /** A boot sector whose exception finds no handler: empty IDT, protected mode, UD2. */
@@ -115,35 +112,10 @@ class TerminalTest {
     }
   }
 
-  private static final String IGNORED =
-      " is ignored here, as in a background job of a shell script or under nohup, and by what it"
-          + " starts";
-
-  /** Ignored signals are inherited. */
-  private static boolean isIgnored(String signal) throws IOException {
-    int number =
-        switch (signal) {
-          case "INT" -> SIGINT;
-          case "HUP" -> SIGHUP;
-          default -> 0;
-        };
-    if (number == 0) {
-      return false;
-    }
-    String ignored = "SigIgn:";
-    return Files.readAllLines(Path.of("/proc/self/status")).stream()
-        .filter(line -> line.startsWith(ignored))
-        .anyMatch(
-            line -> {
-              long signals = Long.parseUnsignedLong(line.substring(ignored.length()).strip(), 16);
-              return (signals & 1L << (number - 1)) != 0;
-            });
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"INT", "TERM", "HUP"})
   void signalThatEnds(String signal) throws Exception {
-    assumeFalse(isIgnored(signal), signal + IGNORED);
+    IgnoredSignals.assumeNot(signal);
     try (Session session = echo()) {
       session.signal(signal);
       assertNotEquals(0, session.end());
@@ -196,7 +168,7 @@ class TerminalTest {
   @ParameterizedTest
   @ValueSource(strings = {"keys", "TERM", "HUP", "vm-ends", "vm-killed"})
   void terminalThatIsAttached(String way) throws Exception {
-    assumeFalse(isIgnored(way), way + IGNORED);
+    IgnoredSignals.assumeNot(way);
     String name = "test-terminal-" + System.nanoTime();
     try (Session vm = echo("--name", name);
         Session attached = new Session("console", name)) {
