@@ -134,8 +134,9 @@ final class SimSide {
     // Its gate counts from the first byte that the log makes.
     nextByte = made.memory().consoleBytes;
     counted = false;
-    // The former machine's memory has gone with it.
+    // The former machine's memory has gone with it, and what that machine's guest saw.
     faulty = false;
+    wrong = Optional.empty();
     takenBefore = gate.taken(Output.Kind.CONSOLE);
     return made;
   }
