@@ -120,6 +120,16 @@ public final class FileLease implements Arbiter, Tenure {
   }
 
   @Override
+  public void contested(boolean may) {
+    // A file does not forget a verdict.
+  }
+
+  @Override
+  public void followed(long nanos) {
+    // A file does not forget a verdict.
+  }
+
+  @Override
   public boolean holds() {
     return standing() == Standing.HELD;
   }

@@ -188,7 +188,7 @@ final class PairOptions {
     return heartbeatPort;
   }
 
-  /** Opens the guest's disks, and what settles who goes on: the first of them, or --arbiter. */
+  /** Opens the guest's disks, and what decides which side continues: the first, or --arbiter. */
   PairDisk open() throws CommandFailure {
     List<String> texts = disk.texts();
     if (texts.isEmpty() && arbiter.isEmpty()) {
@@ -207,7 +207,7 @@ final class PairOptions {
       Arbiter chosen = arbiter(arbiter.orElseGet(texts::getFirst), own, open);
       StringBuilder words = new StringBuilder(guarantees(chosen, media));
       media.stream().map(PairOptions::access).distinct().forEach(words::append);
-      return withLeases(chosen, media, words.toString(), open);
+      return guarded(chosen, media, words.toString(), open);
     } catch (CommandFailure | RuntimeException e) {
       for (SharedDisk each : open) {
         try {
@@ -221,10 +221,11 @@ final class PairOptions {
   }
 
   /**
-   * Has a lease asked before each write to an image, also when something else decides, so that no
-   * other VM gets it.
+   * Keeps other VMs from each disk by its own lease or reservation, also where something else
+   * decides. A lease is asked before each write; a disk that has neither asks the lease that
+   * decides.
    */
-  private static PairDisk withLeases(
+  private static PairDisk guarded(
       Arbiter chosen, List<SharedDisk> disks, String guarantees, List<SharedDisk> open) {
     Optional<FileLease> decides =
         chosen instanceof FileLease lease ? Optional.of(lease) : Optional.empty();
@@ -232,15 +233,19 @@ final class PairOptions {
     List<BlockDevice> media = new ArrayList<>();
     Arbiter arbiter = chosen;
     for (SharedDisk disk : disks) {
-      Optional<FileLease> own =
-          disk.medium().geometry().readOnly() ? Optional.empty() : disk.lease();
-      own.ifPresent(leases::add);
-      if (own.isPresent() && !own.equals(decides)) {
-        arbiter = new GuardedArbiter(arbiter, own.get());
+      boolean readOnly = disk.medium().geometry().readOnly();
+      Optional<FileLease> lease = readOnly ? Optional.empty() : disk.lease();
+      Optional<ScsiArbiter> unit = readOnly ? Optional.empty() : disk.arbiter();
+      lease.ifPresent(leases::add);
+      if (lease.isPresent() && !lease.equals(decides)) {
+        arbiter = new GuardedArbiter(arbiter, lease.get());
+      } else if (unit.isPresent() && !unit.get().equals(chosen)) {
+        arbiter = new GuardedArbiter(arbiter, unit.get());
       }
       media.add(
-          own.or(() -> decides)
-              .<BlockDevice>map(lease -> new LeasedDisk(disk.requests(), lease))
+          lease
+              .or(() -> decides)
+              .<BlockDevice>map(asked -> new LeasedDisk(disk.requests(), asked))
               .orElseGet(disk::requests));
     }
     if (leases.isEmpty()) {
@@ -271,20 +276,30 @@ final class PairOptions {
         : "";
   }
 
+  private static String refusals(List<SharedDisk> media) {
+    long fencing = media.stream().filter(disk -> disk.arbiter().isPresent()).count();
+    if (fencing == 0) {
+      return "nothing refuses the loser's writes";
+    }
+    if (fencing < media.size()) {
+      return "%d of %d disks refuse the loser's writes".formatted(fencing, media.size());
+    }
+    return fencing == 1
+        ? "the disk refuses the loser's writes"
+        : "all disks refuse the loser's writes";
+  }
+
   private static String guarantees(Arbiter arbiter, List<SharedDisk> media) throws CommandFailure {
+    String writes = refusals(media);
     if (!(arbiter instanceof ScsiArbiter reservations)) {
-      return "a file lease decides who goes on; nothing refuses the loser's writes";
+      return "a file lease decides who goes on; " + writes;
     }
     try {
-      // Reservations of another disk than the guest's decide only.
-      boolean fences =
-          !media.isEmpty()
-              && media.stream().allMatch(disk -> disk.arbiter().equals(Optional.of(arbiter)));
       return "reservations decide who goes on; "
-          + (fences ? "the disk refuses the loser's writes; " : "nothing refuses its writes; ")
+          + writes
           + (reservations.persistent()
-              ? "the target keeps them through a loss of power"
-              : "the target forgets them when it restarts (no APTPL)");
+              ? "; the target keeps them through a loss of power"
+              : "; the target forgets them when it restarts (no APTPL)");
     } catch (IOException e) {
       throw new CommandFailure(String.valueOf(e.getMessage()), "see lockstep disk probe", e);
     }

@@ -431,6 +431,12 @@ public final class ScsiArbiter implements Arbiter {
         });
   }
 
+  /** The unit itself refuses the writes of a side that has lost. */
+  @Override
+  public boolean holds() {
+    return true;
+  }
+
   @Override
   public boolean fences() {
     return true;

@@ -370,6 +370,16 @@ final class SimShare implements SimStorage {
     }
 
     @Override
+    public void contested(boolean may) {
+      lease.contested(may);
+    }
+
+    @Override
+    public void followed(long nanos) {
+      lease.followed(nanos);
+    }
+
+    @Override
     public boolean holds() {
       return lease.holds();
     }

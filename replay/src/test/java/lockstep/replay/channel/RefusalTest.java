@@ -102,6 +102,21 @@ class RefusalTest {
     }
 
     @Override
+    public void contested(boolean may) {
+      // It does not forget.
+    }
+
+    @Override
+    public void followed(long nanos) {
+      // It does not forget.
+    }
+
+    @Override
+    public boolean holds() {
+      return true;
+    }
+
+    @Override
     public boolean fences() {
       return false;
     }

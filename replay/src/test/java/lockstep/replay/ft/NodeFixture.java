@@ -307,6 +307,21 @@ final class NodeFixture implements PeerConnector, AutoCloseable {
     }
 
     @Override
+    public void contested(boolean may) {
+      // It does not forget.
+    }
+
+    @Override
+    public void followed(long nanos) {
+      // It does not forget.
+    }
+
+    @Override
+    public boolean holds() {
+      return true;
+    }
+
+    @Override
     public boolean fences() {
       return false;
     }

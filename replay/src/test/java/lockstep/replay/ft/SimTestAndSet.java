@@ -284,6 +284,21 @@ final class SimTestAndSet implements SimStorage {
     }
 
     @Override
+    public void contested(boolean may) {
+      // It does not forget.
+    }
+
+    @Override
+    public void followed(long nanos) {
+      // It does not forget.
+    }
+
+    @Override
+    public boolean holds() {
+      return true;
+    }
+
+    @Override
     public boolean fences() {
       return fences;
     }

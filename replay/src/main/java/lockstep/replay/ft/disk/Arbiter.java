@@ -3,9 +3,9 @@ package lockstep.replay.ft.disk;
 import java.io.IOException;
 
 /**
- * The test-and-set on the shared disk that lets exactly one side of a pair go on (VM-FT, section
- * 2.3). Implemented by storage; one per disk. Calls may block for a bounded time; one thread at a
- * time.
+ * The test-and-set on the shared disk that lets exactly one side of a pair continue (VM-FT,
+ * section 2.3). Implemented by storage; one per disk. Calls may block for a bounded time; one thread
+ * at a time. No default methods: one that passes calls on to another must not forget any.
  */
 public interface Arbiter extends AutoCloseable {
   /** What a claim came to. */
@@ -49,9 +49,7 @@ public interface Arbiter extends AutoCloseable {
    *
    * <p>Any thread; returns at once.
    */
-  default void contested(boolean may) {
-    // Of use only to storage that can forget.
-  }
+  void contested(boolean may);
 
   /**
    * Primary: the backup still followed at that time, as one of its heartbeats proves, and so had
@@ -61,9 +59,7 @@ public interface Arbiter extends AutoCloseable {
    *
    * @param nanos see {@link lockstep.sys.Scheduler#steadyNanos}
    */
-  default void followed(long nanos) {
-    // As above.
-  }
+  void followed(long nanos);
 
   /**
    * A backup that was let go takes no part any more: it does not count as alive, and its writes are
@@ -79,9 +75,7 @@ public interface Arbiter extends AutoCloseable {
    * that is not known (a process that was stopped has to look first) and for ever after a loss.
    * Storage that refuses a loser's writes itself need not be asked.
    */
-  default boolean holds() {
-    return true;
-  }
+  boolean holds();
 
   /** Whether a lost side's writes are refused by the storage itself. */
   boolean fences();
