@@ -7,18 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import lockstep.kvm.CpuModel;
 import lockstep.monitor.MachineLayout.PciSlot;
-import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.block.Geometry;
 import lockstep.monitor.bus.MmioBus;
 import lockstep.monitor.bus.PortBus;
 import lockstep.monitor.input.ExternalInput.DiskCompletion;
 import lockstep.monitor.input.ExternalInput.DiskStatus;
-import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
 import lockstep.monitor.state.StateCodec;
 import lockstep.monitor.vcpu.RunResult;
@@ -29,92 +27,38 @@ class DiskContractTest {
   private static final Geometry GEOMETRY = new Geometry(1 << 20, 512, false, true);
   private static final MachineConfig CONFIG =
       new MachineConfig(2L << 20, CpuModel.Kind.DETERMINISTIC, 0).withDisk(GEOMETRY);
-  private static final long WINDOW = 0xe000_0000L;
-  private static final long NOTIFY = WINDOW + 0x3000;
-  private static final int QUEUE = 16;
-  private static final long DESCRIPTORS = 0x1000;
-  private static final long AVAILABLE = 0x2000;
-  private static final long USED = 0x3000;
-  private static final long BUFFERS = 0x10000;
+  private static final PciSlot SLOT = PciSlot.DISK_0;
+  private static final long WINDOW = PciRig.window(SLOT);
 
-  /** Devices with RAM and a driver that uses the disk through the buses. */
-  private static final class Rig {
-    final PortBus ports = new PortBus();
-    final MmioBus mmio = new MmioBus();
-    final TestRam ram = new TestRam(2 << 20);
-    final List<BlockRequest> requests = new ArrayList<>();
+  private static final class Rig extends PciRig {
     final List<RunResult> ends = new ArrayList<>();
-    final Devices devices;
-    long shown;
 
     Rig() {
-      devices =
-          new Devices(
-              CONFIG,
-              new ScriptedInputs(),
-              OutputSink.of(value -> {}, (disk, request) -> requests.add(request)),
-              ram);
+      super(CONFIG);
       devices.onEnd(ends::add);
-      devices.attachTo(ports, mmio);
-    }
-
-    void pciWrite(int register, int sizeBytes, int value) {
-      ports.write(0xcf8, 4, 0x8000_0000 | PciSlot.DISK_0.device() << 11 | (register & 0xfc));
-      ports.write(0xcfc + (register & 3), sizeBytes, value);
     }
 
     void bringUp() {
-      pciWrite(0x10, 4, (int) WINDOW);
-      pciWrite(0x04, 2, 6);
-      mmio.write(WINDOW + 20, 1, 0);
-      mmio.write(WINDOW + 20, 1, 3);
-      for (int half = 0; half < 2; half++) {
-        mmio.write(WINDOW, 4, half);
-        mmio.write(WINDOW + 8, 4, half);
-        mmio.write(WINDOW + 12, 4, mmio.read(WINDOW + 4, 4));
-      }
-      mmio.write(WINDOW + 20, 1, 11);
-      mmio.write(WINDOW + 24, 2, QUEUE);
-      mmio.write(WINDOW + 32, 8, DESCRIPTORS);
-      mmio.write(WINDOW + 40, 8, AVAILABLE);
-      mmio.write(WINDOW + 48, 8, USED);
-      mmio.write(WINDOW + 28, 2, 1);
-      mmio.write(WINDOW + 20, 1, 15);
-      ram.writeInt(AVAILABLE, 0);
-      ram.writeInt(USED, 0);
+      bringUp(SLOT);
     }
 
     void request(int type, int sector, int dataBytes, int fill) {
-      ram.writeInt(BUFFERS, type);
-      ram.writeLong(BUFFERS + 8, sector);
+      long buffers = buffers(SLOT);
+      ram.writeInt(buffers, type);
+      ram.writeLong(buffers + 8, sector);
       byte[] data = new byte[dataBytes];
-      java.util.Arrays.fill(data, (byte) fill);
-      ram.write(BUFFERS + 0x1000, data, 0, dataBytes);
-      descriptor(0, BUFFERS, 16, 1, 1);
-      descriptor(1, BUFFERS + 0x1000, dataBytes, type == 0 ? 3 : 1, 2);
-      descriptor(2, BUFFERS + 0x800, 1, 2, 0);
-      int index = ram.readShort(AVAILABLE + 2);
-      ram.writeShort(AVAILABLE + 4 + 2L * (index % QUEUE), 0);
-      ram.writeShort(AVAILABLE + 2, index + 1);
-      mmio.write(NOTIFY, 2, 0);
-    }
-
-    private void descriptor(int index, long address, int length, int flags, int next) {
-      long at = DESCRIPTORS + 16L * index;
-      ram.writeLong(at, address);
-      ram.writeInt(at + 8, length);
-      ram.writeShort(at + 12, flags);
-      ram.writeShort(at + 14, next);
+      Arrays.fill(data, (byte) fill);
+      ram.write(buffers + 0x100, data, 0, dataBytes);
+      descriptor(SLOT, 0, buffers, 16, 1, 1);
+      descriptor(SLOT, 1, buffers + 0x100, dataBytes, type == 0 ? 3 : 1, 2);
+      descriptor(SLOT, 2, buffers + 0xf00, 1, 2, 0);
+      offer(SLOT);
     }
 
     /** One step of a guest that mostly uses its disk well, or of its medium. */
     void step(Random random) {
       switch (random.nextInt(16)) {
-        case 0 -> bringUp();
-        case 1 ->
-            mmio.write(WINDOW + random.nextInt(0x4000), 1 << random.nextInt(4), random.nextLong());
-        case 2 -> shown = shown * 31 + mmio.read(WINDOW + random.nextInt(0x4000), 1);
-        case 3 -> pciWrite(4 * random.nextInt(64), 4, random.nextInt());
+        case 0, 1, 2, 3 -> disturb(SLOT, random);
         case 4, 5, 6, 7, 8 -> complete(random);
         default ->
             request(
@@ -123,23 +67,7 @@ class DiskContractTest {
                 512 * (1 + random.nextInt(4)),
                 random.nextInt());
       }
-      shown = shown * 31 + (devices.interruptController().interruptPending() ? 1 : 0);
-    }
-
-    private void complete(Random random) {
-      List<DiskRequest> open = devices.diskRequestsInFlight();
-      if (open.isEmpty()) {
-        return;
-      }
-      BlockRequest request = open.get(random.nextInt(open.size())).request();
-      byte[] data = new byte[request instanceof BlockRequest.Read read ? read.lengthBytes() : 0];
-      random.nextBytes(data);
-      devices.diskCompleted(
-          new DiskCompletion(0, request.id(), DiskStatus.DONE, Bytes.copyOf(data)));
-    }
-
-    byte[] digest() {
-      return StateCodec.encode(devices.save());
+      showInterrupt();
     }
   }
 
@@ -177,11 +105,9 @@ class DiskContractTest {
       }
       byte[] state = rig.digest();
       Rig copy = new Rig();
-      System.arraycopy(rig.ram.array(), 0, copy.ram.array(), 0, rig.ram.array().length);
-      copy.devices.restore(StateCodec.decode(DevicesState.class, state));
+      copy.become(rig);
       assertArrayEquals(state, copy.digest(), "restore takes over all that save gives");
       assertEquals(List.of(), copy.requests, "and emits nothing");
-      copy.shown = rig.shown;
       rig.requests.clear();
       long future = random.nextLong();
       Random one = new Random(future);
@@ -202,32 +128,25 @@ class DiskContractTest {
     Rig rig = new Rig();
     rig.bringUp();
     assertEquals(15, rig.mmio.read(WINDOW + 20, 1));
-    rig.pciWrite(0x10, 4, 0xf000_0000);
+    rig.pciWrite(SLOT, 0x10, 4, 0xf000_0000);
     assertEquals(15, rig.mmio.read(0xf000_0000L + 20, 1));
     assertEquals(0xff, rig.mmio.read(WINDOW + 20, 1));
-    rig.pciWrite(0x04, 2, 0);
+    rig.pciWrite(SLOT, 0x04, 2, 0);
     assertEquals(0xff, rig.mmio.read(0xf000_0000L + 20, 1));
   }
 
   @Test
   void interruptIsALevelOnTheControllersInput() {
     Rig rig = new Rig();
-    assertEquals(1 << (PciSlot.DISK_0.irq() - 8), rig.ports.read(0x4d1, 1));
+    assertEquals(1 << (SLOT.irq() - 8), rig.ports.read(0x4d1, 1));
     rig.bringUp();
     rig.request(0, 0, 512, 0);
-    // Both controllers initialized, nothing masked: ICW1 to ICW4, then the mask.
-    for (int base : new int[] {0x20, 0xa0}) {
-      rig.ports.write(base, 1, 0x11);
-      rig.ports.write(base + 1, 1, base == 0x20 ? 0x20 : 0x28);
-      rig.ports.write(base + 1, 1, base == 0x20 ? 4 : 2);
-      rig.ports.write(base + 1, 1, 1);
-      rig.ports.write(base + 1, 1, 0);
-    }
+    rig.startInterruptControllers();
     assertFalse(rig.devices.interruptController().interruptPending());
     rig.devices.diskCompleted(
         new DiskCompletion(0, 0, DiskStatus.DONE, Bytes.copyOf(new byte[512])));
     assertTrue(rig.devices.interruptController().interruptPending());
-    assertEquals(0x28 + PciSlot.DISK_0.irq() - 8, rig.devices.interruptController().acknowledge());
+    assertEquals(0x28 + SLOT.irq() - 8, rig.devices.interruptController().acknowledge());
     rig.ports.write(0xa0, 1, 0x20);
     rig.ports.write(0x20, 1, 0x20);
     assertTrue(rig.devices.interruptController().interruptPending(), "until it is taken back");
@@ -273,7 +192,7 @@ class DiskContractTest {
             value -> {});
     PortBus ports = new PortBus();
     plain.attachTo(ports, new MmioBus());
-    ports.write(0xcf8, 4, 0x8000_0000 | PciSlot.DISK_0.device() << 11);
+    ports.write(0xcf8, 4, 0x8000_0000 | SLOT.device() << 11);
     assertEquals(-1, ports.read(0xcfc, 4));
     DevicesState withDisk = new Rig().devices.save();
     assertThrows(IllegalArgumentException.class, () -> plain.restore(withDisk));

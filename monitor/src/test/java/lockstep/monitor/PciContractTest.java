@@ -2,25 +2,17 @@ package lockstep.monitor;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import lockstep.kvm.CpuModel;
 import lockstep.monitor.MachineLayout.PciSlot;
-import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.block.Geometry;
-import lockstep.monitor.bus.MmioBus;
-import lockstep.monitor.bus.PortBus;
-import lockstep.monitor.input.ExternalInput.DiskCompletion;
-import lockstep.monitor.input.ExternalInput.DiskStatus;
-import lockstep.monitor.output.OutputSink;
 import lockstep.monitor.state.Bytes;
-import lockstep.monitor.state.StateCodec;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -36,123 +28,29 @@ class PciContractTest {
               Collections.nCopies(MachineLayout.MAX_DISKS, new Geometry(1 << 20, 512, false, true)))
           .withRng();
 
-  private static final long WINDOWS = 0xe000_0000L;
-  private static final int WINDOW_BYTES = 0x4000;
-  private static final int QUEUE = 8;
-
-  /** Of each slot, in RAM: table, rings and one buffer. */
-  private static final int AREA_BYTES = 0x4000;
-
-  private static final class Rig {
-    final PortBus ports = new PortBus();
-    final MmioBus mmio = new MmioBus();
-    final TestRam ram = new TestRam(2 << 20);
-    final List<DiskRequest> requests = new ArrayList<>();
-    final ScriptedInputs inputs = new ScriptedInputs();
-    final Devices devices;
-    long shown;
-
+  private static final class Rig extends PciRig {
     Rig() {
-      devices =
-          new Devices(
-              CONFIG,
-              inputs,
-              OutputSink.of(
-                  value -> {}, (disk, request) -> requests.add(new DiskRequest(disk, request))),
-              ram);
-      devices.attachTo(ports, mmio);
-    }
-
-    static long window(PciSlot slot) {
-      return WINDOWS + (long) WINDOW_BYTES * slot.device();
-    }
-
-    private static long area(PciSlot slot) {
-      return (long) AREA_BYTES * (slot.device() + 1);
-    }
-
-    void pciWrite(PciSlot slot, int register, int sizeBytes, int value) {
-      ports.write(0xcf8, 4, 0x8000_0000 | slot.device() << 11 | (register & 0xfc));
-      ports.write(0xcfc + (register & 3), sizeBytes, value);
-    }
-
-    void bringUp(PciSlot slot) {
-      long window = window(slot);
-      pciWrite(slot, 0x10, 4, (int) window);
-      pciWrite(slot, 0x04, 2, 6);
-      mmio.write(window + 20, 1, 0);
-      mmio.write(window + 20, 1, 3);
-      for (int half = 0; half < 2; half++) {
-        mmio.write(window, 4, half);
-        mmio.write(window + 8, 4, half);
-        mmio.write(window + 12, 4, mmio.read(window + 4, 4));
-      }
-      mmio.write(window + 20, 1, 11);
-      mmio.write(window + 24, 2, QUEUE);
-      mmio.write(window + 32, 8, area(slot));
-      mmio.write(window + 40, 8, area(slot) + 0x1000);
-      mmio.write(window + 48, 8, area(slot) + 0x2000);
-      mmio.write(window + 28, 2, 1);
-      mmio.write(window + 20, 1, 15);
-      ram.writeInt(area(slot) + 0x1000, 0);
-      ram.writeInt(area(slot) + 0x2000, 0);
+      super(CONFIG);
     }
 
     /** Offers a chain: a header to read, and room to write. */
     void offer(PciSlot slot, Random random) {
-      long area = area(slot);
-      boolean disk = slot != PciSlot.RNG;
-      ram.writeInt(area + 0x3000, 0);
-      ram.writeLong(area + 0x3008, random.nextInt(2048));
-      descriptor(slot, 0, area + 0x3000, 16, disk ? 1 : 3, 1);
-      descriptor(slot, 1, area + 0x3100, 512, 3, 2);
-      descriptor(slot, 2, area + 0x3400, 1, 2, 0);
-      int index = ram.readShort(area + 0x1002);
-      ram.writeShort(area + 0x1004 + 2L * (index % QUEUE), 0);
-      ram.writeShort(area + 0x1002, index + 1);
-      mmio.write(window(slot) + 0x3000, 2, 0);
-    }
-
-    private void descriptor(PciSlot slot, int index, long at, int length, int flags, int next) {
-      long entry = area(slot) + 16L * index;
-      ram.writeLong(entry, at);
-      ram.writeInt(entry + 8, length);
-      ram.writeShort(entry + 12, flags);
-      ram.writeShort(entry + 14, next);
+      long buffers = buffers(slot);
+      ram.writeInt(buffers, 0);
+      ram.writeLong(buffers + 8, random.nextInt(2048));
+      descriptor(slot, 0, buffers, 16, slot == PciSlot.RNG ? 3 : 1, 1);
+      descriptor(slot, 1, buffers + 0x100, 512, 3, 2);
+      descriptor(slot, 2, buffers + 0x400, 1, 2, 0);
+      offer(slot);
     }
 
     void step(PciSlot slot, Random random) {
-      switch (random.nextInt(16)) {
-        case 0 -> bringUp(slot);
-        case 1 ->
-            mmio.write(
-                window(slot) + random.nextInt(WINDOW_BYTES),
-                1 << random.nextInt(4),
-                random.nextLong());
-        case 2 -> shown = shown * 31 + mmio.read(window(slot) + random.nextInt(WINDOW_BYTES), 1);
-        case 3 -> pciWrite(slot, 4 * random.nextInt(64), 4, random.nextInt());
-        case 4, 5, 6, 7 -> complete(random);
+      switch (random.nextInt(4)) {
+        case 0 -> disturb(slot, random);
+        case 1 -> complete(random);
         default -> offer(slot, random);
       }
-      shown = shown * 31 + (devices.interruptController().interruptPending() ? 1 : 0);
-    }
-
-    private void complete(Random random) {
-      List<DiskRequest> open = devices.diskRequestsInFlight();
-      if (open.isEmpty()) {
-        return;
-      }
-      DiskRequest asked = open.get(random.nextInt(open.size()));
-      byte[] data =
-          new byte[asked.request() instanceof BlockRequest.Read read ? read.lengthBytes() : 0];
-      random.nextBytes(data);
-      devices.diskCompleted(
-          new DiskCompletion(
-              asked.disk(), asked.request().id(), DiskStatus.DONE, Bytes.copyOf(data)));
-    }
-
-    byte[] digest() {
-      return StateCodec.encode(devices.save());
+      showInterrupt();
     }
   }
 
@@ -198,12 +96,9 @@ class PciContractTest {
       }
       byte[] state = rig.digest();
       Rig copy = new Rig();
-      System.arraycopy(rig.ram.array(), 0, copy.ram.array(), 0, rig.ram.array().length);
-      copy.devices.restore(StateCodec.decode(DevicesState.class, state));
-      copy.inputs.entropies = rig.inputs.entropies;
+      copy.become(rig);
       assertArrayEquals(state, copy.digest(), "restore takes over all that save gives");
       assertEquals(List.of(), copy.requests, "and emits nothing");
-      copy.shown = rig.shown;
       rig.requests.clear();
       long future = random.nextLong();
       Random one = new Random(future);
@@ -240,22 +135,15 @@ class PciContractTest {
       rig.bringUp(slot);
       rig.offer(slot, new Random(1));
     }
-    for (int base : new int[] {0x20, 0xa0}) {
-      rig.ports.write(base, 1, 0x11);
-      rig.ports.write(base + 1, 1, base == 0x20 ? 0x20 : 0x28);
-      rig.ports.write(base + 1, 1, base == 0x20 ? 4 : 2);
-      rig.ports.write(base + 1, 1, 1);
-      rig.ports.write(base + 1, 1, 0);
-    }
+    rig.startInterruptControllers();
     for (int disk : new int[] {0, 4}) {
-      Bytes data = Bytes.copyOf(new byte[512]);
-      rig.devices.diskCompleted(new DiskCompletion(disk, 0, DiskStatus.DONE, data));
+      rig.done(disk, 0, new byte[512]);
     }
     assertTrue(rig.devices.interruptController().interruptPending());
-    assertEquals(1, rig.mmio.read(Rig.window(PciSlot.DISK_0) + 0x1000, 1));
+    assertEquals(1, rig.mmio.read(PciRig.window(PciSlot.DISK_0) + 0x1000, 1));
     assertTrue(rig.devices.interruptController().interruptPending(), "disk 4 still wants it");
-    assertEquals(1, rig.mmio.read(Rig.window(PciSlot.DISK_4) + 0x1000, 1));
-    assertEquals(false, rig.devices.interruptController().interruptPending());
+    assertEquals(1, rig.mmio.read(PciRig.window(PciSlot.DISK_4) + 0x1000, 1));
+    assertFalse(rig.devices.interruptController().interruptPending());
   }
 
   @Test
@@ -264,10 +152,9 @@ class PciContractTest {
     rig.bringUp(PciSlot.RNG);
     rig.offer(PciSlot.RNG, new Random(1));
     assertEquals(1, rig.inputs.entropies);
-    long used = 0x4000L * (PciSlot.RNG.device() + 1) + 0x2000;
-    assertEquals(1, rig.ram.readShort(used + 2), "one chain is given back");
+    assertEquals(1, rig.ram.readShort(PciRig.used(PciSlot.RNG) + 2), "one chain is given back");
     byte[] filled = new byte[65];
-    rig.ram.read(0x4000L * (PciSlot.RNG.device() + 1) + 0x3100, filled, 0, 65);
+    rig.ram.read(PciRig.buffers(PciSlot.RNG) + 0x100, filled, 0, 65);
     // 16 bytes went to the first buffer, 48 of 64 to the second.
     assertEquals(1, filled[47]);
     assertEquals(0, filled[48]);
