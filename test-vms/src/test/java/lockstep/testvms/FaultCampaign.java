@@ -14,7 +14,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import lockstep.testvms.FaultResults.Result;
-import lockstep.testvms.FaultyPair.Fault;
 
 /**
  * Many injections, in slices: {@code test-vms/fault-campaign}. Each slice goes on where the results

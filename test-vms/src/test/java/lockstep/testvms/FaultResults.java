@@ -9,7 +9,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import lockstep.testvms.FaultyPair.Fault;
 import lockstep.testvms.FaultyPair.Survivor;
 
 /**

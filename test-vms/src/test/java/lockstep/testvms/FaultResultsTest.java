@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import lockstep.testvms.FaultResults.Result;
-import lockstep.testvms.FaultyPair.Fault;
 import lockstep.testvms.FaultyPair.Survivor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Random;
 import lockstep.testing.KvmRequired;
 import lockstep.testvms.FaultResults.Result;
-import lockstep.testvms.FaultyPair.Fault;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
