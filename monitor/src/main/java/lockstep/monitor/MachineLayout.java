@@ -1,6 +1,7 @@
 package lockstep.monitor;
 
 import java.util.List;
+import lockstep.monitor.block.DiskRequest;
 
 /**
  * The machine's one table: which device sits at which ports, on which interrupt, with which timers.
@@ -104,7 +105,7 @@ public final class MachineLayout {
           PciSlot.DISK_7);
 
   /** How many disks a machine has at most. */
-  public static final int MAX_DISKS = 8;
+  public static final int MAX_DISKS = DiskRequest.MAX_DISKS;
 
   /**
    * The numbers of the devices in a saved machine; a PCI device has {@link #PCI_ROWS} and its

@@ -10,7 +10,7 @@ public sealed interface BlockRequest {
   /** What one read or write carries at most, bytes. */
   int MAX_TRANSFER_BYTES = 1 << 20;
 
-  /** How many requests of one guest may be unanswered at the same time. */
+  /** How many requests of one guest may be unanswered at the same time, on one disk. */
   int MAX_UNANSWERED = 256;
 
   /** The number by which the result is known. */

@@ -1,10 +1,9 @@
 package lockstep.replay.ft.output;
 
-import java.util.ArrayDeque;
 import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.Lock;
-import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.block.WritePermit;
 import lockstep.replay.ft.protocol.GateMode;
 import lockstep.sys.Scheduler;
@@ -43,31 +42,10 @@ public final class OutputGate {
     }
   }
 
-  private record Held(Output output, long position, long sinceNanos) {}
-
-  /** Outputs of one kind, oldest first. */
-  private static final class Line {
-    private final ArrayDeque<Held> held = new ArrayDeque<>();
-    private final int capacity;
-
-    /**
-     * Something has changed for whoever takes from it or waits for room. Not one for all lines: of
-     * each acknowledgement every thread that waits would be woken.
-     */
-    private final Condition changed;
-
-    private long taken;
-
-    Line(int capacity, Condition changed) {
-      this.capacity = capacity;
-      this.changed = changed;
-    }
-  }
-
   /** The vCPU never waits for room for a request: a guest has no more than these unanswered. */
-  private final Line disk;
+  private final OutputLine disk;
 
-  private final Line console;
+  private final OutputLine console;
   private final Scheduler host;
   private final Lock lock;
 
@@ -96,8 +74,8 @@ public final class OutputGate {
     this.host = host;
     this.lock = host.lock();
     this.changed = lock.newCondition();
-    this.console = new Line(capacity, lock.newCondition());
-    this.disk = new Line(BlockRequest.MAX_UNANSWERED, lock.newCondition());
+    this.console = new OutputLine(capacity, lock.newCondition());
+    this.disk = new OutputLine(DiskRequest.MAX_UNANSWERED, lock.newCondition());
   }
 
   /** Has somebody told whenever {@link #writes} may answer something else. Once, at the start. */
@@ -105,7 +83,7 @@ public final class OutputGate {
     listener = told;
   }
 
-  private Line line(Output.Kind kind) {
+  private OutputLine line(Output.Kind kind) {
     return switch (kind) {
       case CONSOLE -> console;
       case DISK -> disk;
@@ -130,7 +108,7 @@ public final class OutputGate {
    * @throws InterruptedException when told to end while waiting for room
    */
   public void put(Output output, long sinceNanos, long position) throws InterruptedException {
-    Line line = line(output.kind());
+    OutputLine line = line(output.kind());
     lock.lock();
     try {
       while (line.held.size() >= line.capacity
@@ -139,9 +117,9 @@ public final class OutputGate {
         line.changed.await();
       }
       if (mode == GateMode.HOLDING) {
-        hold(new Held(output, position, sinceNanos));
+        hold(new OutputLine.Held(output, position, sinceNanos));
       } else if (mode != GateMode.DEAD) {
-        line.held.add(new Held(output, position, sinceNanos));
+        line.held.add(new OutputLine.Held(output, position, sinceNanos));
         // Not for one that has to wait: who takes it would be woken for nothing, and then again.
         if (mayLeave(line.held.element().position())) {
           line.changed.signalAll();
@@ -156,7 +134,7 @@ public final class OutputGate {
    * A side that replays shows nothing here but the console. A request to the disk is of a guest
    * that has just gone live, before this gate has heard of it: lost, the guest would wait for ever.
    */
-  private void hold(Held output) {
+  private void hold(OutputLine.Held output) {
     boolean isConsole = output.output() instanceof Output.Console;
     if (isConsole && consoleReleased < releasedByOther) {
       consoleReleased++;
@@ -202,8 +180,8 @@ public final class OutputGate {
   /** Wakes those that take from a line whose first output may leave now. */
   private void somethingMayLeave() {
     changed.signalAll();
-    for (Line line : new Line[] {console, disk}) {
-      Held first = line.held.peek();
+    for (OutputLine line : new OutputLine[] {console, disk}) {
+      OutputLine.Held first = line.held.peek();
       if (first != null && mayLeave(first.position())) {
         line.changed.signalAll();
       }
@@ -328,10 +306,10 @@ public final class OutputGate {
    * The next output of a kind that may leave, which counts as released; null if there is none now.
    */
   public @Nullable Output poll(Output.Kind kind) {
-    Line line = line(kind);
+    OutputLine line = line(kind);
     lock.lock();
     try {
-      Held first = line.held.peek();
+      OutputLine.Held first = line.held.peek();
       if (first == null || !mayLeave(first.position())) {
         return null;
       }
@@ -379,7 +357,7 @@ public final class OutputGate {
    * @return the output, or null when none may leave yet
    */
   public @Nullable Output await(Output.Kind kind, long nanos) throws InterruptedException {
-    Line line = line(kind);
+    OutputLine line = line(kind);
     lock.lock();
     try {
       long untilNanos = host.nanoTime() + nanos;
@@ -467,7 +445,7 @@ public final class OutputGate {
   public long headPosition() {
     lock.lock();
     try {
-      Held first = console.held.peek();
+      OutputLine.Held first = console.held.peek();
       return first == null ? 0 : first.position();
     } finally {
       lock.unlock();

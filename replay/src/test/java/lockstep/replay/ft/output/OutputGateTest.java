@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import lockstep.monitor.block.BlockRequest;
+import lockstep.monitor.block.DiskRequest;
 import lockstep.monitor.block.WritePermit;
 import lockstep.replay.ft.protocol.GateMode;
 import lockstep.sys.HostScheduler;
@@ -113,10 +114,10 @@ class OutputGateTest {
     for (int i = 0; i < CAPACITY; i++) {
       put('a', 0);
     }
-    for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
+    for (int i = 0; i < DiskRequest.MAX_UNANSWERED; i++) {
       gate.put(new Output.Disk(0, new BlockRequest.Flush(i)), 0);
     }
-    for (int i = 0; i < BlockRequest.MAX_UNANSWERED; i++) {
+    for (int i = 0; i < DiskRequest.MAX_UNANSWERED; i++) {
       assertEquals(new Output.Disk(0, new BlockRequest.Flush(i)), gate.poll(DISK));
     }
     assertEquals(0, gate.consoleReleased(), "requests are not counted as shown");
