@@ -34,7 +34,9 @@ public final class GuardedArbiter implements Arbiter {
         });
   }
 
-  /** With the reservation of a unit, which refuses the loser's writes; both are closed with this. */
+  /**
+   * With the reservation of a unit, which refuses the loser's writes; both are closed with this.
+   */
   public GuardedArbiter(Arbiter decides, ScsiArbiter guard) {
     this(decides, guard, self -> notWon(guard.claim(self)));
   }

@@ -95,8 +95,7 @@ class GuardedArbiterTest {
 
   private static SharedDisk unit(Tgtd tgtd, String host) throws IOException {
     String as = "?initiator=iqn.2026-11.dev.lockstep.test:" + host;
-    return SharedDisk.open(
-        DiskSpec.parse("iscsi:" + tgtd.address(1, as)), BlockDisk.Use.PAIR);
+    return SharedDisk.open(DiskSpec.parse("iscsi:" + tgtd.address(1, as)), BlockDisk.Use.PAIR);
   }
 
   private static BlockResult written(SharedDisk disk) throws Exception {

@@ -16,8 +16,17 @@ final class VmThread {
 
   private VmThread() {}
 
-  /** Its thread id in the kernel; empty where no thread has its name. */
+  /** Its thread id in the kernel, which it keeps; empty where no thread has its name. */
   static OptionalInt id() {
+    return Known.ID;
+  }
+
+  /** Looked for once, when it is first wanted. */
+  private static final class Known {
+    static final OptionalInt ID = find();
+  }
+
+  private static OptionalInt find() {
     try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
       for (Path task : tasks) {
         if (name(task).equals(NAME)) {

@@ -3,7 +3,6 @@ package lockstep.testvms;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.concurrent.CompletionException;
@@ -14,8 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import lockstep.kvm.Kvm;
 import lockstep.monitor.block.BlockDevice;
-import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.host.DiskBridges;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.state.Bytes;
 import lockstep.replay.channel.PeerNetwork;
@@ -33,7 +31,6 @@ import lockstep.replay.ft.vcpu.VmEnd;
 import lockstep.replay.record.RecordOptions;
 import lockstep.sys.HostScheduler;
 import lockstep.sys.Scheduler;
-import org.jspecify.annotations.Nullable;
 
 /** One side of a pair in this process, as the command line puts it together. */
 final class LiveSide implements AutoCloseable {
@@ -48,7 +45,7 @@ final class LiveSide implements AutoCloseable {
   private final HeldMedium medium;
   private final FtNode node;
   private final FtVm vm;
-  private final Bridge disk = new Bridge();
+  private final Disks disk = new Disks();
   private boolean closed;
 
   /** Guarded by {@code shown}, both. */
@@ -61,35 +58,8 @@ final class LiveSide implements AutoCloseable {
 
   private final List<String> notes = new CopyOnWriteArrayList<>();
 
-  /** The bridge needs the machine's queue, and the machine its disk. */
-  private static final class Bridge implements GuestDisk {
-    private volatile @Nullable DiskBridge to;
-
-    @Override
-    public void request(int disk, BlockRequest request) {
-      DiskBridge now = to;
-      assertTrue(now != null, "a request before there is a disk");
-      if (now != null) {
-        now.request(request);
-      }
-    }
-
-    @Override
-    public void flush(long limitNanos) throws IOException, InterruptedException {
-      DiskBridge now = to;
-      if (now != null) {
-        now.flush(limitNanos);
-      }
-    }
-
-    @Override
-    public void dropCache() throws IOException {
-      DiskBridge now = to;
-      if (now != null) {
-        now.dropCache();
-      }
-    }
-  }
+  /** As a pair has them. */
+  private static final class Disks extends DiskBridges implements GuestDisk {}
 
   /** Where a process would end at once, this side does, with all that belongs to it. */
   private final class Host extends HostScheduler {
@@ -182,9 +152,8 @@ final class LiveSide implements AutoCloseable {
             gate,
             new FtVm.Outlets(new Console(), disk, notes::add),
             options);
-    DiskBridge bridge = new DiskBridge(0, this.medium, vm.queue()::offer, gate::writes);
-    gate.onChange(bridge::permitChanged);
-    disk.to = bridge;
+    disk.connect(List.of(this.medium), vm.queue()::offer, gate::writes);
+    gate.onChange(disk::permitChanged);
     node.attach(vm);
   }
 
@@ -286,9 +255,6 @@ final class LiveSide implements AutoCloseable {
     node.close();
     vm.close();
     network.close();
-    DiskBridge bridge = disk.to;
-    if (bridge != null) {
-      bridge.close();
-    }
+    disk.close();
   }
 }

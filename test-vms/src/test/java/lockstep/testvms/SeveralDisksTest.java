@@ -146,8 +146,7 @@ class SeveralDisksTest {
 
   /** The same log with other random bytes in the place of the last that were drawn. */
   private static void change(
-      Path log, Path changed, Function<LogEntry.Entropy, List<LogEntry>> instead)
-      throws Exception {
+      Path log, Path changed, Function<LogEntry.Entropy, List<LogEntry>> instead) throws Exception {
     long drawn;
     try (LogReader reader = LogReader.open(log)) {
       drawn = LogStatistics.of(reader).kinds().get(LogEntry.Kind.ENTROPY).entries();
@@ -160,8 +159,7 @@ class SeveralDisksTest {
       for (long number = 0; reader.peekKind() != null; ) {
         LogEntry entry = reader.take();
         boolean last = entry instanceof LogEntry.Entropy && ++number == drawn;
-        List<LogEntry> all =
-            last ? instead.apply((LogEntry.Entropy) entry) : List.of(entry);
+        List<LogEntry> all = last ? instead.apply((LogEntry.Entropy) entry) : List.of(entry);
         all.forEach(writer::append);
       }
       writer.flush();
@@ -272,7 +270,9 @@ class SeveralDisksTest {
     seen.write(before, 0, Math.min(before.length, goesOnAt));
     seen.writeBytes(after);
     List<Long> numbers =
-        TRANSACTION.matcher(seen.toString(ISO_8859_1)).results()
+        TRANSACTION
+            .matcher(seen.toString(ISO_8859_1))
+            .results()
             .map(found -> Long.parseLong(found.group(1)))
             .toList();
     assertEquals(LongStream.rangeClosed(1, TRANSACTIONS).boxed().toList(), numbers);
@@ -294,8 +294,8 @@ class SeveralDisksTest {
     assertTrue(side.awaitConsole(ConsoleSession.PROMPT, before, LIMIT_SECONDS), line);
   }
 
-  private static PairSide side(
-      String name, Function<String, List<String>> disks, String... command) throws Exception {
+  private static PairSide side(String name, Function<String, List<String>> disks, String... command)
+      throws Exception {
     List<String> all = new ArrayList<>(List.of(command));
     all.addAll(List.of("--name", name, "--failure-timeout", "2000"));
     disks.apply(command[0]).forEach(disk -> all.addAll(List.of("--disk", disk)));

@@ -5,6 +5,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import lockstep.cli.common.AllClosed;
 import lockstep.cli.common.CommandFailure;
 import lockstep.monitor.MachineLayout;
 import lockstep.monitor.block.BlockDevice;
@@ -73,13 +74,7 @@ public final class DiskOption {
       opened.forEach(disk -> disk.onLoss(held::lose));
       return held;
     } catch (CommandFailure | RuntimeException e) {
-      for (SharedDisk disk : opened) {
-        try {
-          disk.close();
-        } catch (IOException closing) {
-          e.addSuppressed(closing);
-        }
-      }
+      AllClosed.closeAfter(e, opened.stream().<AllClosed.Part>map(one -> one::close).toList());
       throw e;
     }
   }

@@ -1,7 +1,9 @@
 package lockstep.cli.pair;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
+import lockstep.cli.common.AllClosed;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.replay.ft.disk.Arbiter;
 import lockstep.storage.FileLease;
@@ -32,21 +34,9 @@ record PairDisk(
   /** Waits for requests in flight; claims stay. */
   @Override
   public void close() throws IOException {
-    IOException first = null;
-    try {
-      arbiter.close();
-    } catch (IOException e) {
-      first = e;
-    }
-    for (SharedDisk disk : open) {
-      try {
-        disk.close();
-      } catch (IOException e) {
-        first = first == null ? e : first;
-      }
-    }
-    if (first != null) {
-      throw first;
-    }
+    List<AllClosed.Part> parts = new ArrayList<>();
+    parts.add(arbiter::close);
+    open.forEach(disk -> parts.add(disk::close));
+    AllClosed.close(parts);
   }
 }

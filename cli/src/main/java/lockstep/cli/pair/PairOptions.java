@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import lockstep.cli.common.AllClosed;
 import lockstep.cli.common.CommandFailure;
 import lockstep.cli.common.HostPort;
 import lockstep.cli.disk.DiskOption;
@@ -209,13 +210,7 @@ final class PairOptions {
       media.stream().map(PairOptions::access).distinct().forEach(words::append);
       return guarded(chosen, media, words.toString(), open);
     } catch (CommandFailure | RuntimeException e) {
-      for (SharedDisk each : open) {
-        try {
-          each.close();
-        } catch (IOException closing) {
-          e.addSuppressed(closing);
-        }
-      }
+      AllClosed.closeAfter(e, open.stream().<AllClosed.Part>map(one -> one::close).toList());
       throw e;
     }
   }

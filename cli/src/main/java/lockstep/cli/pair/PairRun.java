@@ -2,7 +2,6 @@ package lockstep.cli.pair;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import lockstep.cli.common.AllClosed;
 import lockstep.cli.common.CommandFailure;
 import lockstep.cli.common.HostPort;
 import lockstep.cli.console.ConsoleHub;
@@ -31,8 +31,7 @@ import lockstep.kvm.Kvm;
 import lockstep.monitor.Machine;
 import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
-import lockstep.monitor.block.BlockRequest;
-import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.host.DiskBridges;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.vcpu.RunResult;
 import lockstep.replay.channel.PeerNetwork;
@@ -85,7 +84,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   private final FtVm vm;
   private final OutputWaits waits;
   private final List<BlockDevice> media;
-  private final Media disks = new Media();
+  private final Disks disks = new Disks();
   private final ConsoleHub console = new ConsoleHub(StandardOutput.stream());
   private final Bandwidth bandwidth = new Bandwidth();
   private final PairControl commands;
@@ -98,37 +97,8 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** Everything is given back: sockets, files, threads. */
   private final CountDownLatch closed = new CountDownLatch(1);
 
-  /** Passes requests on once there are bridges; one that comes earlier is a bug. */
-  private static final class Media implements GuestDisk {
-    private volatile List<DiskBridge> bridges = List.of();
-
-    @Override
-    public void request(int disk, BlockRequest request) {
-      bridges.get(disk).request(request);
-    }
-
-    @Override
-    public void flush(long limitNanos) throws IOException, InterruptedException {
-      for (DiskBridge bridge : bridges) {
-        bridge.flush(limitNanos);
-      }
-    }
-
-    @Override
-    public void dropCache() throws IOException {
-      for (DiskBridge bridge : bridges) {
-        bridge.dropCache();
-      }
-    }
-
-    void permitChanged() {
-      bridges.forEach(DiskBridge::permitChanged);
-    }
-
-    void close() {
-      bridges.forEach(DiskBridge::close);
-    }
-  }
+  /** As the pair's machine and its planned failovers need them. */
+  private static final class Disks extends DiskBridges implements GuestDisk {}
 
   /**
    * @param name what it is called here
@@ -168,7 +138,9 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
             gate,
             new FtVm.Outlets(console, disks, notes),
             options);
-    bridge(gate);
+    // What the gate has let out still asks it, right before it reaches the medium.
+    disks.connect(media, vm.queue()::offer, gate::writes);
+    gate.onChange(disks::permitChanged);
     node.attach(vm);
     for (FileLease lease : storage.leases()) {
       lease.onLoss(reason -> node.post(new FtEvent.Fenced(reason)));
@@ -178,16 +150,6 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
     Thread.ofPlatform().daemon().name("bandwidth").start(this::measure);
     this.commands = new PairControl(name, this);
     this.control = VmName.listen(name, commands);
-  }
-
-  /** What the gate has let out still asks it, right before it reaches the medium. */
-  private void bridge(OutputGate gate) {
-    List<DiskBridge> bridges = new ArrayList<>();
-    for (int i = 0; i < media.size(); i++) {
-      bridges.add(new DiskBridge(i, media.get(i), vm.queue()::offer, gate::writes));
-    }
-    disks.bridges = List.copyOf(bridges);
-    gate.onChange(disks::permitChanged);
   }
 
   private void measure() {
@@ -371,9 +333,7 @@ final class PairRun implements ConsoleTarget, AutoCloseable {
   /** The guest is over: nothing of it may reach the disk once that is given up. */
   private void settleDisk() throws IOException {
     disks.close();
-    for (BlockDevice medium : media) {
-      medium.close();
-    }
+    AllClosed.close(media.stream().<AllClosed.Part>map(one -> one::close).toList());
   }
 
   /**

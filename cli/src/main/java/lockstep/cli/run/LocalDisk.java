@@ -1,8 +1,8 @@
 package lockstep.cli.run;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
+import lockstep.cli.common.AllClosed;
 import lockstep.cli.common.CommandFailure;
 import lockstep.kvm.Cpuid;
 import lockstep.monitor.Machine;
@@ -11,7 +11,8 @@ import lockstep.monitor.MachineOrigin;
 import lockstep.monitor.block.BlockDevice;
 import lockstep.monitor.block.BlockRequest;
 import lockstep.monitor.block.Geometry;
-import lockstep.monitor.host.DiskBridge;
+import lockstep.monitor.block.WritePermit;
+import lockstep.monitor.host.DiskBridges;
 import lockstep.monitor.input.ExternalInput;
 import lockstep.monitor.input.InputQueue;
 import lockstep.monitor.output.DiskSink;
@@ -19,7 +20,7 @@ import lockstep.monitor.output.DiskSink;
 /** The media of the disks of a machine that runs here. */
 public final class LocalDisk implements DiskSink, AutoCloseable {
   private final List<BlockDevice> media;
-  private final List<DiskBridge> bridges = new ArrayList<>();
+  private final DiskBridges bridges = new DiskBridges();
 
   /**
    * @param media of each disk; closed with this
@@ -27,9 +28,7 @@ public final class LocalDisk implements DiskSink, AutoCloseable {
    */
   LocalDisk(List<BlockDevice> media, InputQueue queue) {
     this.media = media;
-    for (int i = 0; i < media.size(); i++) {
-      bridges.add(new DiskBridge(i, media.get(i), queue::offer));
-    }
+    bridges.connect(media, queue::offer, WritePermit.ALWAYS);
   }
 
   /**
@@ -81,7 +80,7 @@ public final class LocalDisk implements DiskSink, AutoCloseable {
 
   @Override
   public void request(int disk, BlockRequest request) {
-    bridges.get(disk).request(request);
+    bridges.request(disk, request);
   }
 
   /** Asks again for what a restored machine waits for, unless the answer is here already. */
@@ -93,25 +92,12 @@ public final class LocalDisk implements DiskSink, AutoCloseable {
 
   @Override
   public void close() throws CommandFailure {
-    bridges.forEach(DiskBridge::close);
-    CommandFailure first = null;
-    for (BlockDevice medium : media) {
-      try {
-        medium.close();
-      } catch (IOException e) {
-        if (first == null) {
-          first =
-              new CommandFailure(
-                  "disk, at the end: " + e.getMessage(),
-                  "see lockstep disk info, and check its data",
-                  e);
-        } else {
-          first.addSuppressed(e);
-        }
-      }
-    }
-    if (first != null) {
-      throw first;
+    bridges.close();
+    try {
+      AllClosed.close(media.stream().<AllClosed.Part>map(one -> one::close).toList());
+    } catch (IOException e) {
+      throw new CommandFailure(
+          "disk, at the end: " + e.getMessage(), "see lockstep disk info, and check its data", e);
     }
   }
 }

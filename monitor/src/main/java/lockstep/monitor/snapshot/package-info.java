@@ -4,8 +4,8 @@
  * beginning of a log, and a state transfer (docs/snapshot-format.md). What the sections mean is the
  * matter of {@code lockstep.monitor.Snapshot}.
  *
- * <p>Owning thread: whoever owns the machine, {@code vcpu-0} once it has run. May import: kvm.
- * Start reading at {@code SectionWriter}.
+ * <p>Owning thread: the machine's, which is {@code vcpu-0} once it has run. May import: kvm. Start
+ * reading at {@code SectionWriter}.
  */
 @org.jspecify.annotations.NullMarked
 package lockstep.monitor.snapshot;

@@ -70,12 +70,12 @@ public final class FtVm implements FtNode.Vm, AutoCloseable {
     VirtualMachine make(RoleSwitch roleSwitch) throws Exception;
   }
 
-  /** Something that is done with a machine that stands, on its thread. */
+  /** Something that is done with a machine that is stopped, on its thread. */
   @FunctionalInterface
   public interface Inspection {
     /**
      * See {@link lockstep.replay.ft.vcpu.VcpuCommands.Inspection}; the inputs are what a copy of
-     * the machine goes on with.
+     * the machine continues with.
      */
     Optional<RunResult> run(VirtualMachine machine, SavedInputs inputs) throws Exception;
   }

@@ -81,7 +81,7 @@ final class LiveMachine {
     return shutdown.guestEnded(machine, result);
   }
 
-  /** What a copy of the machine goes on with. */
+  /** What a copy of the machine continues with. */
   SavedInputs savedInputs() {
     return SavedInputs.ofWaiting(inputs.nowNanos(), waitingInputs());
   }

@@ -76,7 +76,7 @@ final class OutputDrain {
     }
   }
 
-  /** Waits a moment, in which the thread that stands for others shows that it lives. */
+  /** Waits a moment, and shows that the thread that waits is alive. */
   void poll() throws InterruptedException {
     vcpu.commands().comesBy();
     host.sleep(POLL_NANOS);

@@ -461,7 +461,7 @@ final class SimSide {
 
   /**
    * The Output Rule, seen from outside. What left the gate while the pair was formed, and comes out
-   * a moment after, waited for nobody: the backup needs it before it may claim.
+   * a moment after, did not wait: the backup needs it before it may claim.
    */
   private void checkAcknowledged(String what, Optional<Needed> need) {
     if (session.state() != FtState.PROTECTED || need.isEmpty()) {

@@ -7,7 +7,7 @@ import lockstep.monitor.input.EntropySource;
 import lockstep.monitor.state.Bytes;
 
 /**
- * An entropy device: virtio-rng behind virtio-pci (VIRTIO 1.2, 5.4). A buffer is filled while its
+ * An entropy device: virtio-rng on virtio-pci (VIRTIO 1.2, 5.4). A buffer is filled while its
  * notification is handled, with bytes that are an input of the machine: a replay gives the same.
  */
 public final class VirtioRng implements VirtioDevice<VirtioRngState> {

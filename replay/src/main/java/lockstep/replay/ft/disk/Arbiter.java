@@ -3,9 +3,9 @@ package lockstep.replay.ft.disk;
 import java.io.IOException;
 
 /**
- * The test-and-set on the shared disk that lets exactly one side of a pair continue (VM-FT,
- * section 2.3). Implemented by storage; one per disk. Calls may block for a bounded time; one thread
- * at a time. No default methods: one that passes calls on to another must not forget any.
+ * The test-and-set on the shared disk that lets exactly one side of a pair continue (VM-FT, section
+ * 2.3). Implemented by storage; one per disk. Calls may block for a bounded time; one thread at a
+ * time. No default methods: one that passes calls on to another must not forget any.
  */
 public interface Arbiter extends AutoCloseable {
   /** What a claim came to. */

@@ -6,7 +6,7 @@ public enum GateMode {
   FREE,
   /** The VM is protected: when acknowledged. */
   GATED,
-  /** Nobody knows yet who is the VM: not. */
+  /** It is not decided which side is the VM: not. */
   CLOSED,
   /**
    * This side follows: not, and the count of the other side drops what the other side has let out.

@@ -11,7 +11,7 @@ public sealed interface VmEnd {
    */
   record Guest(RunResult result, int lostOutputs) implements VmEnd {}
 
-  /** The VM is over or goes on elsewhere, in order; nothing is left to do here. */
+  /** The VM has ended, or was handed over to the other side; nothing is left to do here. */
   record Elsewhere(String reason) implements VmEnd {}
 
   /** This side has lost, or cannot go on. */
