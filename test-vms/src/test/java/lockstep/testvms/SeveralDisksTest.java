@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.regex.Matcher;
@@ -149,7 +150,9 @@ class SeveralDisksTest {
       Path log, Path changed, Function<LogEntry.Entropy, List<LogEntry>> instead) throws Exception {
     long drawn;
     try (LogReader reader = LogReader.open(log)) {
-      drawn = LogStatistics.of(reader).kinds().get(LogEntry.Kind.ENTROPY).entries();
+      drawn =
+          Objects.requireNonNull(LogStatistics.of(reader).kinds().get(LogEntry.Kind.ENTROPY))
+              .entries();
     }
     try (LogReader reader = LogReader.open(log);
         LogWriter writer = LogWriter.create(changed, reader.header())) {
